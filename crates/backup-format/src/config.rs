@@ -1,0 +1,160 @@
+//! `config.json`: what all dumps of a repository have in common.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::FormatError;
+use crate::id::Keys;
+use crate::limits;
+
+const FILE: &str = "config.json";
+const FORMAT: &str = "kvbackup-repository";
+const RULE: &str = "norm1";
+
+/// The config of a repository: created once, never changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    /// Always `kvbackup-repository`.
+    format: String,
+    /// Always 1.
+    version: u64,
+    /// 16 random bytes in hex that tell repositories apart.
+    pub repository: String,
+    /// Name of the cut rule: always `norm1`.
+    rule: String,
+    /// Target length of segments in bytes (T).
+    pub segment_target: u64,
+    /// Target plaintext of the segments of a page in bytes (P).
+    pub page_target: u64,
+    /// Bytes of bodies at which a pack is closed.
+    pub pack_target: u64,
+    /// 16 random bytes, from which [`Config::keys`] derives.
+    #[serde(with = "hex::serde")]
+    pub cut_salt: [u8; 16],
+    /// Always false.
+    encrypted: bool,
+    /// What a reader must know beyond version 1.
+    #[serde(default)]
+    requires: Vec<String>,
+}
+
+impl Config {
+    /// Default of `segment_target`: 256 KiB. Smaller segments share more with the next dump and compress less.
+    pub const SEGMENT_TARGET: u64 = 256 << 10;
+    /// Default of `page_target`: 64 MiB.
+    pub const PAGE_TARGET: u64 = 64 << 20;
+    /// Default of `pack_target`: 16 MiB.
+    pub const PACK_TARGET: u64 = 16 << 20;
+
+    /// Makes a config with default targets. Both arguments should be random: the first names the repository, the
+    /// second keeps those who choose keys from choosing the cuts.
+    #[must_use]
+    pub fn new(repository: [u8; 16], cut_salt: [u8; 16]) -> Self {
+        Self {
+            format: FORMAT.to_owned(),
+            version: 1,
+            repository: hex::encode(repository),
+            rule: RULE.to_owned(),
+            segment_target: Self::SEGMENT_TARGET,
+            page_target: Self::PAGE_TARGET,
+            pack_target: Self::PACK_TARGET,
+            cut_salt,
+            encrypted: false,
+            requires: Vec::new(),
+        }
+    }
+
+    /// Sets the three targets, in bytes; [`Config::decode`] tells which are accepted.
+    #[must_use]
+    pub fn with_targets(mut self, segment: u64, page: u64, pack: u64) -> Self {
+        (self.segment_target, self.page_target, self.pack_target) = (segment, page, pack);
+        self
+    }
+
+    /// Derives the keys of the repository.
+    #[must_use]
+    pub fn keys(&self) -> Keys {
+        Keys::derive(&self.cut_salt)
+    }
+
+    /// Encodes as JSON.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut json = serde_json::to_vec_pretty(self).expect("a config has only strings, numbers and lists");
+        json.push(b'\n');
+        json
+    }
+
+    /// Parses and checks a config. Targets must be within 64 bytes to 16 MiB for segments, that of the segments to
+    /// 1 GiB for pages, and 1 KiB to 512 MiB for packs.
+    ///
+    /// # Errors
+    ///
+    /// [`FormatError::UnknownVersion`], [`FormatError::UnknownRequirement`], [`FormatError::Json`],
+    /// [`FormatError::Field`] or [`FormatError::TooLong`]. Unknown fields are ignored.
+    pub fn decode(json: &[u8]) -> Result<Self, FormatError> {
+        check_header(FILE, FORMAT, json)?;
+        let config: Self =
+            serde_json::from_slice(json).map_err(|source| FormatError::Json { file: FILE, source })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), FormatError> {
+        let field = |field, found: &dyn ToString, expected| {
+            Err(FormatError::Field { file: FILE, field, found: found.to_string(), expected })
+        };
+        let mut id = [0; 16];
+        if hex::decode_to_slice(&self.repository, &mut id).is_err() {
+            return field("repository", &format!("{:?}", self.repository), "16 bytes in hex");
+        }
+        if self.rule != RULE {
+            return field("rule", &format!("{:?}", self.rule), "\"norm1\"");
+        }
+        if self.encrypted {
+            return field("encrypted", &true, "false: version 1 reads no encrypted repositories");
+        }
+        if !(64..=16 << 20).contains(&self.segment_target) {
+            return field("segment_target", &self.segment_target, "64 to 16,777,216 bytes");
+        }
+        if !(self.segment_target..=1 << 30).contains(&self.page_target) {
+            return field("page_target", &self.page_target, "segment_target to 1,073,741,824 bytes");
+        }
+        if !(1 << 10..=512 << 20).contains(&self.pack_target) {
+            return field("pack_target", &self.pack_target, "1,024 to 536,870,912 bytes");
+        }
+        Ok(())
+    }
+}
+
+/// Checks length, format name, version and requirements before the rest is looked at: a file of a later version
+/// may have other fields.
+pub(crate) fn check_header(
+    file: &'static str,
+    expected: &'static str,
+    json: &[u8],
+) -> Result<(), FormatError> {
+    #[derive(Deserialize)]
+    struct Header {
+        format: String,
+        version: u64,
+        #[serde(default)]
+        requires: Vec<String>,
+    }
+    let found = json.len() as u64;
+    if found > limits::MANIFEST_BYTES_MAX {
+        let limit = limits::MANIFEST_BYTES_MAX;
+        return Err(FormatError::TooLong { object: file, offset: 0, what: "file", found, limit });
+    }
+    let header: Header = serde_json::from_slice(json).map_err(|source| FormatError::Json { file, source })?;
+    if header.format != expected || header.version != 1 {
+        let format = header.format.chars().take(80).collect();
+        return Err(FormatError::UnknownVersion { file, format, version: header.version, expected });
+    }
+    match header.requires.first() {
+        Some(requirement) => {
+            let requirement = requirement.chars().take(80).collect();
+            Err(FormatError::UnknownRequirement { file, requirement })
+        }
+        None => Ok(()),
+    }
+}

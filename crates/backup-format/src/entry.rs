@@ -1,0 +1,221 @@
+//! Entries on their way from an engine to a segment.
+
+use std::ops::Range;
+
+use crate::codec::{put_bytes, uleb_len};
+
+/// All neighbouring entries of one root key in a batch or segment.
+#[derive(Clone, Copy, Debug)]
+pub struct Group<'a> {
+    /// The root key.
+    pub root_key: &'a [u8],
+    /// Number of entries, at least 1.
+    pub entries: u32,
+    /// The entries as they stand in a segment: for each, BCS bytes of the key, BCS bytes of the value.
+    pub body: &'a [u8],
+}
+
+impl<'a> Group<'a> {
+    /// Iterates over the entries.
+    #[must_use]
+    pub fn iter(&self) -> Entries<'a> {
+        Entries { body: self.body }
+    }
+
+    /// Returns the length that this group takes in a segment, in bytes.
+    #[must_use]
+    pub fn encoded_len(&self) -> u64 {
+        let root = uleb_len(self.root_key.len() as u32) + self.root_key.len();
+        (root + uleb_len(self.entries) + self.body.len()) as u64
+    }
+
+    /// Returns the first key.
+    #[must_use]
+    pub fn first_key(&self) -> &'a [u8] {
+        self.iter().next().map_or(&[], |entry| entry.key)
+    }
+
+    /// Returns the last key; walks over all entries.
+    #[must_use]
+    pub fn last_key(&self) -> &'a [u8] {
+        self.iter().last().map_or(&[], |entry| entry.key)
+    }
+}
+
+impl<'a> IntoIterator for Group<'a> {
+    type Item = Entry<'a>;
+    type IntoIter = Entries<'a>;
+
+    fn into_iter(self) -> Entries<'a> {
+        self.iter()
+    }
+}
+
+/// One key with its value; the root key is that of its [`Group`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// The key; may be empty.
+    pub key: &'a [u8],
+    /// The value; may be empty.
+    pub value: &'a [u8],
+    /// Key and value as they stand in a segment.
+    pub encoded: &'a [u8],
+}
+
+/// The entries of a [`Group`], in order.
+#[derive(Clone, Debug)]
+pub struct Entries<'a> {
+    body: &'a [u8],
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = Entry<'a>;
+
+    fn next(&mut self) -> Option<Entry<'a>> {
+        let whole = self.body;
+        let (key, rest) = split_bytes(whole)?;
+        let (value, rest) = split_bytes(rest)?;
+        self.body = rest;
+        let encoded = whole.get(..whole.len() - rest.len())?;
+        Some(Entry { key, value, encoded })
+    }
+}
+
+/// Splits off one BCS byte string; `None` only at the end, since bodies are well-formed by construction.
+fn split_bytes(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut length = 0usize;
+    for (index, byte) in bytes.iter().take(5).enumerate() {
+        length |= usize::from(byte & 0x7f) << (7 * index);
+        if byte & 0x80 == 0 {
+            return bytes.get(index + 1..)?.split_at_checked(length);
+        }
+    }
+    None
+}
+
+/// A run of entries in one buffer: what an engine hands to a pump at a time.
+///
+/// Entries of one root key that follow each other share a group. A batch says nothing about segments: the pump cuts
+/// those by the keys alone, so engines may end a batch anywhere.
+///
+/// ```
+/// use backup_format::EntryBatch;
+///
+/// let mut batch = EntryBatch::default();
+/// batch.push(b"chain", b"height", b"12");
+/// batch.push(b"chain", b"tip", b"");
+/// batch.push(b"other", b"", b"x");
+/// let sizes: Vec<_> = batch.groups().map(|group| (group.root_key, group.entries)).collect();
+/// assert_eq!(sizes, [(&b"chain"[..], 2), (&b"other"[..], 1)]);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct EntryBatch {
+    bytes: Vec<u8>,
+    spans: Vec<Span>,
+    entries: u64,
+    starts_page: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Span {
+    root_key: Range<usize>,
+    body: Range<usize>,
+    entries: u32,
+}
+
+impl EntryBatch {
+    /// Makes an empty batch with room for `bytes` bytes of keys and values.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes), ..Self::default() }
+    }
+
+    /// Says that a page must begin with the first entry of this batch: a phase or a slice of the engine begins here.
+    pub fn start_page(&mut self) {
+        self.starts_page = true;
+    }
+
+    /// Tells whether a page must begin with the first entry; false by default.
+    #[must_use]
+    pub fn starts_page(&self) -> bool {
+        self.starts_page
+    }
+
+    /// Appends an entry.
+    pub fn push(&mut self, root_key: &[u8], key: &[u8], value: &[u8]) {
+        self.open(root_key);
+        put_bytes(&mut self.bytes, key);
+        put_bytes(&mut self.bytes, value);
+        self.close(1);
+    }
+
+    /// Appends a run of entries that are encoded already, as they stand in [`Group::body`].
+    pub fn push_run(&mut self, root_key: &[u8], encoded: &[u8], entries: u32) {
+        if entries == 0 {
+            return;
+        }
+        self.open(root_key);
+        self.bytes.extend_from_slice(encoded);
+        self.close(entries);
+    }
+
+    /// Returns the number of entries.
+    #[must_use]
+    pub fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// Tells whether there are no entries.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries == 0
+    }
+
+    /// Returns the bytes that the entries and root keys take in memory.
+    #[must_use]
+    pub fn byte_len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Forgets all entries and keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.spans.clear();
+        self.entries = 0;
+        self.starts_page = false;
+    }
+
+    /// Iterates over the groups; two neighbours never have the same root key.
+    pub fn groups(&self) -> impl ExactSizeIterator<Item = Group<'_>> + DoubleEndedIterator + Clone {
+        self.spans.iter().map(|span| Group {
+            root_key: self.bytes.get(span.root_key.clone()).unwrap_or_default(),
+            entries: span.entries,
+            body: self.bytes.get(span.body.clone()).unwrap_or_default(),
+        })
+    }
+
+    /// Iterates over all entries with their root keys.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], Entry<'_>)> {
+        self.groups().flat_map(|group| group.iter().map(move |entry| (group.root_key, entry)))
+    }
+
+    fn open(&mut self, root_key: &[u8]) {
+        let same =
+            self.spans.last().is_some_and(|span| self.bytes.get(span.root_key.clone()) == Some(root_key));
+        if !same {
+            let start = self.bytes.len();
+            self.bytes.extend_from_slice(root_key);
+            let end = self.bytes.len();
+            self.spans.push(Span { root_key: start..end, body: end..end, entries: 0 });
+        }
+    }
+
+    fn close(&mut self, entries: u32) {
+        let end = self.bytes.len();
+        if let Some(span) = self.spans.last_mut() {
+            span.body.end = end;
+            span.entries += entries;
+        }
+        self.entries += u64::from(entries);
+    }
+}

@@ -1,0 +1,35 @@
+#![doc = include_str!("../README.md")]
+
+mod codec;
+mod config;
+mod cut;
+mod digest;
+mod engine;
+mod entry;
+mod error;
+mod id;
+pub mod limits;
+mod manifest;
+mod order;
+pub mod pack;
+mod page;
+mod segment;
+mod token;
+
+pub use codec::{Reader, put_bytes, put_uleb, uleb_len};
+pub use config::Config;
+pub use cut::{Cut, Cutter, page_is_full};
+pub use digest::{Digest, DigestBuilder, DigestState, LeafHasher, LtHash};
+pub use engine::{
+    DatabaseBackup, EngineError, EntryStream, ErrorClass, Estimate, RestoreMarker, RestorePlan, RestoreSink,
+    RestoreUnit, RestoreWriter, Share, Snapshot, SourceInfo,
+};
+pub use entry::{Entries, Entry, EntryBatch, Group};
+pub use error::{FormatError, show};
+pub use id::{Keys, Kind, ObjectId};
+pub use limits::Limits;
+pub use manifest::{Consistency, Content, Manifest, Source};
+pub use order::{Order, OrderCheck};
+pub use page::{Level, Page, Reference};
+pub use segment::Segment;
+pub use token::token;

@@ -1,0 +1,254 @@
+//! The manifest: the small file that makes a dump.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::config::check_header;
+use crate::digest::{Digest, DigestState, LtHash};
+use crate::error::FormatError;
+use crate::id::ObjectId;
+use crate::limits;
+use crate::order::Order;
+
+const FILE: &str = "manifest";
+const FORMAT: &str = "kvbackup-dump";
+
+/// What the reading of a namespace can vouch for. Never more than is true.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Consistency {
+    /// Partitions may have changed while they were read.
+    Fuzzy,
+    /// Each partition that one worker owns was proven unchanged while it was read, before all that it refers to.
+    Causal,
+    /// The content is that of one moment.
+    PointInTime,
+}
+
+impl std::fmt::Display for Consistency {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.pad(match self {
+            Self::Fuzzy => "fuzzy",
+            Self::Causal => "causal",
+            Self::PointInTime => "point_in_time",
+        })
+    }
+}
+
+/// Where a dump came from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Engine: memory, rocksdb, scylla, or file for an imported one.
+    pub engine: String,
+    /// Version of the engine; may be empty.
+    pub engine_version: String,
+    /// Layout: `linera-0.15`, `linera-0.16` or `plain`.
+    pub layout: String,
+    /// The validator's *public* key, if whoever made the dump told it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+}
+
+/// What a dump holds of one kind of partition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    /// The kind, in the layout's words: `chain_state`, `block`, ...
+    pub kind: String,
+    /// Number of partitions.
+    pub partitions: u64,
+    /// Number of entries.
+    pub entries: u64,
+    /// Bytes that their groups take in segments.
+    pub plain_bytes: u64,
+}
+
+/// A manifest. Its file is named by the hash of its bytes, and that name is the id of the dump.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Always `kvbackup-dump`; see [`Manifest::FORMAT`].
+    pub format: String,
+    /// Always 1.
+    pub version: u64,
+    /// What a reader must know beyond version 1; always empty here.
+    #[serde(default)]
+    pub requires: Vec<String>,
+    /// Program and version that made the dump.
+    pub tool: String,
+    /// Name of the namespace.
+    pub namespace: String,
+    /// Order of the entries.
+    pub order: Order,
+    /// Id of the root page.
+    pub root: ObjectId,
+    /// Digest of the content.
+    pub digest: Digest,
+    /// The sum of the partitions' leaves, from which the digest is computed: base64 in JSON.
+    #[serde(serialize_with = "put_lthash", deserialize_with = "take_lthash")]
+    pub lthash: LtHash,
+    /// Number of partitions.
+    pub partitions: u64,
+    /// Number of entries.
+    pub entries: u64,
+    /// Sum of the lengths of the segments' plaintexts.
+    pub plain_bytes: u64,
+    /// Number of segments.
+    pub segments: u64,
+    /// Number of pages of level 0.
+    pub pages: u64,
+    /// When reading began: UTC, RFC 3339, ending in Z.
+    pub started: String,
+    /// When reading ended.
+    pub finished: String,
+    /// What the reading can vouch for.
+    pub consistency: Consistency,
+    /// What is there of each kind of partition; empty for layout `plain`.
+    #[serde(default)]
+    pub contents: Vec<Content>,
+    /// Where the dump came from.
+    pub source: Source,
+    /// Free remarks: at most 64, of 4 KiB together.
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl Manifest {
+    /// The value of field `format`.
+    pub const FORMAT: &str = FORMAT;
+
+    /// Returns partitions, entries and the sum of their leaves.
+    #[must_use]
+    pub fn digest_state(&self) -> DigestState {
+        DigestState { lthash: self.lthash.clone(), partitions: self.partitions, entries: self.entries }
+    }
+
+    /// Encodes as JSON and returns the id of the dump with the bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Manifest::decode`], so that nothing is published that could not be read.
+    pub fn encode(&self) -> Result<(ObjectId, Vec<u8>), FormatError> {
+        let source = |source| FormatError::Json { file: FILE, source };
+        let mut json = serde_json::to_vec_pretty(self).map_err(source)?;
+        json.push(b'\n');
+        Self::decode(&json)?;
+        Ok((ObjectId::of_file(&json), json))
+    }
+
+    /// Parses and checks a manifest.
+    ///
+    /// # Errors
+    ///
+    /// [`FormatError::UnknownVersion`], [`FormatError::UnknownRequirement`], [`FormatError::Json`],
+    /// [`FormatError::Field`] or [`FormatError::TooLong`]. Unknown fields are ignored.
+    pub fn decode(json: &[u8]) -> Result<Self, FormatError> {
+        check_header(FILE, FORMAT, json)?;
+        let manifest: Self =
+            serde_json::from_slice(json).map_err(|source| FormatError::Json { file: FILE, source })?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    fn check(&self) -> Result<(), FormatError> {
+        let computed = self.digest_state().digest();
+        if self.digest != computed {
+            return field(
+                "digest",
+                self.digest.to_string(),
+                "the one that lthash, partitions and entries give",
+            );
+        }
+        for (name, text) in self.texts() {
+            if text.len() > 255 || has_control(text) {
+                return field(name, format!("{text:?}"), "at most 255 bytes without control characters");
+            }
+        }
+        for (name, time) in [("started", &self.started), ("finished", &self.finished)] {
+            if !is_utc_time(time) {
+                return field(name, format!("{time:?}"), "a UTC time like 2026-01-31T23:59:59Z");
+            }
+        }
+        let annotation_bytes: usize =
+            self.annotations.iter().map(|(name, text)| name.len() + text.len()).sum();
+        if self.annotations.len() > limits::ANNOTATIONS_MAX || annotation_bytes > limits::ANNOTATION_BYTES_MAX
+        {
+            let found = format!("{} pairs of {annotation_bytes} bytes", self.annotations.len());
+            return field("annotations", found, "at most 64 pairs of 4,096 bytes together");
+        }
+        if let Some((name, _)) =
+            self.annotations.iter().find(|(name, text)| has_control(name) || has_control(text))
+        {
+            return field("annotations", format!("{name:?}"), "names and values without control characters");
+        }
+        self.check_contents()
+    }
+
+    fn check_contents(&self) -> Result<(), FormatError> {
+        if self.contents.is_empty() {
+            return Ok(());
+        }
+        if self.contents.len() > limits::CONTENT_KINDS_MAX {
+            return field("contents", format!("{} kinds", self.contents.len()), "at most 256 kinds");
+        }
+        let sum = |number: fn(&Content) -> u64| self.contents.iter().map(number).fold(0, u64::saturating_add);
+        let (partitions, entries) = (sum(|content| content.partitions), sum(|content| content.entries));
+        if (partitions, entries) != (self.partitions, self.entries) {
+            let found = format!("{partitions} partitions and {entries} entries in all");
+            return field("contents", found, "the sums that fields partitions and entries give");
+        }
+        Ok(())
+    }
+
+    fn texts(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let source = &self.source;
+        [
+            ("tool", self.tool.as_str()),
+            ("namespace", &self.namespace),
+            ("source.engine", &source.engine),
+            ("source.engine_version", &source.engine_version),
+            ("source.layout", &source.layout),
+            ("source.origin", source.origin.as_deref().unwrap_or_default()),
+        ]
+        .into_iter()
+        .chain(self.contents.iter().map(|content| ("contents.kind", content.kind.as_str())))
+    }
+}
+
+fn field<T>(field: &'static str, found: String, expected: &'static str) -> Result<T, FormatError> {
+    Err(FormatError::Field { file: FILE, field, found, expected })
+}
+
+/// Tells whether a text looks like `2026-01-31T23:59:59Z`, with or without a fraction of a second.
+fn is_utc_time(text: &str) -> bool {
+    let Some((date, rest)) = text.split_once('T') else { return false };
+    let Some(time) = rest.strip_suffix('Z') else { return false };
+    let (clock, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let numbers = |text: &str, separator, widths: [usize; 3]| {
+        let parts: Vec<_> = text.split(separator).collect();
+        parts.len() == 3 && parts.iter().zip(widths).all(|(part, width)| part.len() == width && digits(part))
+    };
+    numbers(date, '-', [4, 2, 2]) && numbers(clock, ':', [2, 2, 2]) && fraction.len() <= 9 && digits(fraction)
+}
+
+fn has_control(text: &str) -> bool {
+    text.chars().any(char::is_control)
+}
+
+fn digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn put_lthash<S: Serializer>(lthash: &LtHash, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&STANDARD.encode(lthash.to_bytes()))
+}
+
+fn take_lthash<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LtHash, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let bytes = STANDARD.decode(text).map_err(serde::de::Error::custom)?;
+    let found = bytes.len();
+    let bytes = <[u8; LtHash::BYTES]>::try_from(bytes)
+        .map_err(|_| serde::de::Error::custom(format!("expected {} bytes, found {found}", LtHash::BYTES)))?;
+    Ok(LtHash::from_bytes(&bytes))
+}

@@ -1,0 +1,143 @@
+//! Cargo, and what it knows about the workspace.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
+
+/// One package of the workspace, or of the small workspaces beside it.
+#[derive(Clone, Debug)]
+pub(crate) struct Package {
+    pub(crate) name: String,
+    /// Where its Cargo.toml is.
+    pub(crate) manifest: PathBuf,
+    /// What it depends on directly, whatever the target or feature.
+    pub(crate) dependencies: Vec<Dependency>,
+    /// Its features, without `default`.
+    pub(crate) features: Vec<String>,
+    /// The names of its programs.
+    pub(crate) programs: Vec<String>,
+    /// False for a package that never leaves this repository.
+    pub(crate) published: bool,
+}
+
+/// A direct dependency, under the name that the package has in its registry.
+#[derive(Clone, Debug)]
+pub(crate) struct Dependency {
+    pub(crate) name: String,
+    /// True when only tests, examples and benches see it.
+    pub(crate) dev_only: bool,
+}
+
+impl Package {
+    /// Returns the folder of the package's Cargo.toml.
+    pub(crate) fn folder(&self) -> &Path {
+        self.manifest.parent().expect("a manifest's path ends in Cargo.toml")
+    }
+}
+
+/// Returns the top folder of the workspace.
+pub(crate) fn root() -> PathBuf {
+    let own = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    own.parent().expect("xtask is a folder of the workspace").to_owned()
+}
+
+/// Starts a command line of the cargo that runs us, in the top folder.
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).current_dir(root());
+    command
+}
+
+/// Returns the target folder that cargo uses for the workspace.
+pub(crate) fn target_folder() -> Result<PathBuf> {
+    Ok(metadata(&root().join("Cargo.toml"))?.target_directory.into_std_path_buf())
+}
+
+/// Returns the workspace's packages in the order of their names.
+pub(crate) fn members(manifest: &Path) -> Result<Vec<Package>> {
+    let mut packages: Vec<_> = metadata(manifest)?.packages.into_iter().map(package).collect();
+    packages.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(packages)
+}
+
+/// Finds the manifests of the small workspaces beside the main one: fuzz targets, downstream
+/// examples, boot tests. Sorted by path.
+pub(crate) fn outlying_manifests(root: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = vec![root.join("crates/worker-boot-tests/Cargo.toml")];
+    for folder in folders(&root.join("crates"))? {
+        found.push(folder.join("fuzz/Cargo.toml"));
+    }
+    found.extend(downstream_manifests(root)?);
+    found.retain(|manifest| manifest.is_file());
+    found.sort();
+    Ok(found)
+}
+
+/// Finds the manifests of the examples that depend on our crates as somebody else would.
+pub(crate) fn downstream_manifests(root: &Path) -> Result<Vec<PathBuf>> {
+    let all = folders(&root.join("tests/downstream"))?;
+    let manifests = all.into_iter().map(|folder| folder.join("Cargo.toml"));
+    Ok(manifests.filter(|manifest| manifest.is_file()).collect())
+}
+
+fn folders(parent: &Path) -> Result<Vec<PathBuf>> {
+    if !parent.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for entry in parent.read_dir().with_context(|| format!("could not list {parent:?}"))? {
+        let path = entry.with_context(|| format!("could not list {parent:?}"))?.path();
+        if path.is_dir() {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Asks cargo about one workspace. Nothing is resolved, so that no registry is needed.
+fn metadata(manifest: &Path) -> Result<Metadata> {
+    let mut command = MetadataCommand::new();
+    command.manifest_path(manifest).no_deps();
+    command.exec().with_context(|| format!("could not read the workspace of {manifest:?}"))
+}
+
+fn package(from: cargo_metadata::Package) -> Package {
+    let programs = from.targets.iter().filter(|target| target.is_bin());
+    Package {
+        name: from.name.to_string(),
+        manifest: from.manifest_path.into(),
+        programs: programs.map(|target| target.name.clone()).collect(),
+        features: from.features.into_keys().filter(|feature| feature != "default").collect(),
+        published: from.publish.is_none_or(|registries| !registries.is_empty()),
+        dependencies: from
+            .dependencies
+            .into_iter()
+            .map(|dependency| Dependency {
+                name: dependency.name,
+                dev_only: dependency.kind == DependencyKind::Development,
+            })
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_workspace_is_found_with_its_crates() {
+        let members = members(&root().join("Cargo.toml")).unwrap();
+        let format = members.iter().find(|package| package.name == "backup-format").unwrap();
+        assert!(format.published);
+        assert_eq!(format.folder(), root().join("crates/backup-format"));
+        let own = members.iter().find(|package| package.name == "xtask").unwrap();
+        assert!(!own.published);
+        assert_eq!(own.programs, ["xtask"]);
+        let dev = |name: &str| own.dependencies.iter().find(|d| d.name == name).unwrap().dev_only;
+        assert!(dev("tempfile") && !dev("anyhow"));
+    }
+}

@@ -1,0 +1,117 @@
+//! Starting other programs: each command is printed before it runs, and a failure names it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// Prints the command as a shell would show it, and runs it with our own input and output.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    announce(command);
+    let status = command.status().with_context(|| format!("could not start `{}`", show(command)))?;
+    if !status.success() {
+        bail!("`{}` failed: {status}", show(command));
+    }
+    Ok(())
+}
+
+/// Prints the command and runs it; every line of its output is passed to `line` as soon as it is
+/// there, and printed.
+pub(crate) fn run_watched(command: &mut Command, mut line: impl FnMut(&str)) -> Result<()> {
+    announce(command);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("could not start `{}`", show(command)))?;
+    let output = child.stdout.take().context("the output of the command was not piped")?;
+    for text in BufReader::new(output).split(b'\n') {
+        let text = text.with_context(|| format!("could not read from `{}`", show(command)))?;
+        let text = String::from_utf8_lossy(&text);
+        println!("{text}");
+        line(&text);
+    }
+    let status = child.wait().with_context(|| format!("could not await `{}`", show(command)))?;
+    if !status.success() {
+        bail!("`{}` failed: {status}", show(command));
+    }
+    Ok(())
+}
+
+/// Prints the command, runs it and returns its standard output; its errors stay visible.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    announce(command);
+    quiet_output(command)
+}
+
+/// Runs the command without a word and returns its standard output.
+pub(crate) fn quiet_output(command: &mut Command) -> Result<String> {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("could not start `{}`", show(command)))?;
+    let mut text = String::new();
+    let mut output = child.stdout.take().context("the output of the command was not piped")?;
+    let read = output.read_to_string(&mut text);
+    let status = child.wait().with_context(|| format!("could not await `{}`", show(command)))?;
+    if !status.success() {
+        print!("{text}");
+        bail!("`{}` failed: {status}", show(command));
+    }
+    read.with_context(|| format!("`{}` printed something that is not UTF-8", show(command)))?;
+    Ok(text)
+}
+
+fn announce(command: &Command) {
+    println!("$ {}", show(command));
+    // What the command prints comes by another way than our own buffer.
+    let _ = std::io::stdout().flush();
+}
+
+/// Shows the command by its program's file name, with the variables that were set for it.
+pub(crate) fn show(command: &Command) -> String {
+    let variables = command.get_envs().filter_map(|(name, value)| {
+        Some(format!("{}={}", name.to_string_lossy(), quoted(&value?.to_string_lossy())))
+    });
+    let program = Path::new(command.get_program());
+    let program = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy();
+    let arguments = command.get_args().map(|argument| quoted(&argument.to_string_lossy()));
+    variables.chain([program.into_owned()]).chain(arguments).collect::<Vec<_>>().join(" ")
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_shown_so_that_a_shell_would_run_the_same() {
+        let mut command = Command::new("/usr/bin/cargo");
+        command.args(["doc", "it's here"]).env("RUSTDOCFLAGS", "-D warnings");
+        assert_eq!(show(&command), r"RUSTDOCFLAGS='-D warnings' cargo doc 'it'\''s here'");
+    }
+
+    #[test]
+    fn a_command_that_fails_is_an_error_that_names_it() {
+        let error = run(Command::new("false").arg("now")).unwrap_err();
+        assert!(error.to_string().starts_with("`false now` failed: "), "{error}");
+        assert!(run_watched(&mut Command::new("false"), |_| ()).is_err());
+        assert!(quiet_output(&mut Command::new("false")).is_err());
+    }
+
+    #[test]
+    fn a_watched_command_hands_over_every_line() {
+        let mut lines = Vec::new();
+        let mut command = Command::new("printf");
+        run_watched(command.arg("one\ntwo\n"), |line| lines.push(line.to_owned())).unwrap();
+        assert_eq!(lines, ["one", "two"]);
+    }
+}
