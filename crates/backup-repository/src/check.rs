@@ -1,0 +1,142 @@
+//! Checking the segments of one page: order, cuts, digest.
+
+use std::sync::Arc;
+
+use backup_format::{Cut, Cutter, FormatError, Order, OrderCheck, Reference, Segment, page_is_full, show};
+use futures::TryStreamExt;
+
+use crate::error::RepositoryError;
+use crate::progress::Progress;
+use crate::range::{RangeBuilder, RangeDigest};
+use crate::reader::{DumpReader, inconsistent};
+use crate::work::Stopped;
+
+/// The check of one page.
+pub(crate) struct PageCheck {
+    reader: DumpReader,
+    pages: Arc<[Reference]>,
+    index: usize,
+    progress: Progress,
+    stopped: Stopped,
+    order: OrderCheck,
+    cutter: Cutter,
+    /// References of the page so far, and the bytes that they take.
+    references: usize,
+    reference_bytes: u64,
+}
+
+/// A page that was read.
+pub(crate) struct CheckedPage {
+    pub range: RangeDigest,
+    pub segments: u64,
+    first: (Vec<u8>, Vec<u8>),
+    last: (Vec<u8>, Vec<u8>),
+}
+
+impl PageCheck {
+    pub(crate) fn new(
+        reader: DumpReader,
+        pages: Arc<[Reference]>,
+        index: usize,
+        progress: Progress,
+        stopped: Stopped,
+    ) -> Self {
+        let order = OrderCheck::new(reader.order);
+        let cutter = Cutter::new(&reader.repository.config, &reader.repository.keys);
+        Self { reader, pages, index, progress, stopped, order, cutter, references: 0, reference_bytes: 0 }
+    }
+
+    pub(crate) async fn run(mut self) -> Result<CheckedPage, RepositoryError> {
+        let pages = self.pages.clone();
+        let Some((own, following)) = pages.get(self.index..).and_then(<[Reference]>::split_first) else {
+            return Err(RepositoryError::Stopped);
+        };
+        let page = self.reader.page(own).await?;
+        let references = page.references.clone();
+        let mut stream = self.reader.segments(own, page);
+        let mut range = RangeBuilder::default();
+        let mut first = None;
+        for reference in &references {
+            self.stopped.check()?;
+            let Some(segment) = stream.try_next().await? else { return Err(RepositoryError::Stopped) };
+            self.check_segment(reference, &segment).map_err(|source| {
+                inconsistent(format!("segment {} of page {}", reference.id, own.id), source)
+            })?;
+            let (root_key, key) = segment.first();
+            first.get_or_insert_with(|| (root_key.to_vec(), key.to_vec()));
+            segment.groups().for_each(|group| range.push(&group));
+            self.progress.advance(reference.plain_len, reference.entries);
+        }
+        self.read_on(&mut range, following).await?;
+        let last = self.order.last().map(|(root_key, key)| (root_key.to_vec(), key.to_vec()));
+        Ok(CheckedPage {
+            range: range.finish(),
+            segments: references.len() as u64,
+            first: first.unwrap_or_default(),
+            last: last.unwrap_or_default(),
+        })
+    }
+
+    /// Reads the following pages as far as the last partition goes on, for the digest.
+    async fn read_on(
+        &self,
+        range: &mut RangeBuilder,
+        following: &[Reference],
+    ) -> Result<(), RepositoryError> {
+        for reference in following {
+            if range.last_root() != Some(&reference.first_root) {
+                return Ok(());
+            }
+            let page = self.reader.page(reference).await?;
+            let mut stream = self.reader.segments(reference, page);
+            while let Some(segment) = stream.try_next().await? {
+                self.stopped.check()?;
+                if !segment.groups().all(|group| range.read_on(&group)) {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_segment(&mut self, reference: &Reference, segment: &Segment) -> Result<(), FormatError> {
+        self.order.advance(segment.first(), segment.last(), false)?;
+        self.check_cuts(segment)?;
+        self.references += 1;
+        self.reference_bytes += reference.encoded_len();
+        Ok(())
+    }
+
+    /// Checks that the segment begins and ends where the rule says. Where the page begins is not checked: the
+    /// engine may have its reasons.
+    fn check_cuts(&mut self, segment: &Segment) -> Result<(), FormatError> {
+        for (index, (root_key, entry)) in segment.iter().enumerate() {
+            let cut = self.cutter.next(root_key, entry.key, entry.value.len());
+            let expected = match (index, self.references) {
+                (0, 0) => continue,
+                (0, _) => Cut::Segment,
+                _ => Cut::None,
+            };
+            if cut != expected || (index == 0 && page_is_full(self.references, self.reference_bytes)) {
+                let (root_key, key) = (show(root_key), show(entry.key));
+                let problem = format!(
+                    "before root_key={root_key} key={key} the cut rule says {cut:?}, the dump has {expected:?}"
+                );
+                return Err(FormatError::Malformed { object: "segment", offset: 0, problem });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Checks that the entries of each page come after those of the page before it.
+pub(crate) fn neighbours(order: Order, pages: &[CheckedPage]) -> Result<(), RepositoryError> {
+    let mut check = OrderCheck::new(order);
+    for (index, page) in pages.iter().enumerate() {
+        let (first, last) = (&page.first, &page.last);
+        check
+            .advance((&first.0, &first.1), (&last.0, &last.1), true)
+            .map_err(|source| inconsistent(format!("page {} of the root", index + 1), source))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,200 @@
+//! From plaintexts to stored bytes and back.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::io;
+use std::str::FromStr;
+
+use backup_format::pack::Codec;
+use backup_format::{Keys, Kind, ObjectId};
+use zstd::bulk::{Compressor, Decompressor};
+use zstd::zstd_safe;
+
+use crate::error::RepositoryError;
+
+/// Largest window that a frame may need, as a power of two: FORMAT.md allows 2^23 bytes.
+const WINDOW_LOG_MAX: u32 = 23;
+
+/// How new objects are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// As they are.
+    None,
+    /// With zstd, unless that does not make them shorter. The level is -131072 to 22; negative ones are fast.
+    Zstd(i32),
+}
+
+impl Default for Compression {
+    /// zstd at level 1.
+    fn default() -> Self {
+        Self::Zstd(1)
+    }
+}
+
+impl FromStr for Compression {
+    type Err = String;
+
+    /// Reads `none`, `zstd` or `zstd:LEVEL`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected =
+            || format!("{text:?}: expected none, zstd or zstd:LEVEL with a level of -131072 to 22");
+        match text.split_once(':') {
+            None if text == "none" => Ok(Self::None),
+            None if text == "zstd" => Ok(Self::default()),
+            Some(("zstd", level)) => match level.parse() {
+                Ok(level @ -131_072..=22) => Ok(Self::Zstd(level)),
+                _ => Err(expected()),
+            },
+            _ => Err(expected()),
+        }
+    }
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => out.write_str("none"),
+            Self::Zstd(level) => write!(out, "zstd:{level}"),
+        }
+    }
+}
+
+/// The stored bytes of an object.
+pub(crate) struct Stored {
+    pub codec: Codec,
+    pub bytes: Vec<u8>,
+}
+
+thread_local! {
+    static COMPRESSOR: RefCell<Option<(i32, Compressor<'static>)>> = const { RefCell::new(None) };
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Scratch memory above this is given back after use: only single huge values need more.
+const SCRATCH_BYTES: usize = 4 << 20;
+
+/// Encodes an object, decodes it again, and compares.
+pub(crate) fn encode(
+    compression: Compression,
+    kind: Kind,
+    id: ObjectId,
+    plaintext: &[u8],
+) -> Result<Stored, RepositoryError> {
+    let raw = || Stored { codec: Codec::Raw, bytes: plaintext.to_vec() };
+    let stored = match compression {
+        Compression::None => raw(),
+        Compression::Zstd(level) => {
+            let bytes = compress(level, plaintext).map_err(|source| RepositoryError::Compress {
+                kind,
+                id,
+                source,
+            })?;
+            if bytes.len() < plaintext.len() { Stored { codec: Codec::Zstd, bytes } } else { raw() }
+        }
+    };
+    if decodes_to(&stored, plaintext) {
+        return Ok(stored);
+    }
+    Err(RepositoryError::EncodeMismatch { kind, id, plain_len: plaintext.len() as u64 })
+}
+
+fn compress(level: i32, plaintext: &[u8]) -> io::Result<Vec<u8>> {
+    COMPRESSOR.with_borrow_mut(|slot| {
+        if slot.as_ref().is_none_or(|(found, _)| *found != level) {
+            let mut compressor = Compressor::new(level)?;
+            compressor.set_parameter(zstd_safe::CParameter::ContentSizeFlag(true))?;
+            // High levels choose larger windows by themselves, which readers would refuse.
+            if level > 19 || plaintext.len() > 1 << WINDOW_LOG_MAX {
+                compressor.set_parameter(zstd_safe::CParameter::WindowLog(WINDOW_LOG_MAX))?;
+            }
+            *slot = Some((level, compressor));
+        }
+        let (_, compressor) = slot.as_mut().expect("it was filled above");
+        compressor.compress(plaintext)
+    })
+}
+
+fn decodes_to(stored: &Stored, plaintext: &[u8]) -> bool {
+    match stored.codec {
+        Codec::Raw => stored.bytes == plaintext,
+        Codec::Zstd => SCRATCH.with_borrow_mut(|scratch| {
+            scratch.clear();
+            scratch.reserve(plaintext.len());
+            let equal = decompress(&stored.bytes, scratch).is_ok() && scratch == plaintext;
+            if scratch.capacity() > SCRATCH_BYTES {
+                *scratch = Vec::new();
+            }
+            equal
+        }),
+    }
+}
+
+/// Decompresses one frame into the spare capacity of `plaintext`.
+fn decompress(stored: &[u8], plaintext: &mut Vec<u8>) -> io::Result<()> {
+    DECOMPRESSOR.with_borrow_mut(|slot| {
+        if slot.is_none() {
+            let mut decompressor = Decompressor::new()?;
+            decompressor.set_parameter(zstd_safe::DParameter::WindowLogMax(WINDOW_LOG_MAX))?;
+            *slot = Some(decompressor);
+        }
+        let decompressor = slot.as_mut().expect("it was filled above");
+        decompressor.decompress_to_buffer(stored, plaintext).map(drop)
+    })
+}
+
+/// Returns how long the plaintext is by what a zstd frame says; `None` when it does not say.
+pub(crate) fn content_size(stored: &[u8]) -> Option<u64> {
+    zstd_safe::get_frame_content_size(stored).ok().flatten()
+}
+
+/// Decodes stored bytes to a plaintext of `plain_len` bytes, which the caller compared with its ceiling.
+pub(crate) fn decode(codec: Codec, stored: &[u8], plain_len: u64) -> Result<Vec<u8>, String> {
+    if codec == Codec::Raw {
+        return match stored.len() as u64 {
+            len if len == plain_len => Ok(stored.to_vec()),
+            len => Err(format!("expected a plaintext of {plain_len} bytes, found {len}")),
+        };
+    }
+    match zstd_safe::get_frame_content_size(stored) {
+        Ok(Some(len)) if len == plain_len => {}
+        Ok(Some(len)) => {
+            return Err(format!("expected a plaintext of {plain_len} bytes, its frame says {len}"));
+        }
+        Ok(None) => return Err("its zstd frame does not say how long the plaintext is".to_owned()),
+        Err(_) => return Err("expected a zstd frame, found something else".to_owned()),
+    }
+    if zstd_safe::find_frame_compressed_size(stored) != Ok(stored.len()) {
+        return Err("expected exactly one zstd frame".to_owned());
+    }
+    let mut plaintext = Vec::with_capacity(plain_len as usize);
+    decompress(stored, &mut plaintext).map_err(|error| format!("zstd: {error}"))?;
+    match plaintext.len() as u64 {
+        len if len == plain_len => Ok(plaintext),
+        len => Err(format!("expected a plaintext of {plain_len} bytes, found {len}")),
+    }
+}
+
+/// Decodes stored bytes and checks that they are the object that `id` names.
+pub(crate) fn decode_checked(
+    keys: &Keys,
+    (kind, id, plain_len): (Kind, ObjectId, u64),
+    codec: Codec,
+    stored: &[u8],
+) -> Result<Vec<u8>, Problem> {
+    let plaintext = decode(codec, stored, plain_len).map_err(|problem| Problem { problem, source: None })?;
+    keys.check(kind, &plaintext, id).map_err(Problem::from)?;
+    Ok(plaintext)
+}
+
+/// What is wrong with an object; the caller knows where it lies.
+pub(crate) struct Problem {
+    pub problem: String,
+    pub source: Option<backup_format::FormatError>,
+}
+
+impl From<backup_format::FormatError> for Problem {
+    fn from(source: backup_format::FormatError) -> Self {
+        Self { problem: "its content is not what it should be".to_owned(), source: Some(source) }
+    }
+}

@@ -1,0 +1,227 @@
+//! What can go wrong between a namespace and a repository.
+
+use backup_format::{Digest, EngineError, ErrorClass, FormatError, Kind, ObjectId};
+
+/// An error of a repository or of a pump.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RepositoryError {
+    /// The object store failed.
+    #[error("{doing} {path}")]
+    Store {
+        /// What was being done.
+        doing: &'static str,
+        /// The file, relative to the repository.
+        path: String,
+        /// The cause.
+        source: object_store::Error,
+    },
+    /// The location of a repository cannot be used.
+    #[error("opening repository {location}: {problem}")]
+    Location {
+        /// As it was given.
+        location: String,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+    /// A file of the repository does not follow the format.
+    #[error("{path} is damaged; verify the repository, and restore this file from a copy")]
+    Damaged {
+        /// The file, relative to the repository.
+        path: String,
+        /// What is wrong with it.
+        source: FormatError,
+    },
+    /// A file's bytes do not hash to its name.
+    #[error(
+        "{path} is damaged: its bytes hash to {found}; restore this file from a copy, or delete it and back up again"
+    )]
+    WrongName {
+        /// The file, relative to the repository.
+        path: String,
+        /// What its bytes hash to.
+        found: ObjectId,
+    },
+    /// An object that a dump refers to is in no pack.
+    #[error("{kind} {id}, needed by {needed_by}, is in no readable pack{damaged}")]
+    MissingObject {
+        /// Segment or page.
+        kind: Kind,
+        /// Its id.
+        id: ObjectId,
+        /// What refers to it.
+        needed_by: String,
+        /// The damaged packs, where it may have been; empty when there are none.
+        damaged: String,
+    },
+    /// An object that is there, but wrong.
+    #[error("{kind} {id} in {pack} at byte {offset}: {problem}")]
+    BadObject {
+        /// Segment or page.
+        kind: Kind,
+        /// Its id.
+        id: ObjectId,
+        /// The pack file.
+        pack: String,
+        /// Offset of its stored bytes in the pack.
+        offset: u64,
+        /// What was expected and found.
+        problem: String,
+        /// What is wrong with its plaintext, when it could be had.
+        source: Option<FormatError>,
+    },
+    /// Objects that are right each, but do not fit together.
+    #[error("{place}: {problem}; the dump was made by a faulty program, or altered")]
+    Inconsistent {
+        /// Where in the dump.
+        place: String,
+        /// What was expected and found.
+        problem: String,
+        /// What the format says of it.
+        source: Option<FormatError>,
+    },
+    /// An object did not decode to what was encoded, before it was stored.
+    #[error(
+        "{kind} {id} of {plain_len} bytes did not decode to itself; nothing was stored. Check this machine's memory"
+    )]
+    EncodeMismatch {
+        /// Segment or page.
+        kind: Kind,
+        /// Its id.
+        id: ObjectId,
+        /// Length of its plaintext.
+        plain_len: u64,
+    },
+    /// Entries that the engine delivered cannot go into a dump.
+    #[error("reading namespace {namespace}")]
+    Entry {
+        /// The namespace.
+        namespace: String,
+        /// What is wrong with them.
+        source: FormatError,
+    },
+    /// The engine failed.
+    #[error("{doing} namespace {namespace}")]
+    Engine {
+        /// What was being done.
+        doing: &'static str,
+        /// The namespace.
+        namespace: String,
+        /// The cause.
+        source: EngineError,
+    },
+    /// There is no dump to use.
+    #[error("{problem}")]
+    NoDump {
+        /// Which dump was asked for, what is there, what to do.
+        problem: String,
+    },
+    /// What was read does not seem to be a validator's namespace.
+    #[error(
+        "namespace {namespace} is implausible: {problem}; no dump was made. Allow it explicitly if this is meant"
+    )]
+    Implausible {
+        /// The namespace.
+        namespace: String,
+        /// What is missing.
+        problem: String,
+    },
+    /// Two contents that should be equal are not.
+    #[error(
+        "{what} differs: expected digest {expected} ({expected_entries} entries in {expected_partitions} partitions), \
+         found {found} ({found_entries} entries in {found_partitions} partitions)"
+    )]
+    Different {
+        /// What was compared with the dump.
+        what: String,
+        /// Digest of the dump.
+        expected: Digest,
+        /// Entries of the dump.
+        expected_entries: u64,
+        /// Partitions of the dump.
+        expected_partitions: u64,
+        /// Digest that was found.
+        found: Digest,
+        /// Entries that were found.
+        found_entries: u64,
+        /// Partitions that were found.
+        found_partitions: u64,
+    },
+    /// No randomness for a new repository.
+    #[error("creating a repository: the system gives no random bytes")]
+    Random {
+        /// The cause.
+        source: getrandom::Error,
+    },
+    /// Compressing failed.
+    #[error("compressing {kind} {id}")]
+    Compress {
+        /// Segment or page.
+        kind: Kind,
+        /// Its id.
+        id: ObjectId,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// Reading or writing a local file that is no part of a repository.
+    #[error("{doing} {path}")]
+    File {
+        /// What was being done.
+        doing: &'static str,
+        /// The file.
+        path: String,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// Another worker failed or the caller went away.
+    #[error("stopped before the end")]
+    Stopped,
+    /// A worker thread ended without a result.
+    #[error("a worker thread ended unexpectedly; this is a defect of this program")]
+    Worker {
+        /// The cause.
+        source: tokio::task::JoinError,
+    },
+}
+
+impl RepositoryError {
+    /// Returns what the error means for whoever called.
+    #[must_use]
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Engine { source, .. } => source.class(),
+            Self::Damaged { .. }
+            | Self::WrongName { .. }
+            | Self::MissingObject { .. }
+            | Self::BadObject { .. }
+            | Self::Inconsistent { .. }
+            | Self::Different { .. } => ErrorClass::Damaged,
+            Self::Implausible { .. } => ErrorClass::Refused,
+            _ if self.is_transient() => ErrorClass::Transient,
+            _ => ErrorClass::Failed,
+        }
+    }
+
+    /// Tells whether the same call may succeed later. The store's own retries are spent by then.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Store { source, .. } => matches!(source, object_store::Error::Generic { .. }),
+            Self::Engine { source, .. } => source.is_transient(),
+            Self::Entry { source, .. } => source.is_transient(),
+            _ => false,
+        }
+    }
+
+    /// Adds to an engine's error what was being done.
+    pub(crate) fn engine(doing: &'static str, namespace: &str) -> impl FnOnce(EngineError) -> Self {
+        let namespace = namespace.to_owned();
+        move |source| Self::Engine { doing, namespace, source }
+    }
+}
+
+impl From<tokio::task::JoinError> for RepositoryError {
+    fn from(source: tokio::task::JoinError) -> Self {
+        if source.is_cancelled() { Self::Stopped } else { Self::Worker { source } }
+    }
+}

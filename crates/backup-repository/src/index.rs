@@ -1,0 +1,151 @@
+//! Where in the packs each object lies.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use backup_format::pack::{self, Codec, TableLine, Trailer};
+use backup_format::{FormatError, ObjectId};
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
+
+use crate::error::RepositoryError;
+use crate::store::Store;
+
+/// Tables are read this many at a time.
+const READS: usize = 16;
+/// Bytes at the end of a pack that are read at once: trailer, table and more for packs of a thousand objects.
+const TAIL_BYTES: u64 = 64 << 10;
+
+/// Where an object lies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Location {
+    pub pack: ObjectId,
+    pub offset: u64,
+    pub stored_len: u64,
+    pub codec: Codec,
+}
+
+/// The objects of all packs: 32 bytes of memory for each.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    packs: Vec<ObjectId>,
+    /// Sorted by the first half of the id.
+    places: Vec<Place>,
+    damaged: Vec<(ObjectId, FormatError)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    id: u128,
+    pack: u32,
+    offset: u32,
+    stored_len: u32,
+    codec: Codec,
+}
+
+impl Index {
+    /// Reads the tables of all packs. Damaged packs are remembered, and what they hold counts as missing.
+    pub(crate) async fn load(store: &Store) -> Result<Self, RepositoryError> {
+        let packs = store.packs().await?;
+        let mut index = Self::default();
+        let mut tables = futures::stream::iter(packs)
+            .map(|(name, len)| async move {
+                Ok::<_, RepositoryError>((name, read_table(store, name, len).await?))
+            })
+            .buffer_unordered(READS);
+        while let Some((name, table)) = tables.try_next().await? {
+            match table {
+                Ok(lines) => index.add(name, &lines),
+                Err(error) => index.damaged.push((name, error)),
+            }
+        }
+        drop(tables);
+        index.places.sort_unstable_by_key(|place| (place.id, place.pack));
+        index.damaged.sort_unstable_by_key(|(name, _)| *name);
+        Ok(index)
+    }
+
+    fn add(&mut self, name: ObjectId, lines: &[TableLine]) {
+        let pack = self.packs.len() as u32;
+        self.packs.push(name);
+        let mut offset = pack::MAGIC.len() as u64;
+        self.places.reserve(lines.len());
+        for line in lines {
+            // A pack has at most 1 GiB, so both numbers fit.
+            let (at, stored_len) = (offset as u32, line.stored_len as u32);
+            self.places.push(Place { id: line.id.prefix(), pack, offset: at, stored_len, codec: line.codec });
+            offset += line.stored_len;
+        }
+    }
+
+    /// Finds an object; any of its places will do.
+    pub(crate) fn find(&self, id: ObjectId) -> Option<Location> {
+        let prefix = id.prefix();
+        let first = self.places.partition_point(|place| place.id < prefix);
+        let place = self.places.get(first).filter(|place| place.id == prefix)?;
+        let pack = *self.packs.get(place.pack as usize)?;
+        Some(Location {
+            pack,
+            offset: u64::from(place.offset),
+            stored_len: u64::from(place.stored_len),
+            codec: place.codec,
+        })
+    }
+
+    /// Returns the packs whose tables cannot be used, with the reasons.
+    pub(crate) fn damaged(&self) -> &[(ObjectId, FormatError)] {
+        &self.damaged
+    }
+
+    /// Returns the packs whose tables are good, in no particular order.
+    pub(crate) fn packs(&self) -> &[ObjectId] {
+        &self.packs
+    }
+}
+
+/// Reads and checks a pack's table; the inner result tells of damage.
+async fn read_table(
+    store: &Store,
+    name: ObjectId,
+    len: u64,
+) -> Result<Result<Vec<TableLine>, FormatError>, RepositoryError> {
+    let path = Store::pack_path(name);
+    if len <= pack::TRAILER_BYTES {
+        let problem = format!("a file of {len} bytes is too short for a pack");
+        return Ok(Err(FormatError::Malformed { object: "pack", offset: 0, problem }));
+    }
+    let tail_start = len - len.min(TAIL_BYTES);
+    let tail = store.read_range(&path, tail_start..len).await?;
+    let trailer = match tail.last_chunk().map(|trailer| Trailer::decode(trailer, len)) {
+        Some(Ok(trailer)) => trailer,
+        Some(Err(error)) => return Ok(Err(error)),
+        None => unreachable!("read_range gives as many bytes as it was asked for"),
+    };
+    let range = trailer.table_range();
+    let table: Bytes = match range.start.checked_sub(tail_start) {
+        Some(start) => tail.slice(start as usize..(range.end - tail_start) as usize),
+        None => store.read_range(&path, range).await?,
+    };
+    Ok(trailer.decode_table(&table))
+}
+
+/// The objects that a backup need not store: those of the index, and those that it stored itself.
+#[derive(Debug)]
+pub(crate) struct Known {
+    index: Arc<Index>,
+    claimed: Mutex<HashSet<u128>>,
+}
+
+impl Known {
+    pub(crate) fn new(index: Arc<Index>) -> Self {
+        Self { index, claimed: Mutex::default() }
+    }
+
+    /// Tells whether the caller must store this object; of several who ask for the same one, only the first.
+    pub(crate) fn claim(&self, id: ObjectId) -> bool {
+        if self.index.find(id).is_some() {
+            return false;
+        }
+        self.claimed.lock().unwrap_or_else(PoisonError::into_inner).insert(id.prefix())
+    }
+}

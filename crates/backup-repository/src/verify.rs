@@ -1,0 +1,260 @@
+//! The verify pump: whether a dump is what it was.
+
+use std::num::NonZeroUsize;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use backup_format::{DigestState, Limits, Manifest, ObjectId, Reference, limits};
+use futures::{StreamExt, TryStreamExt};
+use tokio::task::spawn_blocking;
+
+use crate::check::{self, PageCheck};
+use crate::error::RepositoryError;
+use crate::progress::Progress;
+use crate::range;
+use crate::reader::DumpReader;
+use crate::repository::{Dump, Repository};
+use crate::store::Store;
+use crate::work::{self, Stop};
+
+/// How thoroughly a dump is verified.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum VerifyLevel {
+    /// 1: the manifest, the tables of all packs and all pages are good, and all segments are in packs.
+    Structure,
+    /// 2: everything is read: names of packs, ids, order, cuts, counts, digest.
+    #[default]
+    Content,
+}
+
+/// One of several parts of the work, so that it can be spread over days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subset {
+    part: u64,
+    of: u64,
+}
+
+impl FromStr for Subset {
+    type Err = String;
+
+    /// Reads `I/N` with I from 1 to N.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers =
+            text.split_once('/').and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
+        match numbers {
+            Some((part, of)) if (1..=of).contains(&part) => Ok(Self { part, of }),
+            _ => Err(format!("{text:?}: expected I/N with I from 1 to N, like 3/7")),
+        }
+    }
+}
+
+impl Subset {
+    fn has(self, index: u64) -> bool {
+        index % self.of == self.part - 1
+    }
+}
+
+/// How a dump is verified.
+#[derive(Clone, Debug, Default)]
+pub struct VerifyOptions {
+    /// How thoroughly.
+    pub level: VerifyLevel,
+    /// Reads only a part of packs and pages at level 2; the digest is not computed then. `None` means all.
+    pub subset: Option<Subset>,
+    /// Packs and pages that are checked at the same time; `None` means one for each core.
+    pub workers: Option<NonZeroUsize>,
+    /// Ceilings on what is read.
+    pub limits: Limits,
+    /// Receives events.
+    pub progress: Progress,
+}
+
+/// What was verified. Damage is not reported here: it is an error.
+#[derive(Clone, Debug, Default)]
+pub struct VerifyReport {
+    /// Pages of level 0 whose segments are known to be there.
+    pub pages: u64,
+    /// Packs that were read whole.
+    pub packs_read: u64,
+    /// Segments that were read and decoded.
+    pub segments_read: u64,
+    /// The digest recomputed from the entries; `None` at level 1 and for a subset.
+    pub digest: Option<DigestState>,
+}
+
+impl Repository {
+    /// Verifies a dump, and that no pack of the repository is damaged.
+    ///
+    /// # Errors
+    ///
+    /// The first damage found, as an error of class `Damaged`: [`RepositoryError::Damaged`],
+    /// [`RepositoryError::WrongName`], [`RepositoryError::MissingObject`], [`RepositoryError::BadObject`],
+    /// [`RepositoryError::Inconsistent`] or [`RepositoryError::Different`].
+    pub async fn verify(
+        &self,
+        dump: &Dump,
+        options: &VerifyOptions,
+    ) -> Result<VerifyReport, RepositoryError> {
+        let reader = DumpReader::open(self, dump, options.limits).await?;
+        options.progress.phase("checking structure", None);
+        check_tables(&reader)?;
+        let pages = check_structure(&reader, &dump.manifest).await?;
+        let mut report = VerifyReport { pages: pages.len() as u64, ..VerifyReport::default() };
+        if options.level == VerifyLevel::Structure {
+            return Ok(report);
+        }
+        report.packs_read = check_packs(&reader, options).await?;
+        options.progress.phase("reading segments", Some(dump.manifest.plain_bytes));
+        match options.subset {
+            None => {
+                let (state, segments) = check_all(&reader, dump, pages, options).await?;
+                (report.digest, report.segments_read) = (Some(state), segments);
+            }
+            Some(subset) => report.segments_read = check_some(&reader, pages, subset, options).await?,
+        }
+        Ok(report)
+    }
+}
+
+/// Reports the first pack whose table cannot be used.
+fn check_tables(reader: &DumpReader) -> Result<(), RepositoryError> {
+    match reader.index.damaged().first() {
+        Some((pack, error)) => {
+            let source = backup_format::FormatError::Malformed {
+                object: "pack",
+                offset: 0,
+                problem: error.to_string(),
+            };
+            Err(RepositoryError::Damaged { path: Store::pack_path(*pack), source })
+        }
+        None => Ok(()),
+    }
+}
+
+/// Reads the pages of a dump and checks that all segments are in packs; returns the references to the pages.
+pub(crate) async fn check_structure(
+    reader: &DumpReader,
+    manifest: &Manifest,
+) -> Result<Vec<Reference>, RepositoryError> {
+    let root = reader.root(manifest).await?;
+    let counts = futures::stream::iter(&root.references)
+        .map(|reference| async move {
+            let page = reader.page(reference).await?;
+            reader.check_present(reference, &page)?;
+            let plain_bytes =
+                page.references.iter().map(|segment| segment.plain_len).fold(0, u64::saturating_add);
+            Ok::<_, RepositoryError>((page.references.len() as u64, plain_bytes))
+        })
+        .buffer_unordered(8);
+    let add =
+        |sum: (u64, u64), next: (u64, u64)| async move { Ok((sum.0 + next.0, sum.1.saturating_add(next.1))) };
+    let (segments, plain_bytes) = counts.try_fold((0, 0), add).await?;
+    if (segments, plain_bytes) != (manifest.segments, manifest.plain_bytes) {
+        let problem = format!(
+            "its pages refer to {segments} segments of {plain_bytes} bytes, the manifest says {} of {}",
+            manifest.segments, manifest.plain_bytes
+        );
+        return Err(RepositoryError::Inconsistent { place: "the dump".to_owned(), problem, source: None });
+    }
+    Ok(root.references)
+}
+
+/// Reads packs whole and checks their names; all of the repository, or those of the subset.
+async fn check_packs(reader: &DumpReader, options: &VerifyOptions) -> Result<u64, RepositoryError> {
+    let in_subset = |pack: &ObjectId| {
+        let spread = u64::from_le_bytes(*pack.0.first_chunk().expect("an id has 32 bytes"));
+        options.subset.is_none_or(|subset| subset.has(spread))
+    };
+    let packs: Vec<_> = reader.index.packs().iter().copied().filter(in_subset).collect();
+    options.progress.phase("checking packs", None);
+    let workers = options.workers.map_or_else(work::default_workers, NonZeroUsize::get);
+    let checks = futures::stream::iter(packs.iter().copied())
+        .map(|pack| check_pack(reader, pack))
+        .buffer_unordered(workers);
+    checks
+        .try_for_each(|bytes| async move {
+            options.progress.advance(bytes, 0);
+            Ok(())
+        })
+        .await?;
+    Ok(packs.len() as u64)
+}
+
+async fn check_pack(reader: &DumpReader, pack: ObjectId) -> Result<u64, RepositoryError> {
+    let path = Store::pack_path(pack);
+    let Some(bytes) = reader.repository.store.read(&path, limits::PACK_BYTES_MAX).await? else {
+        let source = backup_format::FormatError::Malformed {
+            object: "pack",
+            offset: 0,
+            problem: "it vanished while the repository was verified".to_owned(),
+        };
+        return Err(RepositoryError::Damaged { path, source });
+    };
+    let len = bytes.len() as u64;
+    let (found, magic) =
+        spawn_blocking(move || (ObjectId::of_file(&bytes), backup_format::pack::check_magic(&bytes))).await?;
+    magic.map_err(|source| RepositoryError::Damaged { path: path.clone(), source })?;
+    if found == pack { Ok(len) } else { Err(RepositoryError::WrongName { path, found }) }
+}
+
+/// Reads all segments and compares the digest with that of the manifest.
+async fn check_all(
+    reader: &DumpReader,
+    dump: &Dump,
+    pages: Vec<Reference>,
+    options: &VerifyOptions,
+) -> Result<(DigestState, u64), RepositoryError> {
+    let stop = Stop::default();
+    let pages: Arc<[Reference]> = pages.into();
+    let workers = options.workers.map_or_else(work::default_workers, NonZeroUsize::get);
+    let checks = (0..pages.len()).map(|index| {
+        let check =
+            PageCheck::new(reader.clone(), pages.clone(), index, options.progress.clone(), stop.watch());
+        let stopped = stop.watch();
+        async move { work::spawn_worker(stopped, check.run()).await? }
+    });
+    let checked: Vec<_> = futures::stream::iter(checks).buffered(workers).try_collect().await?;
+    check::neighbours(reader.order, &checked)?;
+    let segments = checked.iter().map(|page| page.segments).sum();
+    let ranges: Vec<_> = checked.into_iter().map(|page| page.range).collect();
+    let (state, _) = range::join(&ranges);
+    compare(&dump.manifest, &state, "what its segments hold")?;
+    Ok((state, segments))
+}
+
+/// Reads the segments of some pages.
+async fn check_some(
+    reader: &DumpReader,
+    pages: Vec<Reference>,
+    subset: Subset,
+    options: &VerifyOptions,
+) -> Result<u64, RepositoryError> {
+    let stop = Stop::default();
+    let pages: Arc<[Reference]> = pages.into();
+    let workers = options.workers.map_or_else(work::default_workers, NonZeroUsize::get);
+    let checks = (0..pages.len()).filter(|index| subset.has(*index as u64)).map(|index| {
+        let check =
+            PageCheck::new(reader.clone(), pages.clone(), index, options.progress.clone(), stop.watch());
+        let stopped = stop.watch();
+        async move { work::spawn_worker(stopped, check.run()).await? }
+    });
+    let checked = futures::stream::iter(checks).buffer_unordered(workers);
+    checked.try_fold(0, |sum, page| async move { Ok(sum + page.segments) }).await
+}
+
+/// Compares what was found somewhere with what the manifest says.
+pub(crate) fn compare(manifest: &Manifest, found: &DigestState, what: &str) -> Result<(), RepositoryError> {
+    let expected = manifest.digest_state();
+    if *found == expected {
+        return Ok(());
+    }
+    Err(RepositoryError::Different {
+        what: what.to_owned(),
+        expected: expected.digest(),
+        expected_entries: expected.entries,
+        expected_partitions: expected.partitions,
+        found: found.digest(),
+        found_entries: found.entries,
+        found_partitions: found.partitions,
+    })
+}
