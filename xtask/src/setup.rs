@@ -175,12 +175,16 @@ fn install(missing: &[&'static Need]) -> Result<()> {
     let packages = packages(manager, missing);
     println!("setup: installing {}", packages.join(" "));
     for line in manager.commands(&packages, is_root()) {
-        process::run(Command::new(line[0]).args(&line[1..]))?;
+        process::run(Command::new(line[0]).args(&line[1..]).env("DEBIAN_FRONTEND", "noninteractive"))?;
     }
     for need in missing {
         match (need.find)(&machine) {
             Some(path) => println!("setup: installed {}: {}", need.name, path.display()),
-            None => bail!("{} was installed but is still not found; see above", need.name),
+            None => bail!(
+                "{} was installed but is still not found; CXX, LIBCLANG_PATH and PROTOC decide alone \
+                 where they are set",
+                need.name
+            ),
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! Engine crates give the same file names to the same things.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::finding::{Finding, SIBLINGS};
 
@@ -12,8 +12,7 @@ const CORE: [&str; 6] = ["lib", "database", "snapshot", "restore", "error", "opt
 /// Checks the engine crates that are there.
 pub(super) fn check(root: &Path) -> Vec<Finding> {
     let engines = ENGINES.map(|name| (name, root.join("crates").join(name).join("src")));
-    let engines: Vec<&(&str, std::path::PathBuf)> =
-        engines.iter().filter(|(_, sources)| sources.is_dir()).collect();
+    let engines: Vec<&(&str, PathBuf)> = engines.iter().filter(|(_, sources)| sources.is_dir()).collect();
     let mut findings = Vec::new();
     for noun in CORE {
         let (with, without): (Vec<_>, Vec<_>) =

@@ -48,7 +48,7 @@ fn is_written(file: &Path) -> bool {
     match file.extension().and_then(|ending| ending.to_str()) {
         Some(ending) => ENDINGS.contains(&ending),
         // The only programs without an ending are those of CI.
-        None => file.parent().is_some_and(|folder| folder.ends_with(".ci")),
+        None => file.parent().and_then(Path::file_name).is_some_and(|folder| folder == ".ci"),
     }
 }
 
