@@ -137,10 +137,11 @@ pub(crate) async fn check_structure(
     manifest: &Manifest,
 ) -> Result<Vec<Reference>, RepositoryError> {
     let root = reader.root(manifest).await?;
-    let counts = futures::stream::iter(&root.references)
+    let pages = root.references.iter().cloned();
+    let counts = futures::stream::iter(pages)
         .map(|reference| async move {
-            let page = reader.page(reference).await?;
-            reader.check_present(reference, &page)?;
+            let page = reader.page(&reference).await?;
+            reader.check_present(&reference, &page)?;
             let plain_bytes =
                 page.references.iter().map(|segment| segment.plain_len).fold(0, u64::saturating_add);
             Ok::<_, RepositoryError>((page.references.len() as u64, plain_bytes))

@@ -1,0 +1,223 @@
+//! The upstream file as a source of backups: `memory_backup.bcs`.
+
+use std::io::{self, Read, Seek};
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use backup_format::upstream::{DroppedPartitions, UpstreamReader};
+use backup_format::{
+    Consistency, DatabaseBackup, EngineError, EntryBatch, EntryStream, ErrorClass, Estimate, FormatError,
+    Limits, Order, RestoreMarker, RestorePlan, RestoreSink, Share, Snapshot, SourceInfo,
+};
+use futures::StreamExt;
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+
+use crate::error::RepositoryError;
+
+/// Batches that are read ahead.
+const AHEAD: usize = 2;
+
+/// A file that can be read from anywhere.
+pub trait SeekableRead: Read + Seek + Send {}
+
+impl<T: Read + Seek + Send> SeekableRead for T {}
+
+type Open = Arc<dyn Fn() -> io::Result<Box<dyn SeekableRead>> + Send + Sync>;
+type KindOf = fn(&[u8]) -> Option<&'static str>;
+
+/// The file that linera's tests write (BCS of a map of maps), as a namespace that can be backed up and not restored
+/// into.
+///
+/// It holds entries; a file of ScyllaDB *rows*, whose root keys all begin with 00, is refused, because its rows are
+/// not yet joined to entries here. Partitions without entries are no content: they are dropped and counted.
+#[derive(Clone)]
+pub struct UpstreamFile {
+    name: String,
+    open: Open,
+    layout: (String, KindOf),
+    limits: Limits,
+    dropped: Arc<Mutex<DroppedPartitions>>,
+}
+
+impl UpstreamFile {
+    /// Makes a source of what `open` opens, which is called once for each reading. The name is that of the namespace.
+    #[must_use]
+    pub fn new(
+        name: &str,
+        open: impl Fn() -> io::Result<Box<dyn SeekableRead>> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            name: name.to_owned(),
+            open: Arc::new(open),
+            layout: ("plain".to_owned(), |_| None),
+            limits: Limits::default(),
+            dropped: Arc::default(),
+        }
+    }
+
+    /// Sets the layout that the namespace had, and how it names kinds of partition; `plain` without kinds by default.
+    #[must_use]
+    pub fn with_layout(mut self, name: &str, kind: KindOf) -> Self {
+        self.layout = (name.to_owned(), kind);
+        self
+    }
+
+    /// Sets ceilings on what is read.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Returns the partitions without entries that the last complete reading dropped.
+    #[must_use]
+    pub fn dropped(&self) -> DroppedPartitions {
+        self.dropped.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn reader(&self) -> Result<UpstreamReader<Box<dyn SeekableRead>>, EngineError> {
+        let file = (self.open)().map_err(|source| {
+            failed(RepositoryError::File { doing: "opening", path: self.name.clone(), source })
+        })?;
+        UpstreamReader::new(file, &self.limits).map_err(|source| self.bad(source))
+    }
+
+    fn bad(&self, source: FormatError) -> EngineError {
+        let class = match &source {
+            FormatError::Io { .. } => ErrorClass::Failed,
+            _ => ErrorClass::Damaged,
+        };
+        EngineError::new(class, RepositoryError::Entry { namespace: self.name.clone(), source })
+    }
+
+    /// Reads the file to its end, sending batches; stops when nobody receives them any more.
+    fn read(&self, batches: &mpsc::Sender<Result<EntryBatch, EngineError>>) -> Result<(), EngineError> {
+        let mut reader = self.reader()?;
+        let mut rows = RowCheck::default();
+        while let Some(batch) = reader.next_batch().map_err(|source| self.bad(source))? {
+            rows.see(&batch);
+            if batches.blocking_send(Ok(batch)).is_err() {
+                return Ok(());
+            }
+        }
+        rows.finish(&self.name)?;
+        *self.dropped.lock().unwrap_or_else(PoisonError::into_inner) = reader.dropped().clone();
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for UpstreamFile {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "UpstreamFile({})", self.name)
+    }
+}
+
+fn failed(error: RepositoryError) -> EngineError {
+    EngineError::new(ErrorClass::Failed, error)
+}
+
+/// Tells rows of ScyllaDB from entries: linera stores each root key behind a byte 00.
+#[derive(Default)]
+struct RowCheck {
+    roots: u64,
+    others: bool,
+}
+
+impl RowCheck {
+    fn see(&mut self, batch: &EntryBatch) {
+        for group in batch.groups() {
+            self.roots += 1;
+            self.others |= group.root_key.first() != Some(&0);
+        }
+    }
+
+    fn finish(&self, name: &str) -> Result<(), EngineError> {
+        if self.others || self.roots < 2 {
+            return Ok(());
+        }
+        let problem = "all its root keys begin with 00, so it seems to hold rows of ScyllaDB and not entries; \
+                       only files of entries (memory_backup.bcs) can be imported";
+        let source =
+            FormatError::Malformed { object: "upstream file", offset: 0, problem: problem.to_owned() };
+        let error = RepositoryError::Entry { namespace: name.to_owned(), source };
+        Err(EngineError::new(ErrorClass::Refused, error))
+    }
+}
+
+#[async_trait]
+impl DatabaseBackup for UpstreamFile {
+    fn source(&self) -> SourceInfo {
+        SourceInfo {
+            engine: "file".to_owned(),
+            engine_version: String::new(),
+            layout: self.layout.0.clone(),
+            namespace: self.name.clone(),
+        }
+    }
+
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, EngineError> {
+        let file = self.clone();
+        let opened = spawn_blocking(move || file.reader().map(|reader| reader.file_len())).await;
+        let bytes = opened.map_err(|error| failed(error.into()))??;
+        Ok(Box::new(FileSnapshot { file: self.clone(), bytes }))
+    }
+
+    async fn restore(&self, _: &RestoreMarker, _: &RestorePlan) -> Result<Box<dyn RestoreSink>, EngineError> {
+        Err(self.no_target())
+    }
+
+    async fn check_restorable(&self, _: &RestoreMarker) -> Result<(), EngineError> {
+        Err(self.no_target())
+    }
+}
+
+impl UpstreamFile {
+    fn no_target(&self) -> EngineError {
+        let problem = "an upstream file is no target of a restore; export the dump instead".to_owned();
+        failed(RepositoryError::NoDump { problem })
+    }
+}
+
+/// The file as it is: nobody vouches for how it came about.
+struct FileSnapshot {
+    file: UpstreamFile,
+    bytes: u64,
+}
+
+#[async_trait]
+impl Snapshot for FileSnapshot {
+    fn consistency(&self) -> Consistency {
+        Consistency::Fuzzy
+    }
+
+    fn order(&self) -> Order {
+        Order::Prefixed
+    }
+
+    fn kind(&self, root_key: &[u8]) -> Option<&'static str> {
+        (self.file.layout.1)(root_key)
+    }
+
+    async fn estimate(&self) -> Result<Estimate, EngineError> {
+        Ok(Estimate { plain_bytes: Some(self.bytes), entries: None })
+    }
+
+    async fn shares(&self, _: NonZeroUsize) -> Result<Vec<Share>, EngineError> {
+        Ok(vec![Share { token: Vec::new(), starts_page: true }])
+    }
+
+    async fn entries(&self, _: &Share) -> Result<EntryStream, EngineError> {
+        let (sender, receiver) = mpsc::channel(AHEAD);
+        let file = self.file.clone();
+        spawn_blocking(move || {
+            if let Err(error) = file.read(&sender) {
+                // Nobody is left to be told when the receiver is gone.
+                let _ = sender.blocking_send(Err(error));
+            }
+        });
+        let next = |mut receiver: mpsc::Receiver<_>| async move { Some((receiver.recv().await?, receiver)) };
+        Ok(futures::stream::unfold(receiver, next).boxed())
+    }
+}
