@@ -159,6 +159,15 @@ impl EntryBatch {
         self.close(entries);
     }
 
+    /// Appends room for one encoded entry of `length` bytes, which the caller must fill.
+    pub(crate) fn push_room(&mut self, root_key: &[u8], length: usize) -> &mut [u8] {
+        self.open(root_key);
+        let start = self.bytes.len();
+        self.bytes.resize(start + length, 0);
+        self.close(1);
+        self.bytes.get_mut(start..).unwrap_or_default()
+    }
+
     /// Returns the number of entries.
     #[must_use]
     pub fn entries(&self) -> u64 {

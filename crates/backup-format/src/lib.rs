@@ -15,6 +15,7 @@ pub mod pack;
 mod page;
 mod segment;
 mod token;
+pub mod upstream;
 
 pub use codec::{Reader, put_bytes, put_uleb, uleb_len};
 pub use config::Config;

@@ -56,6 +56,10 @@ pub const ANNOTATION_BYTES_MAX: usize = 4 << 10;
 /// Most kinds of partition in a manifest's contents.
 pub const CONTENT_KINDS_MAX: usize = 256;
 
+/// Sum of the different lengths that the keys of one partition of an upstream file may have, in bytes: 64 MiB. While a
+/// partition is read, one key of each length is in memory.
+pub const UPSTREAM_KEY_LENGTHS_MAX: usize = 64 << 20;
+
 /// The ceilings that a caller may move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

@@ -18,7 +18,7 @@ const FORMAT: &str = "kvbackup-dump";
 
 /// What the reading of a namespace can vouch for. Never more than is true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", try_from = "String")]
 pub enum Consistency {
     /// Partitions may have changed while they were read.
     Fuzzy,
@@ -26,6 +26,21 @@ pub enum Consistency {
     Causal,
     /// The content is that of one moment.
     PointInTime,
+}
+
+impl TryFrom<String> for Consistency {
+    type Error = String;
+
+    /// Unlike serde's own, the error has no characters that a terminal would obey.
+    fn try_from(text: String) -> Result<Self, String> {
+        [Self::Fuzzy, Self::Causal, Self::PointInTime]
+            .into_iter()
+            .find(|consistency| consistency.to_string() == text)
+            .ok_or_else(|| {
+                let found: String = text.chars().take(80).collect();
+                format!("consistency {found:?}; expected point_in_time, causal or fuzzy")
+            })
+    }
 }
 
 impl std::fmt::Display for Consistency {
@@ -164,6 +179,9 @@ impl Manifest {
             if text.len() > 255 || has_control(text) {
                 return field(name, format!("{text:?}"), "at most 255 bytes without control characters");
             }
+        }
+        if self.source.layout.is_empty() {
+            return field("source.layout", "empty".to_owned(), "the name of a layout");
         }
         for (name, time) in [("started", &self.started), ("finished", &self.finished)] {
             if !is_utc_time(time) {

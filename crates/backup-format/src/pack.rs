@@ -78,7 +78,7 @@ impl PackBuilder {
     /// Tells whether the pack should be closed: by the bytes of its bodies, or by number of objects.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.file.len() as u64 >= self.target + MAGIC.len() as u64
+        self.file.len() as u64 >= self.target.saturating_add(MAGIC.len() as u64)
             || self.table.len() >= limits::PACK_OBJECTS_MAX
     }
 

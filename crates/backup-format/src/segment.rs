@@ -62,6 +62,7 @@ impl Segment {
     /// [`FormatError::Malformed`], [`FormatError::TooLong`] or [`FormatError::OutOfOrder`], with the offset or the
     /// entry.
     pub fn decode(plaintext: Vec<u8>, order: Order, limits: &Limits) -> Result<Self, FormatError> {
+        check_len(plaintext.len() as u64)?;
         let mut reader = Reader::new(OBJECT, &plaintext);
         let groups = count(&mut reader, GROUP_BYTES_MIN, "groups")?;
         let mut starts = Vec::with_capacity(groups);
@@ -132,6 +133,14 @@ impl Segment {
         let entries = reader.uleb(u32::MAX as usize, "entries").unwrap_or_default();
         let body = reader.take(reader.remaining()).unwrap_or_default();
         Group { root_key, entries: entries as u32, body }
+    }
+}
+
+fn check_len(found: u64) -> Result<(), FormatError> {
+    let (what, limit) = ("plaintext", limits::OBJECT_BYTES_MAX);
+    match found <= limit {
+        true => Ok(()),
+        false => Err(FormatError::TooLong { object: OBJECT, offset: 0, what, found, limit }),
     }
 }
 

@@ -1,1 +1,14 @@
-//! stub
+#![doc = include_str!("../README.md")]
+
+mod batch;
+mod contents;
+mod database;
+mod error;
+mod options;
+mod restore;
+mod snapshot;
+
+pub use batch::WriteBatch;
+pub use database::MemoryNamespace;
+pub use error::Error;
+pub use options::Options;

@@ -143,14 +143,16 @@ impl Repository {
         database: &dyn DatabaseBackup,
         options: BackupOptions,
     ) -> Result<BackupReport, RepositoryError> {
-        let info = database.source();
+        let namespace = database.source().namespace;
         let started = now();
         if !options.dry_run {
             self.store.remove_leftovers().await?;
         }
         let index = self.index().await?;
-        let failed = |doing| RepositoryError::engine(doing, &info.namespace);
+        let failed = |doing| RepositoryError::engine(doing, &namespace);
         let snapshot: Arc<dyn Snapshot> = Arc::from(database.snapshot().await.map_err(failed("opening"))?);
+        // Only now is the layout known in any case.
+        let info = database.source();
         let estimate = snapshot.estimate().await.map_err(failed("reading"))?;
         options.progress.phase("reading", estimate.plain_bytes);
 

@@ -83,7 +83,10 @@ impl<'a> Reader<'a> {
                         self.malformed_at(start, format!("length of {what} is not in its shortest form"))
                     );
                 }
-                return self.below(start, value, max, what);
+                match u32::try_from(value) {
+                    Ok(value) => return self.below(start, value as usize, max, what),
+                    Err(_) => break,
+                }
             }
         }
         Err(self.malformed_at(start, format!("length of {what} does not fit 32 bits")))
@@ -105,7 +108,7 @@ impl<'a> Reader<'a> {
     ///
     /// [`FormatError::Malformed`] when fewer are left.
     pub fn take(&mut self, length: usize) -> Result<&'a [u8], FormatError> {
-        let end = self.position.checked_add(length).unwrap_or(usize::MAX);
+        let end = self.position.saturating_add(length);
         let Some(taken) = self.bytes.get(self.position..end) else {
             let left = self.remaining();
             return Err(self.malformed(format!("expected {length} bytes, {left} are left")));
@@ -136,16 +139,17 @@ impl<'a> Reader<'a> {
         FormatError::Malformed { object: self.object, offset: position as u64, problem }
     }
 
-    fn below(&self, start: usize, value: u64, max: usize, what: &'static str) -> Result<usize, FormatError> {
-        match usize::try_from(value) {
-            Ok(value) if value <= max && u32::try_from(value).is_ok() => Ok(value),
-            _ => Err(FormatError::TooLong {
-                object: self.object,
-                offset: start as u64,
-                what,
-                found: value,
-                limit: max as u64,
-            }),
+    fn below(
+        &self,
+        start: usize,
+        value: usize,
+        max: usize,
+        what: &'static str,
+    ) -> Result<usize, FormatError> {
+        if value <= max {
+            return Ok(value);
         }
+        let (object, offset, found, limit) = (self.object, start as u64, value as u64, max as u64);
+        Err(FormatError::TooLong { object, offset, what, found, limit })
     }
 }

@@ -20,7 +20,8 @@ pub struct SourceInfo {
 /// One namespace of one engine: the source of a backup or the target of a restore.
 #[async_trait]
 pub trait DatabaseBackup: Send + Sync {
-    /// Describes the namespace. Does no I/O.
+    /// Describes the namespace. Does no I/O; so an engine that tells the layout from the rows leaves it empty until
+    /// [`DatabaseBackup::snapshot`] has returned once.
     fn source(&self) -> SourceInfo;
 
     /// Opens a read view. It never writes to the namespace, and never disturbs whoever does.

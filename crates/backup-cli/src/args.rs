@@ -1,0 +1,186 @@
+//! The command line: what all commands share, and the texts that explain it.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use backup_format::{Limits, limits};
+use backup_layout::Layout;
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands::{
+    backup, completions, digest, export, import, inspect, list, native_backup, native_restore, restore,
+    verify,
+};
+use crate::engine::EngineOptions;
+use crate::locator::{LayoutChoice, parse_layout};
+
+/// Back up, verify, restore and move the databases of blockchain validators.
+#[derive(Debug, Parser)]
+#[command(name = "kvbackup", version, after_long_help = HELP, after_help = "--help, instead of -h, tells more.")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Print one JSON object on stdout instead of text; errors become one JSON object on stderr
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Show no progress
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Backup(backup::BackupArgs),
+    Restore(restore::RestoreArgs),
+    Verify(verify::VerifyArgs),
+    Digest(digest::DigestArgs),
+    List(list::ListArgs),
+    Inspect(inspect::InspectArgs),
+    Import(import::ImportArgs),
+    Export(export::ExportArgs),
+    NativeBackup(native_backup::NativeBackupArgs),
+    NativeRestore(native_restore::NativeRestoreArgs),
+    Completions(completions::CompletionsArgs),
+}
+
+/// How namespaces and dumps are read, whatever for.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct ReadArgs {
+    /// Threads that work at the same time [default: one for each core]
+    #[arg(long, value_name = "N")]
+    pub(crate) workers: Option<NonZeroUsize>,
+    /// Longest value to accept, in bytes or like 300MiB, at most 500MiB; a dump with longer values than the default
+    /// needs this also when it is read [default: 256MiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    max_value: Option<usize>,
+}
+
+impl ReadArgs {
+    /// Returns the ceilings on what is read.
+    pub(crate) fn limits(&self) -> Limits {
+        self.max_value.map_or_else(Limits::default, |bytes| Limits::default().with_value_bytes_max(bytes))
+    }
+}
+
+/// The layout of a namespace.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct LayoutArgs {
+    /// Layout of the namespace, the same as ?layout=NAME behind it: auto, linera-0.15, linera-0.16 or plain
+    #[arg(long, value_name = "NAME", value_parser = parse_layout)]
+    layout: Option<LayoutChoice>,
+}
+
+impl LayoutArgs {
+    /// Returns what an engine needs to write.
+    pub(crate) fn options(&self, read: &ReadArgs) -> EngineOptions {
+        EngineOptions { layout: self.layout, limits: read.limits(), ..EngineOptions::default() }
+    }
+
+    /// Returns the layout that was named.
+    pub(crate) fn named(&self) -> Option<Layout> {
+        self.layout.and_then(|choice| choice.0)
+    }
+}
+
+/// How a source is opened.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct SourceArgs {
+    #[command(flatten)]
+    layout: LayoutArgs,
+    /// RocksDB: where the database keeps its write-ahead log, if that is not its own directory
+    #[arg(long, value_name = "DIR", hide_short_help = true)]
+    wal_dir: Option<PathBuf>,
+    /// RocksDB: accept a database without its write-ahead log, like a restored native backup; the latest writes are missing
+    /// if it had one
+    #[arg(long, hide_short_help = true)]
+    allow_missing_log: bool,
+}
+
+impl SourceArgs {
+    /// Returns what an engine needs to read.
+    pub(crate) fn options(&self, read: &ReadArgs) -> EngineOptions {
+        EngineOptions {
+            layout: self.layout.layout,
+            limits: read.limits(),
+            wal_dir: self.wal_dir.clone(),
+            allow_missing_log: self.allow_missing_log,
+        }
+    }
+}
+
+/// Reads a number of bytes, at most what a value may ever take.
+fn parse_size(text: &str) -> Result<usize, String> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        unit => return Err(format!("unknown unit {unit:?}; expected B, KiB, MiB or GiB")),
+    };
+    let number: usize = digits.trim_end().parse().map_err(|_| format!("{digits:?} is no whole number"))?;
+    match number.checked_mul(unit) {
+        Some(bytes @ 1..=limits::VALUE_BYTES_CEILING) => Ok(bytes),
+        _ => Err(format!(
+            "expected 1 to {} bytes (500MiB), the most that fits in a dump",
+            limits::VALUE_BYTES_CEILING
+        )),
+    }
+}
+
+const HELP: &str = "\
+SOURCE is a namespace that is read, also while a validator has it open:
+  rocksdb:DIR/NAMESPACE           a RocksDB directory with its write-ahead log
+  rocksdb-backup:DIR[#ID]         a directory of RocksDB's BackupEngine, the latest backup or number ID
+  ...?layout=NAME                 its layout, instead of telling it from the rows
+
+TARGET is a namespace that is written; it must be empty or carry this restore's marker:
+  rocksdb:DIR/NAMESPACE           a new RocksDB directory
+  memory:                         a rehearsal: restored, read back and compared, then gone
+
+REPO is where dumps lie: a directory, or a URL where the program is built for it:
+  s3://BUCKET/PREFIX  gs://BUCKET/PREFIX  az://CONTAINER/PREFIX
+
+--dump ID names a dump by the first 4 to 64 digits of its id, which `list` shows; the default is latest.
+
+Exit codes:
+  0    done
+  1    failed: no such file, disk full, network down
+  2    the command line is wrong
+  3    damage or a difference was found
+  4    refused for safety: target not empty, implausible namespace, unclear layout
+  130  interrupted by SIGINT or SIGTERM; the same command again goes on where it stopped
+
+Environment variables:
+  TMPDIR                          where scratch files go
+  AWS_*, GOOGLE_*, AZURE_*        credentials and settings of object stores, as their own tools read them
+  NO_COLOR                        no colours
+
+Examples:
+  kvbackup backup rocksdb:/var/lib/linera/validator_0 /backup/validator --origin 02ab...
+  kvbackup verify /backup/validator --level 2
+  kvbackup restore /backup/validator rocksdb:/var/lib/copy/validator_0
+  kvbackup verify /backup/validator --against rocksdb:/var/lib/copy/validator_0";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_have_units_and_a_ceiling() {
+        assert_eq!(parse_size("4096"), Ok(4096));
+        assert_eq!(parse_size("300MiB"), Ok(300 << 20));
+        assert_eq!(parse_size("500 MiB"), Ok(500 << 20));
+        for bad in ["", "0", "501MiB", "1GiB", "3MB", "-1", "1.5MiB", "99999999999999999999"] {
+            assert!(parse_size(bad).is_err(), "{bad}");
+        }
+    }
+}

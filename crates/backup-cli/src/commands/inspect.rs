@@ -1,0 +1,53 @@
+//! `inspect`: what a dump or a namespace holds.
+
+use anyhow::Result;
+use backup_repository::Progress;
+use clap::Args;
+
+use super::digest;
+use crate::args::{ReadArgs, SourceArgs};
+use crate::locator::{Place, RepositoryLocation};
+use crate::report::Report;
+use crate::repository::{self, DumpArgs};
+
+/// Show what a dump or a namespace holds: counts and bytes per kind of partition
+///
+/// Of a dump only the manifest is read, which takes no time however large the dump is. A namespace is read whole.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  kvbackup inspect /backup/validator --dump 3f2a0c11
+  kvbackup inspect rocksdb:/var/lib/linera/validator_0")]
+pub(crate) struct InspectArgs {
+    /// A repository, or a namespace like rocksdb:DIR/NAMESPACE
+    #[arg(value_name = "REPO|SOURCE")]
+    place: Place,
+    #[command(flatten)]
+    dump: DumpArgs,
+    #[command(flatten)]
+    open: SourceArgs,
+    #[command(flatten)]
+    read: ReadArgs,
+}
+
+pub(crate) async fn run(args: InspectArgs, progress: Progress) -> Result<Report> {
+    match &args.place {
+        Place::Repository(location) => inspect_dump(location, &args.dump).await,
+        Place::Source(source) => digest::scan(source, &args.open, &args.read, progress).await,
+    }
+}
+
+async fn inspect_dump(location: &RepositoryLocation, choice: &DumpArgs) -> Result<Report> {
+    let repository = repository::open(location).await?;
+    let dump = repository::find(&repository, choice).await?;
+    let manifest = &dump.manifest;
+    let mut report = Report::default();
+    report.dump(dump.id, manifest);
+    report.line("started", &manifest.started);
+    report.line("finished", &manifest.finished);
+    report.line("made by", &manifest.tool);
+    for (name, value) in &manifest.annotations {
+        report.line("annotation", format_args!("{name}={value}"));
+    }
+    Ok(report.with_contents(manifest.contents.clone()))
+}

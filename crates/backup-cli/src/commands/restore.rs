@@ -1,0 +1,80 @@
+//! `restore`: from a repository to a namespace.
+
+use anyhow::Result;
+use backup_repository::{Progress, RestoreOptions};
+use clap::Args;
+
+use crate::args::{LayoutArgs, ReadArgs};
+use crate::engine;
+use crate::locator::{RepositoryLocation, Target};
+use crate::report::{Report, count};
+use crate::repository::{self, DumpArgs};
+
+/// Restore a dump into a namespace that is empty, or half restored from the same dump
+///
+/// All objects are known to be there before the first entry is written, each is checked before it is used, and in the end
+/// the digest is computed from what the target holds. Only then does the namespace get its name. A restore that was
+/// interrupted goes on where it stopped when the same command runs again.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  kvbackup restore /backup/validator rocksdb:/var/lib/copy/validator_0
+  kvbackup restore /backup/validator rocksdb:/var/lib/copy/validator_0 --dump 3f2a0c11 --dry-run
+  kvbackup restore /backup/validator memory:          a rehearsal, which needs memory for all entries")]
+pub(crate) struct RestoreArgs {
+    /// The repository: a directory or a URL
+    repository: RepositoryLocation,
+    /// The namespace, like rocksdb:DIR/NAMESPACE, or memory: for a rehearsal
+    target: Target,
+    #[command(flatten)]
+    dump: DumpArgs,
+    /// Check that the dump is whole and the target free, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    layout: LayoutArgs,
+    #[command(flatten)]
+    read: ReadArgs,
+}
+
+pub(crate) async fn run(args: RestoreArgs, progress: Progress) -> Result<Report> {
+    let repository = repository::open(&args.repository).await?;
+    let dump = repository::find(&repository, &args.dump).await?;
+    let target = engine::open_target(&args.target, &dump.manifest, args.layout.options(&args.read))?;
+    let options = RestoreOptions {
+        workers: args.read.workers,
+        limits: args.read.limits(),
+        dry_run: args.dry_run,
+        progress,
+    };
+    let restored = repository.restore(&dump, &*target, &options).await?;
+
+    let layout = target.source().layout;
+    let mut report = Report::default();
+    report.dump(dump.id, &dump.manifest);
+    report.field("target", args.target.to_string());
+    report.field("target_layout", &layout);
+    report.field("pages_resumed", restored.pages_resumed);
+    report.field("dry_run", args.dry_run);
+    match &restored.restored {
+        Some(state) => {
+            report.field("digest", state.digest());
+            report.line("restored to", format_args!("{}, layout {layout}", args.target));
+            report.line("read back", "the digest of the target is that of the dump");
+        }
+        None => {
+            report.line(
+                "would write",
+                format_args!("to {}, layout {layout}; nothing was written", args.target),
+            );
+        }
+    }
+    if restored.pages_resumed > 0 {
+        let pages = count(restored.pages_resumed, "page");
+        report.line("resumed", format_args!("{pages} had been written by an earlier run"));
+    }
+    if restored.restored.is_some() && args.target != Target::Memory && layout.starts_with("linera-") {
+        report.line("caution", "a validator that starts from an old dump with its own key may sign twice");
+    }
+    Ok(report.timed())
+}

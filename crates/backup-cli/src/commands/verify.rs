@@ -1,0 +1,165 @@
+//! `verify`: whether a dump is what it was, and whether a namespace holds the same.
+
+use anyhow::Result;
+use backup_format::DatabaseBackup;
+use backup_repository::{
+    DigestOptions, Dump, Progress, Repository, RestoreOptions, Subset, VerifyLevel, VerifyOptions,
+    VerifyReport,
+};
+use clap::{Args, ValueEnum};
+
+use crate::args::{ReadArgs, SourceArgs};
+use crate::engine;
+use crate::locator::{RepositoryLocation, Source};
+use crate::problem::{Difference, Problem, Side};
+use crate::report::{Report, count};
+use crate::repository::{self, DumpArgs};
+
+/// Verify a dump, or compare it with a namespace
+///
+/// Level 1 reads the manifest, the tables of all packs and all pages, and checks that every segment is there. Level 2 reads
+/// everything and computes the digest anew. Level 4 also restores into memory and reads that back: it needs memory for
+/// all entries. --against is level 3: the digest of a namespace is compared with that of the dump.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  kvbackup verify /backup/validator
+  kvbackup verify /backup/validator --subset 3/7        a seventh of it, for example each Wednesday
+  kvbackup verify /backup/validator --against rocksdb:/var/lib/copy/validator_0")]
+pub(crate) struct VerifyArgs {
+    /// The repository: a directory or a URL
+    repository: RepositoryLocation,
+    #[command(flatten)]
+    dump: DumpArgs,
+    /// How thoroughly [default: 2, or 1 with --against]
+    #[arg(long, value_enum)]
+    level: Option<Level>,
+    /// Read only part I of N at level 2, so that the work is spread over N days
+    #[arg(long, value_name = "I/N")]
+    subset: Option<Subset>,
+    /// Compare the digest of this namespace with that of the dump
+    #[arg(long, value_name = "SOURCE")]
+    against: Option<Source>,
+    #[command(flatten)]
+    open: SourceArgs,
+    #[command(flatten)]
+    read: ReadArgs,
+}
+
+/// How thoroughly a dump is verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Level {
+    /// Structure and existence
+    #[value(name = "1")]
+    Structure,
+    /// Everything is read
+    #[value(name = "2")]
+    Content,
+    /// Everything is read, and restored into memory
+    #[value(name = "4")]
+    Rehearsal,
+}
+
+impl Level {
+    fn number(self) -> u8 {
+        match self {
+            Self::Structure => 1,
+            Self::Content => 2,
+            Self::Rehearsal => 4,
+        }
+    }
+}
+
+pub(crate) async fn run(args: VerifyArgs, progress: Progress) -> Result<Report> {
+    let level = choose_level(&args)?;
+    let source = match &args.against {
+        Some(source) => Some(engine::open_source(source, args.open.options(&args.read)).await?),
+        None => None,
+    };
+    let repository = repository::open(&args.repository).await?;
+    let dump = repository::find(&repository, &args.dump).await?;
+    let options = VerifyOptions {
+        level: if level == Level::Structure { VerifyLevel::Structure } else { VerifyLevel::Content },
+        subset: args.subset,
+        workers: args.read.workers,
+        limits: args.read.limits(),
+        progress: progress.clone(),
+    };
+    let verified = repository.verify(&dump, &options).await?;
+    if level == Level::Rehearsal {
+        rehearse(&repository, &dump, &args.read, progress.clone()).await?;
+    }
+    if let (Some(database), Some(source)) = (&source, &args.against) {
+        compare(&**database, source, &dump, &args.read, progress).await?;
+    }
+    Ok(describe(&args, level, &dump, &verified))
+}
+
+fn choose_level(args: &VerifyArgs) -> Result<Level> {
+    let level = match (args.level, &args.against, args.subset) {
+        (Some(level), ..) => level,
+        (None, Some(_), None) => Level::Structure,
+        (None, ..) => Level::Content,
+    };
+    if args.subset.is_some() && level != Level::Content {
+        let text = format!("--subset goes with --level 2, not with --level {}", level.number());
+        return Err(Problem::Usage(text).into());
+    }
+    Ok(level)
+}
+
+/// Restores into memory, and reads that back.
+async fn rehearse(repository: &Repository, dump: &Dump, read: &ReadArgs, progress: Progress) -> Result<()> {
+    let options = RestoreOptions { workers: read.workers, limits: read.limits(), dry_run: false, progress };
+    let target = backup_memory::MemoryNamespace::new(&dump.manifest.namespace);
+    repository.restore(dump, &target, &options).await?;
+    Ok(())
+}
+
+/// Compares a namespace with a dump.
+async fn compare(
+    database: &dyn DatabaseBackup,
+    source: &Source,
+    dump: &Dump,
+    read: &ReadArgs,
+    progress: Progress,
+) -> Result<()> {
+    let options = DigestOptions { workers: read.workers, limits: read.limits(), progress };
+    let found = backup_repository::digest(database, &options).await?;
+    let expected = dump.manifest.digest_state();
+    if found.state == expected {
+        return Ok(());
+    }
+    Err(Problem::Difference(Box::new(Difference {
+        what: source.to_string(),
+        expected: Side { state: expected, contents: dump.manifest.contents.clone() },
+        found: Side { state: found.state, contents: found.contents },
+    }))
+    .into())
+}
+
+fn describe(args: &VerifyArgs, level: Level, dump: &Dump, verified: &VerifyReport) -> Report {
+    let mut report = Report::default();
+    report.dump(dump.id, &dump.manifest);
+    report.field("level", level.number());
+    report.field("pages_checked", verified.pages);
+    report.field("packs_read", verified.packs_read);
+    report.field("segments_read", verified.segments_read);
+    report.field("digest_recomputed", verified.digest.is_some());
+    let pages = count(verified.pages, "page");
+    report.line("structure", format_args!("good: {pages}, and all segments are there"));
+    if level != Level::Structure {
+        let (packs, segments) =
+            (count(verified.packs_read, "pack"), count(verified.segments_read, "segment"));
+        let digest = if verified.digest.is_some() { "; the digest is right" } else { " of this part" };
+        report.line("content", format_args!("good: {packs}, {segments}{digest}"));
+    }
+    if level == Level::Rehearsal {
+        report.line("rehearsal", "good: restored into memory, the digest is right");
+    }
+    if let Some(source) = &args.against {
+        report.field("against", source.to_string());
+        report.line("against", format_args!("{source} holds the same"));
+    }
+    report.timed()
+}

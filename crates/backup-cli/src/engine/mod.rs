@@ -1,0 +1,170 @@
+//! The engines that this program was built with: from SOURCE and TARGET to databases.
+
+#[cfg(feature = "rocksdb")]
+pub(crate) mod rocksdb;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use backup_format::{DatabaseBackup, Limits, Manifest};
+use backup_layout::Layout;
+use backup_memory::MemoryNamespace;
+
+use crate::locator::{LayoutChoice, Source, Target};
+use crate::problem::Problem;
+use crate::report::Report;
+
+/// How a namespace is read or written, besides where it is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct EngineOptions {
+    /// Option `--layout`, if it was given.
+    pub(crate) layout: Option<LayoutChoice>,
+    /// Ceilings on what is read.
+    pub(crate) limits: Limits,
+    /// Directory of the write-ahead log, if it is not that of the database.
+    pub(crate) wal_dir: Option<PathBuf>,
+    /// Accepts a database without its write-ahead log.
+    pub(crate) allow_missing_log: bool,
+}
+
+/// Opens a namespace that is to be read.
+pub(crate) async fn open_source(source: &Source, options: EngineOptions) -> Result<Box<dyn DatabaseBackup>> {
+    let layout = one_layout(source.layout(), options.layout)?;
+    #[cfg(feature = "rocksdb")]
+    return rocksdb::open_source(source, layout, options).await;
+    #[cfg(not(feature = "rocksdb"))]
+    {
+        let _ = (layout, options.wal_dir, options.allow_missing_log);
+        Err(left_out(source))
+    }
+}
+
+/// Opens a namespace that a dump is to be restored into, in the layout of the dump unless another one was asked for.
+pub(crate) fn open_target(
+    target: &Target,
+    manifest: &Manifest,
+    options: EngineOptions,
+) -> Result<Box<dyn DatabaseBackup>> {
+    let asked = one_layout(target.layout(), options.layout)?;
+    let layout = target_layout(&manifest.source.layout, asked)?;
+    match target {
+        Target::Memory => Ok(Box::new(memory(manifest, layout))),
+        #[cfg(feature = "rocksdb")]
+        Target::RocksDb(path) => Ok(rocksdb::open_target(path, layout, options.limits)),
+        #[cfg(not(feature = "rocksdb"))]
+        Target::RocksDb(_) => Err(left_out(target)),
+    }
+}
+
+/// Backs up with the engine's own means.
+pub(crate) async fn native_backup(source: &Source, directory: &Path) -> Result<Report> {
+    #[cfg(feature = "rocksdb")]
+    return rocksdb::native_backup(source, directory).await;
+    #[cfg(not(feature = "rocksdb"))]
+    {
+        let _ = directory;
+        Err(left_out(source))
+    }
+}
+
+/// Restores what the engine's own means backed up, by default the latest.
+pub(crate) async fn native_restore(directory: &Path, id: Option<u32>, target: &Target) -> Result<Report> {
+    #[cfg(feature = "rocksdb")]
+    return rocksdb::native_restore(directory, id, target).await;
+    #[cfg(not(feature = "rocksdb"))]
+    {
+        let _ = (directory, id);
+        Err(left_out(target))
+    }
+}
+
+/// Makes a namespace in memory that calls its content as the dump does.
+fn memory(manifest: &Manifest, layout: Layout) -> MemoryNamespace {
+    MemoryNamespace::new(&manifest.namespace).with_layout(layout.name(), kinds_of(layout))
+}
+
+/// Returns how a layout names the kind of a partition.
+pub(crate) fn kinds_of(layout: Layout) -> fn(&[u8]) -> Option<&'static str> {
+    match layout {
+        Layout::Linera015 => |root_key| Layout::Linera015.kind(root_key),
+        Layout::Linera016 => |root_key| Layout::Linera016.kind(root_key),
+        Layout::Plain => |_| None,
+    }
+}
+
+/// Decides in which layout a dump is restored. Entries of one linera are not those of another: a worker that starts from
+/// the wrong ones may fail late, or not at all.
+fn target_layout(from: &str, asked: Option<Layout>) -> Result<Layout> {
+    let Ok(from) = from.parse::<Layout>() else {
+        let text = format!(
+            "the dump is in layout {from:?}, which this version does not know; use a newer version of this program"
+        );
+        return Err(Problem::Refused(text).into());
+    };
+    match (from, asked) {
+        (Layout::Linera015, Some(asked @ Layout::Linera016))
+        | (Layout::Linera016, Some(asked @ Layout::Linera015)) => {
+            let text = format!(
+                "the dump is in layout {from} and cannot be restored as {asked}: their keys and values differ, and \
+                 neither is converted to the other; leave the layout out"
+            );
+            Err(Problem::Refused(text).into())
+        }
+        (_, asked) => Ok(asked.unwrap_or(from)),
+    }
+}
+
+/// Takes the layout from the two places where it may be given.
+fn one_layout(inside: Option<Layout>, option: Option<LayoutChoice>) -> Result<Option<Layout>> {
+    match (inside, option) {
+        (Some(inside), Some(LayoutChoice(Some(option)))) if inside != option => Err(Problem::Usage(format!(
+            "?layout={inside} and --layout {option} contradict each other; give one of them"
+        ))
+        .into()),
+        (inside, option) => Ok(inside.or(option.and_then(|choice| choice.0))),
+    }
+}
+
+#[cfg(not(feature = "rocksdb"))]
+fn left_out(place: impl std::fmt::Display) -> anyhow::Error {
+    Problem::Usage(format!("the engine of {place} is not built into this program")).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exit::Exit;
+
+    #[test]
+    fn a_dump_keeps_its_layout_unless_another_is_asked_for() {
+        let layout = |from: &str, asked| target_layout(from, asked).unwrap();
+        assert_eq!(layout("linera-0.15", None), Layout::Linera015);
+        assert_eq!(layout("linera-0.16", Some(Layout::Linera016)), Layout::Linera016);
+        assert_eq!(layout("plain", Some(Layout::Linera015)), Layout::Linera015);
+    }
+
+    #[test]
+    fn neither_linera_is_restored_as_the_other_and_unknown_layouts_are_refused_by_name() {
+        let refused = [
+            ("linera-0.15", Some(Layout::Linera016), "linera-0.16"),
+            ("linera-0.16", Some(Layout::Linera015), "linera-0.15"),
+            ("linera-0.17", None, "linera-0.17"),
+            ("linera-0.17", Some(Layout::Linera016), "linera-0.17"),
+        ];
+        for (from, asked, named) in refused {
+            let error = target_layout(from, asked).unwrap_err();
+            assert_eq!(Exit::of(&error), Exit::Refused);
+            assert!(error.to_string().contains(named), "{error}");
+        }
+    }
+
+    #[test]
+    fn two_layouts_that_contradict_each_other_are_a_usage_error() {
+        let option = |layout| Some(LayoutChoice(layout));
+        let one = one_layout(Some(Layout::Plain), option(Some(Layout::Plain))).unwrap();
+        assert_eq!(one, Some(Layout::Plain));
+        assert_eq!(one_layout(None, option(None)).unwrap(), None);
+        let error = one_layout(Some(Layout::Plain), option(Some(Layout::Linera015))).unwrap_err();
+        assert_eq!(Exit::of(&error), Exit::Usage);
+    }
+}

@@ -1,0 +1,243 @@
+//! What a command prints when it is done: one JSON object, or lines for people.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use backup_format::{Content, Manifest, ObjectId};
+use indicatif::{HumanBytes, HumanCount, HumanDuration};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::exit::Exit;
+use crate::problem::Problem;
+
+/// Width of the labels of lines for people.
+const LABEL: usize = 13;
+
+/// Fields of a manifest that tell nothing about a dump, or are long and of no use without it.
+const UNREPORTED: [&str; 4] = ["format", "version", "requires", "lthash"];
+
+/// The result of a command, in both forms.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    fields: Map<String, Value>,
+    text: String,
+    timed: bool,
+    /// What makes the run fail, although there is something to print.
+    pub(crate) failure: Option<Problem>,
+}
+
+impl Report {
+    /// Adds a field of the JSON object.
+    pub(crate) fn field(&mut self, name: &str, value: impl Serialize) {
+        let value = serde_json::to_value(value).expect("reports hold only texts, numbers, lists and maps");
+        self.fields.insert(name.to_owned(), value);
+    }
+
+    /// Adds a line for people.
+    pub(crate) fn line(&mut self, label: &str, text: impl std::fmt::Display) {
+        writeln!(self.text, "{label:<LABEL$}{text}").expect("a String takes everything");
+    }
+
+    /// Adds text for people as it is.
+    pub(crate) fn text(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    /// Says how long the command took when it is printed.
+    pub(crate) fn timed(mut self) -> Self {
+        self.timed = true;
+        self
+    }
+
+    /// Adds a dump: fields with the manifest's names, and lines that tell the most of it.
+    pub(crate) fn dump(&mut self, id: ObjectId, manifest: &Manifest) {
+        self.field("dump", id);
+        for (name, value) in manifest_fields(manifest) {
+            self.fields.insert(name, value);
+        }
+        self.line("dump", id);
+        self.line("digest", manifest.digest);
+        let source = &manifest.source;
+        self.line("namespace", format_args!("{} ({})", manifest.namespace, engine_and_layout(source)));
+        self.line("content", content(manifest));
+        self.line("consistency", manifest.consistency);
+        if let Some(origin) = &source.origin {
+            self.line("origin", origin);
+        }
+    }
+
+    /// Adds a table of kinds for people, unless the layout knows none.
+    pub(crate) fn with_contents(mut self, contents: Vec<Content>) -> Self {
+        if !contents.is_empty() {
+            self.text.push('\n');
+            self.text.push_str(&contents_table(&contents, 0));
+            self.text.push('\n');
+        }
+        self
+    }
+
+    /// Prints to stdout. A reader that went away is no error.
+    pub(crate) fn print(mut self, as_json: bool, took: Duration) -> Result<()> {
+        let text = if as_json {
+            let seconds = (took.as_secs_f64() * 1e3).round() / 1e3;
+            self.field("seconds", seconds);
+            format!("{}\n", Value::Object(self.fields))
+        } else {
+            if self.timed {
+                self.line("time", time(took));
+            }
+            self.text
+        };
+        print(&text)
+    }
+}
+
+/// Returns the fields of a manifest that reports show.
+pub(crate) fn manifest_fields(manifest: &Manifest) -> Map<String, Value> {
+    let value = serde_json::to_value(manifest).expect("a manifest has only texts, numbers, lists and maps");
+    let Value::Object(mut fields) = value else { return Map::new() };
+    fields.retain(|name, _| !UNREPORTED.contains(&name.as_str()));
+    fields
+}
+
+/// Writes text to stdout. A reader that went away is no error: it has what it wanted.
+pub(crate) fn print(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("writing to stdout"),
+        _ => Ok(()),
+    }
+}
+
+/// Writes an error to stderr: one JSON object on one line, or its text and its causes.
+pub(crate) fn print_error(error: &anyhow::Error, as_json: bool) {
+    let exit = Exit::of(error);
+    let causes = causes(error);
+    let text = if as_json {
+        let mut fields = error
+            .chain()
+            .find_map(|cause| cause.downcast_ref::<Problem>())
+            .map_or_else(Map::new, Problem::fields);
+        fields.insert("error".to_owned(), json!(error.to_string()));
+        fields.insert("causes".to_owned(), json!(causes));
+        fields.insert("exit_code".to_owned(), json!(exit.code()));
+        Value::Object(fields).to_string()
+    } else {
+        let lines = causes.iter().map(|cause| format!("\n  caused by: {cause}"));
+        format!("error: {error}{}", lines.collect::<String>())
+    };
+    // Where stderr cannot be written to there is nobody left to tell.
+    drop(writeln!(io::stderr().lock(), "{text}"));
+}
+
+/// Returns the causes of an error, without those whose text the error before them has taken in.
+fn causes(error: &anyhow::Error) -> Vec<String> {
+    let mut said = error.to_string();
+    let mut causes = Vec::new();
+    for cause in error.chain().skip(1) {
+        let text = cause.to_string();
+        if !said.contains(&text) {
+            causes.push(text.clone());
+            said = text;
+        }
+    }
+    causes
+}
+
+/// Names engine, version and layout.
+pub(crate) fn engine_and_layout(source: &backup_format::Source) -> String {
+    let parts = [&source.engine, &source.engine_version];
+    let engine: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).map(String::as_str).collect();
+    format!("{}, layout {}", engine.join(" "), source.layout)
+}
+
+/// Tells how much a dump holds.
+pub(crate) fn content(manifest: &Manifest) -> String {
+    let (entries, partitions) = (count(manifest.entries, "entry"), count(manifest.partitions, "partition"));
+    format!("{entries} in {partitions}, {}", bytes(manifest.plain_bytes))
+}
+
+/// Writes a table of kinds, indented, the largest first.
+pub(crate) fn contents_table(contents: &[Content], indent: usize) -> String {
+    let mut contents: Vec<_> = contents.iter().collect();
+    contents.sort_by_key(|content| std::cmp::Reverse(content.plain_bytes));
+    let header = ["kind", "partitions", "entries", "bytes"].map(str::to_owned);
+    let rows = contents.into_iter().map(|content| {
+        [
+            content.kind.clone(),
+            HumanCount(content.partitions).to_string(),
+            HumanCount(content.entries).to_string(),
+            bytes(content.plain_bytes),
+        ]
+    });
+    table(std::iter::once(header).chain(rows).collect(), indent, 1)
+}
+
+/// Writes rows as a table. The first `left` columns are aligned to the left, the others to the right.
+pub(crate) fn table<const N: usize>(rows: Vec<[String; N]>, indent: usize, left: usize) -> String {
+    let widths: [usize; N] =
+        std::array::from_fn(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0));
+    let mut text = String::new();
+    for row in &rows {
+        let mut line = " ".repeat(indent);
+        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
+            let cell = if column < left { format!("{cell:<width$}  ") } else { format!("{cell:>width$}  ") };
+            line.push_str(&cell);
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Writes a number with its noun in the singular or plural.
+pub(crate) fn count(number: u64, noun: &str) -> String {
+    let noun = match (number, noun.strip_suffix('y')) {
+        (1, _) => noun.to_owned(),
+        (_, Some(stem)) => format!("{stem}ies"),
+        (_, None) => format!("{noun}s"),
+    };
+    format!("{} {noun}", HumanCount(number))
+}
+
+/// Writes a number of bytes in a unit that people read.
+pub(crate) fn bytes(number: u64) -> String {
+    HumanBytes(number).to_string()
+}
+
+fn time(took: Duration) -> String {
+    if took < Duration::from_secs(100) {
+        format!("{:.1} s", took.as_secs_f64())
+    } else {
+        HumanDuration(took).to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_that_the_error_before_it_quotes_is_not_repeated() {
+        let error = anyhow!("no such file").context("opening x: no such file").context("backing up");
+        assert_eq!(causes(&error), ["opening x: no such file"]);
+    }
+
+    #[test]
+    fn numbers_have_their_nouns_in_the_right_form() {
+        assert_eq!(count(1, "entry"), "1 entry");
+        assert_eq!(count(1_234, "entry"), "1,234 entries");
+        assert_eq!(count(0, "pack"), "0 packs");
+    }
+
+    #[test]
+    fn tables_align_names_left_and_numbers_right() {
+        let rows = vec![["kind".into(), "n".into()], ["a".into(), "100".into()]];
+        assert_eq!(table(rows, 1, 1), " kind    n\n a     100\n");
+    }
+}

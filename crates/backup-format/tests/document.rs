@@ -1,0 +1,97 @@
+//! The example of `docs/FORMAT.md` is what this crate writes, and this crate reads it.
+
+use std::fmt::Write;
+
+use backup_format::pack::{self, Codec, PackBuilder, TableLine, Trailer};
+use backup_format::{
+    Config, DigestBuilder, EntryBatch, Keys, Kind, Level, Limits, ObjectId, Order, Page, Reference, Segment,
+};
+
+const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/FORMAT.md");
+
+fn block() -> String {
+    let document = std::fs::read_to_string(DOCUMENT).expect("docs/FORMAT.md stands beside the crates");
+    let (_, rest) = document.split_once("```text\n").expect("the example is the only block of text");
+    rest.split_once("```").expect("the block ends").0.to_owned()
+}
+
+fn keys() -> Keys {
+    Config::new([1; 16], [2; 16]).keys()
+}
+
+fn segment() -> Segment {
+    let mut batch = EntryBatch::default();
+    batch.push(b"chain", b"height", b"12");
+    batch.push(b"chain", b"tip", b"");
+    batch.push(b"other", b"", b"x");
+    Segment::from_batch(&batch)
+}
+
+fn page(level: Level, id: ObjectId, plain_len: usize) -> Vec<u8> {
+    let (first_root, first_key) = (b"chain".to_vec(), b"height".to_vec());
+    let reference = Reference { id, first_root, first_key, plain_len: plain_len as u64, entries: 3 };
+    Page { level, references: vec![reference] }.encode().expect("a short page")
+}
+
+#[test]
+fn the_example_is_what_this_crate_writes() {
+    let (keys, segment) = (keys(), segment());
+    let segment_id = keys.id(Kind::Segment, segment.plaintext());
+    let page_bytes = page(Level::Segments, segment_id, segment.plaintext().len());
+    let page_id = keys.id(Kind::Page, &page_bytes);
+    let root_bytes = page(Level::Root, page_id, page_bytes.len());
+    let root_id = keys.id(Kind::Page, &root_bytes);
+    let mut builder = PackBuilder::new(1 << 20);
+    let objects = [
+        (Kind::Segment, segment_id, segment.plaintext()),
+        (Kind::Page, page_id, &page_bytes),
+        (Kind::Page, root_id, &root_bytes),
+    ];
+    for (kind, id, plaintext) in objects {
+        let length = plaintext.len() as u64;
+        let line = TableLine { kind, codec: Codec::Raw, id, plain_len: length, stored_len: length };
+        builder.push(line, plaintext);
+    }
+    let (name, file) = builder.finish();
+    let mut digest = DigestBuilder::default();
+    segment.groups().for_each(|group| digest.push(&group));
+    let digest = digest.finish().digest();
+
+    let mut expected = format!("segment  {segment_id}\npage     {page_id}\nroot     {root_id}\n");
+    write!(expected, "pack     {name}\ndigest   {digest}\n\n").expect("a string takes anything");
+    for (line, bytes) in file.chunks(32).enumerate() {
+        writeln!(expected, "{:04x}  {}", line * 32, hex::encode(bytes)).expect("a string takes anything");
+    }
+    assert_eq!(block(), expected, "docs/FORMAT.md, section 18");
+}
+
+#[test]
+fn the_example_can_be_read_as_the_document_says() {
+    let hex: String = block()
+        .lines()
+        .filter_map(|line| line.get(..4).zip(line.get(6..)))
+        .filter_map(|(offset, bytes)| {
+            offset.chars().all(|digit| digit.is_ascii_hexdigit()).then(|| bytes.to_owned())
+        })
+        .collect();
+    let file = hex::decode(hex).expect("the dump is hex");
+    pack::check_magic(&file).unwrap();
+    let trailer = Trailer::decode(file.last_chunk().unwrap(), file.len() as u64).unwrap();
+    let range = trailer.table_range();
+    let lines = trailer.decode_table(&file[range.start as usize..range.end as usize]).unwrap();
+    let mut offset = pack::MAGIC.len();
+    let mut bodies = Vec::new();
+    for line in &lines {
+        let end = offset + line.stored_len as usize;
+        keys().check(line.kind, &file[offset..end], line.id).unwrap();
+        bodies.push(&file[offset..end]);
+        offset = end;
+    }
+    assert_eq!(offset, range.start as usize);
+    let root = Page::decode(bodies[2], Level::Root).unwrap();
+    assert_eq!(root.references[0].id, lines[1].id);
+    let page = Page::decode(bodies[1], Level::Segments).unwrap();
+    assert_eq!(page.references[0].id, lines[0].id);
+    let segment = Segment::decode(bodies[0].to_vec(), Order::Plain, &Limits::default()).unwrap();
+    assert_eq!(segment.last(), (&b"other"[..], &b""[..]));
+}

@@ -1,0 +1,122 @@
+//! `config.json`.
+
+use backup_format::{Config, Keys};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn config() -> Value {
+    serde_json::from_slice(&Config::new([1; 16], [2; 16]).encode()).unwrap()
+}
+
+fn refusal(field: &str, value: Value) -> String {
+    let mut config = config();
+    config[field] = value;
+    let error = Config::decode(config.to_string().as_bytes()).unwrap_err();
+    match std::error::Error::source(&error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_encoded_is_decoded(
+        repository: [u8; 16], salt: [u8; 16], segment in 64..=16u64 << 20, page in 16u64 << 20..=1 << 30, pack in 1_024..=512u64 << 20,
+    ) {
+        let config = Config::new(repository, salt).with_targets(segment, page, pack);
+        let decoded = Config::decode(&config.encode()).unwrap();
+        prop_assert_eq!(&decoded, &config);
+        prop_assert_eq!(decoded.encode(), config.encode());
+        let (keys, derived) = (decoded.keys(), Keys::derive(&salt));
+        prop_assert_eq!(keys.cut_key(), derived.cut_key());
+    }
+}
+
+#[test]
+fn later_versions_and_requirements_are_refused_by_name() {
+    let cases = [
+        (
+            "version",
+            json!(2),
+            "config.json: format \"kvbackup-repository\" version 2; this program reads \"kvbackup-repository\" version 1",
+        ),
+        (
+            "format",
+            json!("other"),
+            "config.json: format \"other\" version 1; this program reads \"kvbackup-repository\" version 1",
+        ),
+        (
+            "requires",
+            json!(["index"]),
+            "config.json requires \"index\", which this version cannot read; use a newer one",
+        ),
+        (
+            "encrypted",
+            json!(true),
+            "config.json: field encrypted is true; expected false: version 1 reads no encrypted repositories",
+        ),
+        ("rule", json!("norm2"), "config.json: field rule is \"norm2\"; expected \"norm1\""),
+    ];
+    for (field, value, expected) in cases {
+        assert_eq!(refusal(field, value), expected);
+    }
+    // A version is looked at before anything else that it may have changed.
+    let later = json!({ "format": "kvbackup-repository", "version": 2, "segment_target": "big" }).to_string();
+    assert!(Config::decode(later.as_bytes()).unwrap_err().to_string().contains("version 2"));
+}
+
+#[test]
+fn impossible_values_are_refused() {
+    let cases = [
+        ("segment_target", json!(63), "64 to 16,777,216 bytes"),
+        ("segment_target", json!((16 << 20) + 1), "64 to 16,777,216 bytes"),
+        ("segment_target", json!(-1), "invalid value: integer `-1`"),
+        ("page_target", json!((256 << 10) - 1), "segment_target to 1,073,741,824 bytes"),
+        ("page_target", json!((1 << 30) + 1), "segment_target to 1,073,741,824 bytes"),
+        ("pack_target", json!(1_023), "1,024 to 536,870,912 bytes"),
+        ("pack_target", json!((512 << 20) + 1), "1,024 to 536,870,912 bytes"),
+        ("repository", json!("ab"), "16 bytes in hex"),
+        ("repository", json!("../".repeat(10) + "ab"), "16 bytes in hex"),
+        ("cut_salt", json!("ab"), "config.json is not valid: "),
+        ("cut_salt", Value::Null, "config.json is not valid: "),
+    ];
+    for (field, value, expected) in cases {
+        let found = refusal(field, value);
+        assert!(found.contains(expected), "{found}");
+    }
+}
+
+#[test]
+fn unknown_fields_are_ignored_and_missing_ones_are_not() {
+    let mut value = config();
+    value["later"] = json!({ "a": [1] });
+    assert_eq!(Config::decode(value.to_string().as_bytes()).unwrap(), Config::new([1; 16], [2; 16]));
+    for field in [
+        "format",
+        "version",
+        "repository",
+        "rule",
+        "segment_target",
+        "page_target",
+        "pack_target",
+        "cut_salt",
+        "encrypted",
+    ] {
+        let mut value = config();
+        value.as_object_mut().unwrap().remove(field).unwrap();
+        assert!(Config::decode(value.to_string().as_bytes()).is_err(), "{field}");
+    }
+}
+
+#[test]
+fn what_is_no_json_or_too_long_is_refused() {
+    for bytes in [&b""[..], b"{", b"[]", b"\xff", b"null"] {
+        assert_eq!(Config::decode(bytes).unwrap_err().to_string(), "config.json is not valid");
+    }
+    let long = [&Config::new([1; 16], [2; 16]).encode()[..], &vec![b' '; 1 << 20]].concat();
+    assert!(
+        Config::decode(&long).unwrap_err().to_string().contains("is longer than the limit of 1048576 bytes")
+    );
+    let deep = "[".repeat(500_000);
+    assert!(Config::decode(deep.as_bytes()).is_err());
+}

@@ -1,0 +1,20 @@
+//! Tests of the dump schema, a module for each noun of `src`.
+
+mod codec;
+mod config;
+mod content;
+mod cut;
+mod digest;
+mod entry;
+mod error;
+mod id;
+mod laws;
+mod manifest;
+mod order;
+mod pack;
+mod page;
+mod regressions;
+mod segment;
+mod token;
+mod upstream;
+mod vectors;

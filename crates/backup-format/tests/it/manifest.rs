@@ -1,0 +1,221 @@
+//! Manifests.
+
+use std::collections::BTreeMap;
+
+use backup_format::{Consistency, Content, DigestState, Manifest, ObjectId, Order, Source};
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::content::{batch, entries, groups, namespace, order};
+
+fn text() -> impl Strategy<Value = String> {
+    "[^\\pC]{0,40}"
+}
+
+fn consistency() -> impl Strategy<Value = Consistency> {
+    prop::sample::select(&[Consistency::Fuzzy, Consistency::Causal, Consistency::PointInTime][..])
+}
+
+fn manifest() -> impl Strategy<Value = Manifest> {
+    let texts = (text(), text(), text(), text(), text(), prop::option::of(text()));
+    let rest = (any::<[u8; 32]>(), order(), consistency(), btree_map("[a-z]{1,9}", text(), 0..5));
+    (namespace(), texts, rest, vec(any::<u64>(), 3)).prop_map(|(namespace, texts, rest, numbers)| {
+        let mut state = DigestState::default();
+        let groups = groups(&namespace, Order::Plain);
+        batch(entries(&groups)).groups().for_each(|group| state.add_group(&group));
+        let (tool, name, engine, engine_version, layout, origin) = texts;
+        let (root, order, consistency, annotations) = rest;
+        Manifest {
+            format: Manifest::FORMAT.to_owned(),
+            version: 1,
+            requires: Vec::new(),
+            tool,
+            namespace: name,
+            order,
+            root: ObjectId(root),
+            digest: state.digest(),
+            partitions: state.partitions,
+            entries: state.entries,
+            lthash: state.lthash,
+            plain_bytes: numbers[0],
+            segments: numbers[1],
+            pages: numbers[2],
+            started: "2026-01-31T23:59:58Z".to_owned(),
+            finished: "2026-01-31T23:59:59.125Z".to_owned(),
+            consistency,
+            contents: Vec::new(),
+            source: Source { engine, engine_version, layout, origin },
+            annotations,
+        }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn what_is_encoded_is_decoded(manifest in manifest()) {
+        let (id, json) = manifest.encode().unwrap();
+        prop_assert_eq!(id.0, *blake3::hash(&json).as_bytes());
+        let decoded = Manifest::decode(&json).unwrap();
+        prop_assert_eq!(&decoded, &manifest);
+        prop_assert_eq!(decoded.encode().unwrap(), (id, json));
+    }
+}
+
+fn example() -> Manifest {
+    let state = DigestState::default();
+    Manifest {
+        format: Manifest::FORMAT.to_owned(),
+        version: 1,
+        requires: Vec::new(),
+        tool: "kvbackup 1".to_owned(),
+        namespace: "example".to_owned(),
+        order: Order::Plain,
+        root: ObjectId([1; 32]),
+        digest: state.digest(),
+        lthash: state.lthash,
+        partitions: 0,
+        entries: 0,
+        plain_bytes: 0,
+        segments: 0,
+        pages: 0,
+        started: "2026-01-31T23:59:58Z".to_owned(),
+        finished: "2026-01-31T23:59:59Z".to_owned(),
+        consistency: Consistency::PointInTime,
+        contents: Vec::new(),
+        source: Source::default(),
+        annotations: BTreeMap::new(),
+    }
+}
+
+fn refusal(field: &str, value: Value) -> String {
+    let mut manifest = serde_json::to_value(example()).unwrap();
+    match field.split_once('.') {
+        Some((outer, inner)) => manifest[outer][inner] = value,
+        None => manifest[field] = value,
+    }
+    let error = Manifest::decode(manifest.to_string().as_bytes()).unwrap_err();
+    match std::error::Error::source(&error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+#[test]
+fn impossible_values_are_refused_by_name() {
+    let times = "expected a UTC time like 2026-01-31T23:59:59Z";
+    let texts = "expected at most 255 bytes without control characters";
+    let many: BTreeMap<_, _> = (0..65).map(|number| (number.to_string(), "")).collect();
+    let cases = [
+        (
+            "version",
+            json!(2),
+            "manifest: format \"kvbackup-dump\" version 2; this program reads \"kvbackup-dump\" version 1",
+        ),
+        ("format", json!("x"), "manifest: format \"x\" version 1"),
+        (
+            "requires",
+            json!(["encryption", "y"]),
+            "manifest requires \"encryption\", which this version cannot read",
+        ),
+        ("digest", json!("ab".repeat(32)), "field digest is abab"),
+        ("partitions", json!(1), "expected the one that lthash, partitions and entries give"),
+        ("entries", json!(1), "expected the one that lthash, partitions and entries give"),
+        ("lthash", json!("AAAA"), "expected 2048 bytes, found 3"),
+        ("lthash", json!("*"), "manifest is not valid: "),
+        ("root", json!("../".repeat(21) + "a"), "expected 64 lower-case hex digits"),
+        ("order", json!(3), "order 3; expected 0, 1 or 2"),
+        ("consistency", json!("certain"), "consistency \"certain\"; expected point_in_time, causal or fuzzy"),
+        ("consistency", json!("a\u{1b}[2J"), "consistency \"a\\u{1b}[2J\"; expected"),
+        ("namespace", json!("a\u{1b}[2J"), texts),
+        ("namespace", json!("a".repeat(256)), texts),
+        ("tool", json!("a\nb"), texts),
+        ("source.engine", json!("a\0"), texts),
+        ("source.engine_version", json!("\u{7f}"), texts),
+        ("source.layout", json!("\r"), texts),
+        ("source.origin", json!("\t"), texts),
+        ("started", json!("2026-01-31 23:59:59Z"), times),
+        ("started", json!("2026-01-31T23:59:59+01:00"), times),
+        ("finished", json!("2026-1-31T23:59:59Z"), times),
+        ("finished", json!("2026-01-31T23:59:59.Z"), times),
+        ("finished", json!("2026-01-31T23:59:59.1234567890Z"), times),
+        ("annotations", json!(many), "at most 64 pairs of 4,096 bytes together"),
+        ("annotations", json!({ "a": "b".repeat(4_096) }), "at most 64 pairs of 4,096 bytes together"),
+        ("annotations", json!({ "a": "\u{1b}" }), "without control characters"),
+        (
+            "contents",
+            json!([{ "kind": "block", "partitions": 1, "entries": 0, "plain_bytes": 0 }]),
+            "field contents is",
+        ),
+    ];
+    for (field, value, expected) in cases {
+        let found = refusal(field, value);
+        assert!(found.contains(expected), "{field}: {found}");
+        assert!(!found.contains(['\u{1b}', '\n', '\r', '\0']), "{found:?}");
+    }
+}
+
+#[test]
+fn contents_must_add_up_without_overflow() {
+    let content =
+        |partitions, entries| Content { kind: "block".to_owned(), partitions, entries, plain_bytes: 1 };
+    let mut manifest = example();
+    (manifest.partitions, manifest.entries) = (3, 7);
+    manifest.digest = manifest.digest_state().digest();
+    for (contents, accepted) in [
+        (vec![content(3, 7)], true),
+        (vec![content(1, 3), content(2, 4)], true),
+        (vec![], true),
+        (vec![content(3, 6)], false),
+        (vec![content(u64::MAX, 7), content(4, 0)], false),
+    ] {
+        manifest.contents = contents;
+        assert_eq!(manifest.encode().is_ok(), accepted, "{:?}", manifest.contents);
+    }
+}
+
+#[test]
+fn unknown_fields_are_ignored_and_missing_ones_are_not() {
+    let whole = serde_json::to_value(example()).unwrap();
+    let mut value = whole.clone();
+    value["later"] = json!([{}]);
+    assert_eq!(Manifest::decode(value.to_string().as_bytes()).unwrap(), example());
+    for field in whole.as_object().unwrap().keys() {
+        let mut value = whole.clone();
+        value.as_object_mut().unwrap().remove(field);
+        let optional = ["requires", "contents", "annotations"].contains(&field.as_str());
+        assert_eq!(Manifest::decode(value.to_string().as_bytes()).is_ok(), optional, "{field}");
+    }
+}
+
+#[test]
+fn a_manifest_that_could_not_be_read_is_not_encoded() {
+    let mut manifest = example();
+    manifest.namespace = "a\nb".to_owned();
+    assert!(manifest.encode().is_err());
+    let mut manifest = example();
+    manifest.annotations = BTreeMap::from([("a".to_owned(), "b".repeat(5_000))]);
+    assert!(manifest.encode().is_err());
+}
+
+#[test]
+fn what_is_no_json_or_too_long_is_refused() {
+    for bytes in [&b""[..], b"{", b"[]", b"\xff", b"null"] {
+        assert_eq!(Manifest::decode(bytes).unwrap_err().to_string(), "manifest is not valid");
+    }
+    let long = [&example().encode().unwrap().1[..], &vec![b' '; 1 << 20]].concat();
+    let error = Manifest::decode(&long).unwrap_err().to_string();
+    assert!(error.contains("is longer than the limit of 1048576 bytes"), "{error}");
+}
+
+#[test]
+fn a_weaker_consistency_is_less() {
+    assert!(Consistency::Fuzzy < Consistency::Causal && Consistency::Causal < Consistency::PointInTime);
+    let texts = [Consistency::Fuzzy, Consistency::Causal, Consistency::PointInTime]
+        .map(|consistency| (consistency.to_string(), serde_json::to_value(consistency).unwrap()));
+    for (shown, json) in texts {
+        assert_eq!(json, shown);
+    }
+}

@@ -1,0 +1,6 @@
+//! Tests of the crate as its users see it.
+
+mod error;
+mod layout;
+mod rocksdb;
+mod support;

@@ -1,0 +1,5 @@
+mod decode;
+mod detect;
+mod encode;
+mod hostile;
+mod roots;

@@ -1,0 +1,374 @@
+//! What can go wrong with a RocksDB namespace, and what it means.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use backup_format::{EngineError, ErrorClass, FormatError, ObjectId};
+use backup_layout::LayoutError;
+
+/// An error of a RocksDB namespace.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RocksDbError {
+    /// RocksDB reports an error.
+    #[error("{doing} {}", path.display())]
+    Engine {
+        /// What was being done.
+        doing: &'static str,
+        /// Directory of the database, or the file.
+        path: PathBuf,
+        /// What RocksDB says.
+        source: rocksdb::Error,
+    },
+    /// The file system reports an error.
+    #[error("{doing} {}", path.display())]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// There is no database where one was expected.
+    #[error("no RocksDB database at {}: {problem}", path.display())]
+    NoDatabase {
+        /// Directory that was looked at.
+        path: PathBuf,
+        /// What is missing.
+        problem: &'static str,
+    },
+    /// A file `CURRENT` that does not name a manifest.
+    #[error(
+        "database {} is damaged: its file CURRENT does not name a manifest; copy the whole directory again",
+        path.display()
+    )]
+    BadCurrent {
+        /// Directory of the database.
+        path: PathBuf,
+    },
+    /// A file that the database needs is not in its directory.
+    #[error("database {} is incomplete: {file} is named by {named_by} but missing; copy the whole directory again", path.display())]
+    FileMissing {
+        /// Directory of the database.
+        path: PathBuf,
+        /// The file.
+        file: String,
+        /// What names it.
+        named_by: &'static str,
+    },
+    /// A file of the database that has not the length that it was written with.
+    #[error(
+        "database {} is damaged: {file} has {found} bytes, and its manifest says {expected}; copy the whole directory \
+         again",
+        path.display()
+    )]
+    FileLength {
+        /// Directory of the database.
+        path: PathBuf,
+        /// The file.
+        file: String,
+        /// Its length according to the manifest, in bytes.
+        expected: u64,
+        /// Its length, in bytes.
+        found: u64,
+    },
+    /// An SST file that RocksDB cannot open.
+    #[error(
+        "database {} is damaged: {file} is there in its full length, but cannot be opened; copy the whole directory again",
+        path.display()
+    )]
+    TableUnreadable {
+        /// Directory of the database.
+        path: PathBuf,
+        /// The file.
+        file: String,
+    },
+    /// A manifest that does not follow the format known here.
+    #[error("reading {} at byte {offset}: {problem}", path.display())]
+    Manifest {
+        /// The manifest.
+        path: PathBuf,
+        /// Where the record ends that cannot be read.
+        offset: u64,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// The write-ahead log that a manifest refers to is not there.
+    #[error(
+        "database {} lacks its write-ahead log: there is no whole file {number:06}.log or later, so the latest writes \
+         are missing; copy the whole directory again, or allow a missing log if this is a restored native backup",
+        path.display()
+    )]
+    LogMissing {
+        /// Directory of the database.
+        path: PathBuf,
+        /// Number of the first log that is needed.
+        number: u64,
+    },
+    /// A database that keeps its write-ahead log in another directory.
+    #[error(
+        "database {} keeps its write-ahead log in {}, according to {options_file}; name that directory with the \
+         option `wal_dir`, or the latest writes would be missing",
+        path.display(), wal_dir.display()
+    )]
+    LogElsewhere {
+        /// Directory of the database.
+        path: PathBuf,
+        /// Directory of the log.
+        wal_dir: PathBuf,
+        /// The file that says so.
+        options_file: String,
+    },
+    /// The files changed so fast that no consistent set of them could be opened.
+    #[error("database {} changes faster than it can be opened; try again when it is less busy", path.display())]
+    Unsteady {
+        /// Directory of the database.
+        path: PathBuf,
+    },
+    /// Rows that do not follow the layout, or a layout that cannot be told.
+    #[error("reading namespace {namespace}")]
+    Layout {
+        /// Name of the namespace.
+        namespace: String,
+        /// What is wrong.
+        source: Box<LayoutError>,
+    },
+    /// A column family where the layout knows none.
+    #[error(
+        "namespace {namespace}: column family {family:?} exists, but layout {layout} has the default family only"
+    )]
+    ForeignFamily {
+        /// Name of the namespace.
+        namespace: String,
+        /// Name of the layout.
+        layout: &'static str,
+        /// Name of the column family.
+        family: String,
+    },
+    /// A column family that the embedding program's handle was opened without.
+    #[error("database {}: column family {family:?} exists, but was not opened", path.display())]
+    FamilyNotOpen {
+        /// Directory of the database.
+        path: PathBuf,
+        /// Name of the column family.
+        family: String,
+    },
+    /// More column families than a dump of layout `plain` may have partitions.
+    #[error(
+        "namespace {namespace} has {found} column families; at most {} are supported",
+        crate::range::FAMILIES_MAX
+    )]
+    TooManyFamilies {
+        /// Name of the namespace.
+        namespace: String,
+        /// Number of column families.
+        found: usize,
+    },
+    /// A root key that begins another root key, so that the rows of both cannot be told apart.
+    #[error(
+        "root key {shorter} is the beginning of root key {longer}: in layout linera-0.15 their rows cannot be told \
+         apart"
+    )]
+    NestedRoots {
+        /// The shorter root key in hex, shortened.
+        shorter: String,
+        /// The longer root key in hex, shortened.
+        longer: String,
+    },
+    /// A share that this snapshot did not make.
+    #[error("namespace {namespace}: a share is not one of its own")]
+    Share {
+        /// Name of the namespace.
+        namespace: String,
+        /// What is wrong with its token.
+        source: Box<FormatError>,
+    },
+    /// A target that holds something.
+    #[error("restore target {} is not empty; restore to another name, or move it away first", path.display())]
+    TargetNotEmpty {
+        /// The target.
+        path: PathBuf,
+    },
+    /// A restore of another dump that was begun beside the target.
+    #[error(
+        "{} holds a restore of another dump, which was not completed; complete it by restoring dump {} again, or \
+         remove that directory", path.display(), dump.as_deref().unwrap_or("(unknown)")
+    )]
+    OtherRestore {
+        /// Its work directory.
+        path: PathBuf,
+        /// Id of its dump, as far as it can be told.
+        dump: Option<String>,
+    },
+    /// A restore of the same dump that was begun in another way.
+    #[error("{} was begun with {what} {found}, not {expected}; go on with that, or remove the directory", path.display())]
+    OtherPlan {
+        /// Its work directory.
+        path: PathBuf,
+        /// What differs: layout or order.
+        what: &'static str,
+        /// What was asked for now.
+        expected: String,
+        /// What it was begun with.
+        found: String,
+    },
+    /// A restore into something that is not a directory of its own, or without a layout.
+    #[error("namespace {namespace} cannot be restored to: {problem}")]
+    NoTarget {
+        /// Name of the namespace.
+        namespace: String,
+        /// Why, and what to do.
+        problem: &'static str,
+    },
+    /// A database that another process, or another restore, holds open.
+    #[error("database {} is held open by {holder}; {advice}", path.display())]
+    Locked {
+        /// Directory of the database.
+        path: PathBuf,
+        /// Who holds it, as far as it can be told.
+        holder: &'static str,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// A small file of a restore that cannot be read.
+    #[error("reading {}", path.display())]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// What the JSON parser says.
+        source: serde_json::Error,
+    },
+    /// A unit that did not bring as many entries as announced.
+    #[error("restoring page {page}: expected {expected} entries, found {found}")]
+    UnitEntries {
+        /// Id of the page.
+        page: ObjectId,
+        /// Number announced.
+        expected: u64,
+        /// Number written.
+        found: u64,
+    },
+    /// A restore that was to be completed before all of it was written.
+    #[error("completing the restore in {}: expected {expected} entries, {found} were written", path.display())]
+    Incomplete {
+        /// Its work directory.
+        path: PathBuf,
+        /// Number planned.
+        expected: u64,
+        /// Number written.
+        found: u64,
+    },
+    /// A call in a state of the restore that does not allow it.
+    #[error("restore in {}: {problem}", path.display())]
+    Stage {
+        /// Its work directory.
+        path: PathBuf,
+        /// What is not possible, and what to do.
+        problem: &'static str,
+    },
+    /// A root key that cannot be the name of a column family.
+    #[error("root key {root_key} cannot become a column family of layout plain: {problem}")]
+    FamilyName {
+        /// Root key in hex, shortened.
+        root_key: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// No native backup where one was expected.
+    #[error("no native backup {}in {}", id.map(|id| format!("{id} ")).unwrap_or_default(), path.display())]
+    NoBackup {
+        /// Directory of the native backups.
+        path: PathBuf,
+        /// The backup that was asked for; `None` for the latest.
+        id: Option<u32>,
+    },
+    /// A worker thread that ended before its work was done.
+    #[error("{doing}: the worker thread ended before its work was done")]
+    Worker {
+        /// What it was doing.
+        doing: &'static str,
+    },
+}
+
+impl RocksDbError {
+    pub(crate) fn engine(doing: &'static str, path: &Path) -> impl FnOnce(rocksdb::Error) -> Self {
+        move |source| Self::Engine { doing, path: path.to_owned(), source }
+    }
+
+    pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { doing, path: path.to_owned(), source }
+    }
+
+    /// Returns what the error means for whoever called.
+    #[must_use]
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Engine { source, .. } => engine_class(source),
+            Self::Layout { source, .. } => source.class(),
+            Self::BadCurrent { .. }
+            | Self::FileMissing { .. }
+            | Self::FileLength { .. }
+            | Self::TableUnreadable { .. }
+            | Self::Manifest { .. } => ErrorClass::Damaged,
+            Self::Unsteady { .. } => ErrorClass::Transient,
+            Self::LogMissing { .. }
+            | Self::LogElsewhere { .. }
+            | Self::ForeignFamily { .. }
+            | Self::NestedRoots { .. }
+            | Self::TargetNotEmpty { .. }
+            | Self::OtherRestore { .. }
+            | Self::OtherPlan { .. }
+            | Self::NoTarget { .. }
+            | Self::Locked { .. }
+            | Self::FamilyName { .. } => ErrorClass::Refused,
+            Self::Io { .. }
+            | Self::NoDatabase { .. }
+            | Self::Share { .. }
+            | Self::Record { .. }
+            | Self::UnitEntries { .. }
+            | Self::Incomplete { .. }
+            | Self::Stage { .. }
+            | Self::NoBackup { .. }
+            | Self::FamilyNotOpen { .. }
+            | Self::TooManyFamilies { .. }
+            | Self::Worker { .. } => ErrorClass::Failed,
+        }
+    }
+
+    /// Tells whether the same call may succeed later.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        self.class() == ErrorClass::Transient
+    }
+}
+
+impl RocksDbError {
+    /// Tells whether opening a database again may help, since its files change while it is in use.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Engine { .. }
+                | Self::Io { .. }
+                | Self::BadCurrent { .. }
+                | Self::FileMissing { .. }
+                | Self::FileLength { .. }
+                | Self::Unsteady { .. }
+        )
+    }
+}
+
+fn engine_class(error: &rocksdb::Error) -> ErrorClass {
+    use rocksdb::ErrorKind;
+    match error.kind() {
+        ErrorKind::Corruption => ErrorClass::Damaged,
+        ErrorKind::TimedOut | ErrorKind::Busy | ErrorKind::TryAgain => ErrorClass::Transient,
+        _ => ErrorClass::Failed,
+    }
+}
+
+impl From<RocksDbError> for EngineError {
+    fn from(error: RocksDbError) -> Self {
+        Self::new(error.class(), error)
+    }
+}

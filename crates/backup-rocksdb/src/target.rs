@@ -1,0 +1,221 @@
+//! The directory that a restore makes, and the work directory beside it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use backup_format::{Order, RestoreMarker};
+use backup_layout::Layout;
+use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
+
+use crate::durable::{Occupancy, occupancy, read_json, sync_directory, write_json};
+use crate::error::RocksDbError;
+
+const FORMAT: &str = "kvbackup-restore";
+/// What stands between the names of a namespace and of a dump in the name of a work directory.
+const INFIX: &str = ".restoring-";
+/// Digits of the dump's id in the name of a work directory.
+const ID_DIGITS: usize = 16;
+
+/// Where a restore goes.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    base: PathBuf,
+    name: String,
+    pub path: PathBuf,
+    pub layout: Layout,
+}
+
+/// How far a restore has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Stage {
+    /// Units are written to SST files.
+    Writing,
+    /// SST files are moved into the database: one that is missing is in it already.
+    Ingesting,
+    /// The database is complete.
+    Complete,
+    /// The database is moved to its place.
+    Publishing,
+}
+
+/// What tells which restore a work directory belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MarkerFile {
+    format: String,
+    version: u32,
+    pub dump: String,
+    layout: String,
+    order: Order,
+    tool: String,
+    pub stage: Stage,
+}
+
+impl MarkerFile {
+    pub(crate) fn new(marker: &RestoreMarker, layout: Layout, order: Order) -> Self {
+        Self {
+            format: FORMAT.to_owned(),
+            version: 1,
+            dump: marker.dump.to_string(),
+            layout: layout.name().to_owned(),
+            order,
+            tool: concat!("backup-rocksdb ", env!("CARGO_PKG_VERSION")).to_owned(),
+            stage: Stage::Writing,
+        }
+    }
+
+    /// Checks that a work directory was begun as `self` would begin it.
+    pub(crate) fn check(&self, found: &Self, path: &Path) -> Result<(), RocksDbError> {
+        if found.dump != self.dump || found.format != FORMAT || found.version != 1 {
+            return Err(RocksDbError::OtherRestore { path: path.to_owned(), dump: Some(found.dump.clone()) });
+        }
+        let differ = |what, expected: String, found: String| {
+            Err(RocksDbError::OtherPlan { path: path.to_owned(), what, expected, found })
+        };
+        if found.layout != self.layout {
+            return differ("layout", self.layout.clone(), found.layout.clone());
+        }
+        if found.order != self.order {
+            return differ("order", format!("{}", self.order as u8), format!("{}", found.order as u8));
+        }
+        Ok(())
+    }
+}
+
+/// Returns the last part of a path as text.
+pub(crate) fn name_of(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+impl Target {
+    pub(crate) fn new(path: &Path, layout: Layout) -> Result<Self, RocksDbError> {
+        let name = name_of(path);
+        if path.to_str().is_none() {
+            let problem = "its path is not UTF-8, and the driver opens no other";
+            return Err(RocksDbError::NoTarget { namespace: name, problem });
+        }
+        match path.parent() {
+            Some(base) if !name.is_empty() => {
+                let base = if base.as_os_str().is_empty() { Path::new(".") } else { base };
+                Ok(Self { base: base.to_owned(), name, path: path.to_owned(), layout })
+            }
+            _ => Err(RocksDbError::NoTarget {
+                namespace: path.display().to_string(),
+                problem: "a target is a directory of its own, like BASE/NAMESPACE",
+            }),
+        }
+    }
+
+    /// Returns the directory beside the target in which a restore works.
+    pub(crate) fn work(&self, marker: &RestoreMarker) -> Work {
+        let id: String = marker.dump.to_string().chars().take(ID_DIGITS).collect();
+        Work { path: self.base.join(format!("{}{INFIX}{id}", self.name)) }
+    }
+
+    /// Checks that the target is free and that no other restore was begun. Changes nothing.
+    pub(crate) fn check(&self, marker: &RestoreMarker) -> Result<(), RocksDbError> {
+        if occupancy(&self.path)? == Occupancy::Taken {
+            return Err(RocksDbError::TargetNotEmpty { path: self.path.clone() });
+        }
+        let own = self.work(marker);
+        for path in self.work_directories()? {
+            let other = Work { path };
+            match other.marker()? {
+                Some(found) if other.path == own.path && found.dump == marker.dump.to_string() => {}
+                None if other.path == own.path && other.is_unmarked()? => {}
+                found => {
+                    let dump = found.map(|found| found.dump);
+                    return Err(RocksDbError::OtherRestore { path: other.path, dump });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a directory beside the target for the restore of a native backup, which is removed when it is dropped.
+    pub(crate) fn scratch(&self) -> Result<TempDir, RocksDbError> {
+        let prefix = format!("{}{INFIX}native-", self.name);
+        let mut builder = tempfile::Builder::new();
+        builder
+            .prefix(&prefix)
+            .tempdir_in(&self.base)
+            .map_err(RocksDbError::io("making a directory in", &self.base))
+    }
+
+    fn work_directories(&self) -> Result<Vec<PathBuf>, RocksDbError> {
+        if occupancy(&self.base)? == Occupancy::Missing {
+            return Ok(Vec::new());
+        }
+        let prefix = format!("{}{INFIX}", self.name);
+        let list = || {
+            let mut found = Vec::new();
+            for entry in fs::read_dir(&self.base)? {
+                let entry = entry?;
+                if entry.file_name().to_string_lossy().starts_with(&prefix) {
+                    found.push(entry.path());
+                }
+            }
+            Ok(found)
+        };
+        list().map_err(RocksDbError::io("looking into", &self.base))
+    }
+
+    /// Creates the directory that holds the target, and syncs it.
+    pub(crate) fn create_base(&self) -> Result<(), RocksDbError> {
+        fs::create_dir_all(&self.base).map_err(RocksDbError::io("creating directory", &self.base))
+    }
+
+    /// Makes what was renamed or removed beside the target durable.
+    pub(crate) fn sync_base(&self) -> Result<(), RocksDbError> {
+        sync_directory(&self.base)
+    }
+}
+
+/// The directory in which a restore works: `marker.json`, `db` with the database, `sst` with files that are not in it
+/// yet, `units` with a record for each unit that is written.
+#[derive(Clone, Debug)]
+pub(crate) struct Work {
+    pub path: PathBuf,
+}
+
+impl Work {
+    /// Reads the marker; `None` when there is none.
+    pub(crate) fn marker(&self) -> Result<Option<MarkerFile>, RocksDbError> {
+        read_json(&self.marker_path())
+    }
+
+    /// Writes the marker, durably.
+    pub(crate) fn set_marker(&self, marker: &MarkerFile) -> Result<(), RocksDbError> {
+        write_json(&self.marker_path(), marker)
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.path.join("db")
+    }
+
+    pub(crate) fn tables(&self) -> PathBuf {
+        self.path.join("sst")
+    }
+
+    pub(crate) fn units(&self) -> PathBuf {
+        self.path.join("units")
+    }
+
+    /// Tells whether nothing but an unfinished marker is there: creating the directory was interrupted.
+    fn is_unmarked(&self) -> Result<bool, RocksDbError> {
+        let list = || {
+            for entry in fs::read_dir(&self.path)? {
+                if entry?.file_name() != "marker.new" {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        };
+        list().map_err(RocksDbError::io("looking into", &self.path))
+    }
+
+    fn marker_path(&self) -> PathBuf {
+        self.path.join("marker.json")
+    }
+}

@@ -1,0 +1,8 @@
+//! Tests of RocksDB namespaces, on real databases in temporary directories.
+
+mod conformance;
+mod damage;
+mod native;
+mod reading;
+mod restoring;
+mod support;

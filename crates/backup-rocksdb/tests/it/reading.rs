@@ -1,0 +1,343 @@
+//! Reading namespaces by path and by handle.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use backup_format::{Consistency, DatabaseBackup, ErrorClass, Order};
+use backup_layout::Layout;
+use backup_rocksdb::{RocksDbNamespace, RocksDbOptions};
+use futures::StreamExt;
+use rocksdb::{DB, DBWithThreadMode, MultiThreaded};
+use tempfile::tempdir;
+
+use crate::support::*;
+
+#[tokio::test]
+async fn a_database_of_linera_reads_as_linera_shows_it() {
+    let base = tempdir().unwrap();
+    let namespace = at(&fixture(base.path()));
+    let entries = read(&namespace).await;
+    assert_eq!(listing(&entries), expected_listing());
+    let source = namespace.source();
+    assert_eq!((source.engine.as_str(), source.layout.as_str()), ("rocksdb", "linera-0.15"));
+    assert_eq!(source.namespace, "validator_0");
+}
+
+#[tokio::test]
+async fn reading_by_path_leaves_no_trace() {
+    let base = tempdir().unwrap();
+    let path = fixture(base.path());
+    let before = look(&path);
+    read(&at(&path)).await;
+    assert_eq!(look(&path), before);
+    assert_eq!(names(base.path()), ["validator_0"]);
+}
+
+#[tokio::test]
+async fn a_database_that_is_held_open_is_read_with_what_is_in_its_log_only() {
+    let base = tempdir().unwrap();
+    let path = base.path().join("held");
+    let held = DB::open(&linera_options(), &path).unwrap();
+    let flushed = chains(3, 5, 40);
+    put(&held, Layout::Linera015, &flushed);
+    held.flush().unwrap();
+    let all = chains(7, 9, 40);
+    put(&held, Layout::Linera015, &all);
+    let before = look(&path);
+    assert_eq!(read(&at(&path)).await, all);
+    assert_eq!(look(&path), before);
+    put(&held, Layout::Linera015, &chains(8, 9, 40));
+    assert_eq!(read(&at(&path)).await, chains(8, 9, 40));
+}
+
+#[tokio::test]
+async fn a_snapshot_by_handle_is_of_one_moment() {
+    let base = tempdir().unwrap();
+    let database = Arc::new(DB::open(&linera_options(), base.path().join("open")).unwrap());
+    let entries = chains(20, 50, 200);
+    put(&database, Layout::Linera015, &entries);
+    let namespace = RocksDbNamespace::from_handle(database.clone(), "open", RocksDbOptions::default());
+    let snapshot = namespace.snapshot().await.unwrap();
+    assert_eq!(snapshot.consistency(), Consistency::PointInTime);
+    let stop = Arc::new(AtomicBool::new(false));
+    let writer = std::thread::spawn({
+        let (database, stop) = (database.clone(), stop.clone());
+        move || {
+            for round in 0.. {
+                put(&database, Layout::Linera015, &chains(20, 50, 201 + round % 3));
+                database.flush().unwrap();
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+        }
+    });
+    for count in [1, 4] {
+        assert_eq!(read_shares(&*snapshot, count).await.unwrap(), entries);
+    }
+    stop.store(true, Ordering::Relaxed);
+    writer.join().unwrap();
+    assert_ne!(read(&namespace).await, entries);
+}
+
+#[tokio::test]
+async fn each_snapshot_by_path_beside_a_writer_is_of_one_moment() {
+    let base = tempdir().unwrap();
+    let path = base.path().join("busy");
+    let mut options = linera_options();
+    options.set_write_buffer_size(64 << 10);
+    options.set_max_write_buffer_number(6);
+    let database = Arc::new(DB::open(&options, &path).unwrap());
+    let of_round = |round: u64| -> Vec<Entry> {
+        let value = [round.to_be_bytes().as_slice(), &[7; 500]].concat();
+        chains(10, 3, 0).into_iter().map(|(root, key, _)| (root, key, value.clone())).collect()
+    };
+    put(&database, Layout::Linera015, &of_round(0));
+    let stop = Arc::new(AtomicBool::new(false));
+    let rounds = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let writer = std::thread::spawn({
+        let (database, stop, rounds) = (database.clone(), stop.clone(), rounds.clone());
+        move || {
+            for round in 1.. {
+                put(&database, Layout::Linera015, &of_round(round));
+                rounds.store(round, Ordering::SeqCst);
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+        }
+    });
+    for _ in 0..40 {
+        let least = rounds.load(Ordering::SeqCst);
+        let found = read(&at(&path)).await;
+        let round = u64::from_be_bytes(found[0].2[..8].try_into().unwrap());
+        assert!(round >= least, "round {round} is older than round {least}, which was complete before");
+        assert_eq!(found, of_round(round));
+    }
+    stop.store(true, Ordering::Relaxed);
+    writer.join().unwrap();
+}
+
+#[tokio::test]
+async fn handles_of_both_threading_modes_are_read() {
+    let base = tempdir().unwrap();
+    let entries = chains(3, 5, 10);
+    let path = base.path().join("db");
+    put(&DB::open(&linera_options(), &path).unwrap(), Layout::Linera015, &entries);
+    let multi = Arc::new(DBWithThreadMode::<MultiThreaded>::open(&linera_options(), &path).unwrap());
+    let namespace = RocksDbNamespace::from_handle(multi, "db", RocksDbOptions::default());
+    assert_eq!(read(&namespace).await, entries);
+}
+
+#[tokio::test]
+async fn shares_follow_each_other_and_are_the_whole() {
+    let base = tempdir().unwrap();
+    for layout in Layout::ALL {
+        let path = base.path().join(layout.name());
+        let mut options = linera_options();
+        options.set_target_file_size_base(64 << 10);
+        options.set_write_buffer_size(128 << 10);
+        let database = DB::open(&options, &path).unwrap();
+        let mut entries = chains(60, 30, 500);
+        if layout == Layout::Plain {
+            for (root, key, _) in &mut entries {
+                *key = [root.as_slice(), key].concat();
+                root.clear();
+            }
+        }
+        for some in entries.chunks(50) {
+            put(&database, layout, some);
+        }
+        database.compact_range(None::<&[u8]>, None::<&[u8]>);
+        drop(database);
+        let snapshot = with(&path, layout).snapshot().await.unwrap();
+        assert_eq!(snapshot.order(), layout.rocksdb_order());
+        for count in 1..=8 {
+            let found = shares(&*snapshot, count).await;
+            assert!(
+                found.len() <= count && (count < 3 || found.len() > 1),
+                "{layout}: {} of {count}",
+                found.len()
+            );
+            assert_eq!(read_shares(&*snapshot, count).await.unwrap(), entries, "{layout}, {count} shares");
+            let longest = {
+                let mut longest = 0;
+                for share in &found {
+                    longest = longest.max(read_share(&*snapshot, share).await.unwrap().len());
+                }
+                longest
+            };
+            assert!(
+                longest < entries.len() * 2 / found.len(),
+                "{layout}: {longest} entries in one of {count}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_share_is_read_twice_at_the_same_time() {
+    let base = tempdir().unwrap();
+    let snapshot = at(&fixture(base.path())).snapshot().await.unwrap();
+    let share = shares(&*snapshot, 1).await.remove(0);
+    let mut first = snapshot.entries(&share).await.unwrap();
+    let second = read_share(&*snapshot, &share).await.unwrap();
+    let mut count = 0;
+    while let Some(batch) = first.next().await {
+        count += batch.unwrap().entries();
+    }
+    assert_eq!(count, second.len() as u64);
+}
+
+#[tokio::test]
+async fn a_stream_outlives_its_snapshot_and_its_namespace() {
+    let base = tempdir().unwrap();
+    let path = base.path().join("db");
+    let entries = chains(40, 20, 2_000);
+    put(&DB::open(&linera_options(), &path).unwrap(), Layout::Linera015, &entries);
+    let namespace = at(&path);
+    let snapshot = namespace.snapshot().await.unwrap();
+    let share = shares(&*snapshot, 1).await.remove(0);
+    let mut stream = snapshot.entries(&share).await.unwrap();
+    drop((snapshot, namespace));
+    let mut count = 0;
+    while let Some(batch) = stream.next().await {
+        count += batch.unwrap().entries();
+    }
+    assert_eq!(count, entries.len() as u64);
+}
+
+#[tokio::test]
+async fn dropping_streams_and_snapshot_lets_go_of_the_database() {
+    let base = tempdir().unwrap();
+    let database = Arc::new(DB::open(&linera_options(), base.path().join("db")).unwrap());
+    put(&database, Layout::Linera015, &chains(40, 20, 20_000));
+    let namespace = RocksDbNamespace::from_handle(database.clone(), "db", RocksDbOptions::default());
+    let snapshot = namespace.snapshot().await.unwrap();
+    let share = shares(&*snapshot, 1).await.remove(0);
+    let mut stream = snapshot.entries(&share).await.unwrap();
+    stream.next().await.unwrap().unwrap();
+    drop((stream, snapshot, namespace));
+    while Arc::strong_count(&database) > 1 {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+}
+
+#[tokio::test]
+async fn rows_under_a_range_tombstone_are_hidden() {
+    let base = tempdir().unwrap();
+    let path = base.path().join("db");
+    let database = DB::open(&linera_options(), &path).unwrap();
+    let mut entries = chains(4, 10, 10);
+    put(&database, Layout::Linera015, &entries);
+    database.flush().unwrap();
+    let root = entries[10].0.clone();
+    let from = [&[0], root.as_slice(), &[1, 0, 0, 3]].concat();
+    let to = [&[0], root.as_slice(), &[1, 0, 0, 6]].concat();
+    let mut batch = rocksdb::WriteBatch::default();
+    batch.delete_range(from, to);
+    database.write(batch).unwrap();
+    entries.drain(13..16);
+    assert_eq!(read(&at(&path)).await, entries);
+    database.flush().unwrap();
+    assert_eq!(read(&at(&path)).await, entries);
+}
+
+#[tokio::test]
+async fn column_families_of_layout_plain_are_partitions() {
+    let base = tempdir().unwrap();
+    let path = base.path().join("db");
+    let mut database = DB::open(&linera_options(), &path).unwrap();
+    for family in ["b", "a", "empty"] {
+        database.create_cf(family, &linera_options()).unwrap();
+    }
+    database.put_cf(database.cf_handle("a").unwrap(), b"", b"no key").unwrap();
+    database.put_cf(database.cf_handle("b").unwrap(), b"key", b"").unwrap();
+    let mut entries = vec![entry("a", "", "no key"), entry("b", "key", "")];
+    assert_eq!(read(&at(&path)).await, entries);
+    database.put(b"key", b"value").unwrap();
+    entries.push(entry("default", "key", "value"));
+    let namespace = at(&path);
+    assert_eq!(read(&namespace).await, entries);
+    assert_eq!(namespace.layout(), Some(Layout::Plain));
+    let snapshot = namespace.snapshot().await.unwrap();
+    assert_eq!(snapshot.order(), Order::Plain);
+    for count in 1..5 {
+        assert_eq!(read_shares(&*snapshot, count).await.unwrap(), entries);
+    }
+    assert_error(
+        with(&path, Layout::Linera015).snapshot().await.map(drop),
+        ErrorClass::Refused,
+        &["column family", "linera-0.15"],
+    );
+}
+
+#[tokio::test]
+async fn an_empty_database_has_one_empty_share() {
+    let base = tempdir().unwrap();
+    let path = base.path().join("db");
+    drop(DB::open(&linera_options(), &path).unwrap());
+    assert_error(at(&path).snapshot().await.map(drop), ErrorClass::Refused, &["without rows"]);
+    for layout in Layout::ALL {
+        let snapshot = with(&path, layout).snapshot().await.unwrap();
+        assert_eq!(shares(&*snapshot, 4).await.len(), 1);
+        assert_eq!(read_shares(&*snapshot, 4).await.unwrap(), []);
+        assert_eq!(snapshot.estimate().await.unwrap(), Default::default());
+    }
+}
+
+#[tokio::test]
+async fn an_estimate_is_of_the_right_size() {
+    let base = tempdir().unwrap();
+    let path = base.path().join("db");
+    let database = DB::open(&linera_options(), &path).unwrap();
+    put(&database, Layout::Linera015, &chains(50, 40, 1_000));
+    database.flush().unwrap();
+    let snapshot = at(&path).snapshot().await.unwrap();
+    let estimate = snapshot.estimate().await.unwrap();
+    assert!((2_000..2_100).contains(&estimate.entries.unwrap()), "{estimate:?}");
+    assert!((2_000_000..2_400_000).contains(&estimate.plain_bytes.unwrap()), "{estimate:?}");
+}
+
+#[tokio::test]
+async fn a_root_key_that_begins_another_is_refused_by_name() {
+    let base = tempdir().unwrap();
+    let path = base.path().join("db");
+    let database = DB::open(&linera_options(), &path).unwrap();
+    let mut entries = chains(3, 5, 10);
+    let longer = [entries[5].0.as_slice(), b"more"].concat();
+    entries.push((longer.clone(), bytes("k"), bytes("v")));
+    put(&database, Layout::Linera015, &entries);
+    assert_error(
+        try_read(&with(&path, Layout::Linera015)).await,
+        ErrorClass::Refused,
+        &["db", &hex::encode(&entries[5].0)],
+    );
+}
+
+#[tokio::test]
+async fn rows_outside_of_data_and_index_are_reported() {
+    let base = tempdir().unwrap();
+    for (name, key) in [("empty", &b""[..]), ("above", b"\x02x")] {
+        let path = base.path().join(name);
+        let database = DB::open(&linera_options(), &path).unwrap();
+        put(&database, Layout::Linera015, &chains(3, 5, 10));
+        database.put(key, b"stray").unwrap();
+        assert_error(
+            with(&path, Layout::Linera015).snapshot().await.map(drop),
+            ErrorClass::Damaged,
+            &[name, "linera-0.15"],
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_share_of_nobody_is_an_error() {
+    let base = tempdir().unwrap();
+    let snapshot = at(&fixture(base.path())).snapshot().await.unwrap();
+    let share = backup_format::Share { token: vec![0xff; 9], starts_page: false };
+    assert_error(snapshot.entries(&share).await.map(drop), ErrorClass::Failed, &["share"]);
+    let one = NonZeroUsize::MIN;
+    assert_eq!(snapshot.shares(one).await.unwrap().len(), 1);
+}

@@ -1,0 +1,330 @@
+//! Restoring namespaces.
+
+use std::fs;
+
+use backup_format::{DatabaseBackup, ErrorClass, Order, Snapshot};
+use backup_layout::Layout;
+use backup_layout::rocksdb::Encoder;
+use backup_rocksdb::{RocksDbNamespace, RocksDbOptions};
+use rocksdb::DB;
+use tempfile::tempdir;
+
+use crate::support::*;
+
+fn index_rows(path: &std::path::Path) -> Vec<Vec<u8>> {
+    let database = DB::open(&linera_options(), path).unwrap();
+    let mut options = rocksdb::ReadOptions::default();
+    options.set_total_order_seek(true);
+    let from = rocksdb::IteratorMode::From(&[1], rocksdb::Direction::Forward);
+    database.iterator_opt(from, options).map(|row| row.unwrap().0.to_vec()).collect()
+}
+
+fn expected_index(layout: Layout, entries: &[Entry]) -> Vec<Vec<u8>> {
+    let mut encoder = Encoder::new(layout);
+    let rows = entries.iter().map(|(root, _, _)| encoder.index_row(root).unwrap().to_vec());
+    let rows: std::collections::BTreeSet<_> = rows.collect();
+    rows.into_iter().collect()
+}
+
+#[tokio::test]
+async fn a_restored_fixture_opens_as_linera_opens_it_and_reads_the_same() {
+    let base = tempdir().unwrap();
+    let entries = read(&at(&fixture(base.path()))).await;
+    let path = base.path().join("copy");
+    let found = restore(&with(&path, Layout::Linera015), Order::Plain, &entries, 30).await.unwrap();
+    assert_eq!(found, entries);
+    assert_eq!(names(base.path()), ["copy", "validator_0"]);
+    assert_eq!(index_rows(&path), expected_index(Layout::Linera015, &entries));
+    assert_eq!(DB::list_cf(&linera_options(), &path).unwrap(), ["default"]);
+    assert_eq!(read(&at(&path)).await, entries);
+}
+
+#[tokio::test]
+async fn entries_of_any_order_are_restored_in_any_layout() {
+    let base = tempdir().unwrap();
+    for layout in [Layout::Linera015, Layout::Linera016] {
+        for order in [Order::Plain, Order::Prefixed, Order::Token] {
+            let mut entries = chains(40, 11, 300);
+            entries.extend(
+                chains(25, 3, 9)
+                    .into_iter()
+                    .map(|(root, key, value)| ([&[2], &root[1..], &[5]].concat(), key, value)),
+            );
+            entries.sort_by(|left, right| {
+                order.compare_roots(&left.0, &right.0).then_with(|| left.1.cmp(&right.1))
+            });
+            let path = base.path().join(format!("{layout}-{}", order as u8));
+            let mut options = RocksDbOptions::default().with_layout(layout);
+            options.sst_bytes = 20_000;
+            options.sort_bytes = 5_000;
+            let target = RocksDbNamespace::at(&path, options);
+            let found = restore(&target, order, &entries, 37).await.unwrap();
+            let own = layout.rocksdb_order();
+            entries.sort_by(|left, right| {
+                own.compare_roots(&left.0, &right.0).then_with(|| left.1.cmp(&right.1))
+            });
+            assert_eq!(found, entries, "{layout} from order {order:?}");
+            assert_eq!(index_rows(&path), expected_index(layout, &entries));
+            assert_eq!(read(&with(&path, layout)).await, entries);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_interrupted_restore_goes_on_where_it_was() {
+    let base = tempdir().unwrap();
+    let entries = chains(10, 10, 100);
+    let units: Vec<_> = entries.chunks(25).collect();
+    let path = base.path().join("ns");
+    let target = with(&path, Layout::Linera015);
+    let sink = target.restore(&marker(1), &plan(Order::Plain, &entries)).await.unwrap();
+    assert!(write_unit(&*sink, 0, units[0]).await.unwrap());
+    assert!(write_unit(&*sink, 2, units[2]).await.unwrap());
+    let mut half = sink.writer(&unit(1, units[1])).await.unwrap().unwrap();
+    half.write(segment(&units[1][..5])).await.unwrap();
+    drop((half, sink));
+    assert_eq!(names(base.path()), ["ns.restoring-0101010101010101"]);
+
+    let mut sink = target.restore(&marker(1), &plan(Order::Plain, &entries)).await.unwrap();
+    let written: Vec<bool> = {
+        let mut written = Vec::new();
+        for (number, some) in units.iter().enumerate() {
+            written.push(write_unit(&*sink, number, some).await.unwrap());
+        }
+        written
+    };
+    assert_eq!(written, [false, true, false, true]);
+    sink.finish().await.unwrap();
+    drop(sink);
+
+    // A restore that is finished is not written again.
+    let mut sink = target.restore(&marker(1), &plan(Order::Plain, &entries)).await.unwrap();
+    for (number, some) in units.iter().enumerate() {
+        assert!(!write_unit(&*sink, number, some).await.unwrap());
+    }
+    sink.finish().await.unwrap();
+    let snapshot = sink.snapshot().await.unwrap();
+    assert_eq!(read_shares(&*snapshot, 2).await.unwrap(), entries);
+    drop(snapshot);
+    sink.publish().await.unwrap();
+    assert_eq!(names(base.path()), ["ns"]);
+    assert_eq!(read(&target).await, entries);
+}
+
+#[tokio::test]
+async fn a_unit_whose_file_is_gone_is_written_again() {
+    let base = tempdir().unwrap();
+    let entries = chains(4, 10, 100);
+    let target = with(&base.path().join("ns"), Layout::Linera015);
+    let sink = target.restore(&marker(1), &plan(Order::Plain, &entries)).await.unwrap();
+    assert!(write_unit(&*sink, 0, &entries).await.unwrap());
+    drop(sink);
+    let tables = base.path().join("ns.restoring-0101010101010101/sst");
+    fs::remove_file(tables.join(&names(&tables)[0])).unwrap();
+    let mut sink = target.restore(&marker(1), &plan(Order::Plain, &entries)).await.unwrap();
+    assert!(write_unit(&*sink, 0, &entries).await.unwrap());
+    sink.finish().await.unwrap();
+    sink.publish().await.unwrap();
+    assert_eq!(read(&target).await, entries);
+}
+
+/// Copies of the work directory at moments of `finish` are what a crash there leaves behind.
+#[tokio::test]
+async fn finishing_is_repeatable_after_a_crash_between_its_steps() {
+    let base = tempdir().unwrap();
+    let entries = chains(10, 10, 100);
+    let target = with(&base.path().join("ns"), Layout::Linera015);
+    let mut sink = target.restore(&marker(1), &plan(Order::Plain, &entries)).await.unwrap();
+    for (number, some) in entries.chunks(25).enumerate() {
+        write_unit(&*sink, number, some).await.unwrap();
+    }
+    let work = base.path().join("ns.restoring-0101010101010101");
+    let kept = base.path().join("tables");
+    copy_directory(&work.join("sst"), &kept);
+    sink.finish().await.unwrap();
+    drop(sink);
+    let all = names(&kept);
+    for back in [0, 1, all.len()] {
+        // The stage says that files are being taken in, and some of them still stand outside.
+        let text = fs::read_to_string(work.join("marker.json")).unwrap();
+        assert!(text.contains("\"complete\""), "{text}");
+        fs::write(work.join("marker.json"), text.replace("\"complete\"", "\"ingesting\"")).unwrap();
+        for name in all.iter().take(back) {
+            fs::copy(kept.join(name), work.join("sst").join(name)).unwrap();
+        }
+        let mut sink = target.restore(&marker(1), &plan(Order::Plain, &entries)).await.unwrap();
+        assert!(!write_unit(&*sink, 0, &entries[..25]).await.unwrap());
+        sink.finish().await.unwrap();
+        let snapshot = sink.snapshot().await.unwrap();
+        assert_eq!(read_shares(&*snapshot, 1).await.unwrap(), entries);
+    }
+}
+
+#[tokio::test]
+async fn a_target_that_holds_anything_is_refused_and_left_alone() {
+    let base = tempdir().unwrap();
+    let entries = chains(2, 2, 2);
+    let plan = plan(Order::Plain, &entries);
+    let path = fixture(base.path());
+    let before = look(&path);
+    let target = with(&path, Layout::Linera015);
+    assert_error(
+        target.restore(&marker(1), &plan).await.map(drop),
+        ErrorClass::Refused,
+        &["validator_0", "not empty"],
+    );
+    assert_error(target.check_restorable(&marker(1)).await, ErrorClass::Refused, &["not empty"]);
+    assert_eq!(look(&path), before);
+    assert_eq!(names(base.path()), ["validator_0"]);
+
+    let file = base.path().join("file");
+    fs::write(&file, "x").unwrap();
+    let target = with(&file, Layout::Linera015);
+    assert_error(target.check_restorable(&marker(1)).await, ErrorClass::Refused, &["not empty"]);
+}
+
+#[tokio::test]
+async fn a_restore_of_another_dump_stands_in_the_way() {
+    let base = tempdir().unwrap();
+    let entries = chains(2, 2, 2);
+    let plan = plan(Order::Plain, &entries);
+    let target = with(&base.path().join("ns"), Layout::Linera015);
+    target.check_restorable(&marker(1)).await.unwrap();
+    assert_eq!(names(base.path()), [""; 0]);
+    let sink = target.restore(&marker(1), &plan).await.unwrap();
+    target.check_restorable(&marker(1)).await.unwrap();
+    let words = ["ns.restoring-0101010101010101", &"01".repeat(32)];
+    assert_error(target.restore(&marker(2), &plan).await.map(drop), ErrorClass::Refused, &words);
+    assert_error(target.check_restorable(&marker(2)).await, ErrorClass::Refused, &words);
+    drop(sink);
+    assert_error(
+        with(&base.path().join("ns"), Layout::Linera016).restore(&marker(1), &plan).await.map(drop),
+        ErrorClass::Refused,
+        &["layout linera-0.15", "linera-0.16"],
+    );
+    let sink = target.restore(&marker(1), &plan).await.unwrap();
+    sink.discard().await.unwrap();
+    assert_eq!(names(base.path()), [""; 0]);
+    target.check_restorable(&marker(2)).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_target_is_refused() {
+    let base = tempdir().unwrap();
+    let plan = plan(Order::Plain, &[]);
+    let no_layout = at(&base.path().join("ns"));
+    assert_error(
+        no_layout.restore(&marker(1), &plan).await.map(drop),
+        ErrorClass::Refused,
+        &["ns", "layout"],
+    );
+    let open = std::sync::Arc::new(DB::open(&linera_options(), base.path().join("open")).unwrap());
+    let handle =
+        RocksDbNamespace::from_handle(open, "open", RocksDbOptions::default().with_layout(Layout::Linera015));
+    assert_error(
+        handle.restore(&marker(1), &plan).await.map(drop),
+        ErrorClass::Refused,
+        &["open", "by path"],
+    );
+}
+
+#[tokio::test]
+async fn a_restore_without_all_entries_is_not_finished() {
+    let base = tempdir().unwrap();
+    let entries = chains(4, 4, 4);
+    let target = with(&base.path().join("ns"), Layout::Linera015);
+    let mut sink = target.restore(&marker(1), &plan(Order::Plain, &entries)).await.unwrap();
+    write_unit(&*sink, 0, &entries[..6]).await.unwrap();
+    assert_error(sink.finish().await, ErrorClass::Failed, &["16 entries", "6 were written"]);
+    let mut writer = sink.writer(&unit(1, &entries[6..])).await.unwrap().unwrap();
+    writer.write(segment(&entries[6..8])).await.unwrap();
+    assert_error(writer.finish().await, ErrorClass::Failed, &["expected 10", "found 2"]);
+    assert_error(sink.publish().await, ErrorClass::Failed, &["before it is finished"]);
+    assert_eq!(names(base.path()), ["ns.restoring-0101010101010101"]);
+}
+
+#[tokio::test]
+async fn publishing_does_not_replace_what_came_in_between() {
+    let base = tempdir().unwrap();
+    let entries = chains(4, 4, 4);
+    let path = base.path().join("ns");
+    fs::create_dir(&path).unwrap();
+    let target = with(&path, Layout::Linera015);
+    let mut sink = target.restore(&marker(1), &plan(Order::Plain, &entries)).await.unwrap();
+    write_unit(&*sink, 0, &entries).await.unwrap();
+    sink.finish().await.unwrap();
+    fs::write(path.join("precious"), "x").unwrap();
+    assert_error(sink.publish().await, ErrorClass::Refused, &["not empty"]);
+    fs::remove_file(path.join("precious")).unwrap();
+    let sink = target.restore(&marker(1), &plan(Order::Plain, &entries)).await.unwrap();
+    sink.publish().await.unwrap();
+    assert_eq!(read(&target).await, entries);
+}
+
+#[tokio::test]
+async fn column_families_are_restored_from_partitions_of_layout_plain() {
+    let base = tempdir().unwrap();
+    let entries = vec![
+        entry("", "key", "default"),
+        entry("a", "", "no key"),
+        entry("b", "1", ""),
+        entry("b", "2", "x"),
+    ];
+    let path = base.path().join("ns");
+    let target = with(&path, Layout::Plain);
+    let mut sink = target.restore(&marker(1), &plan(Order::Token, &entries)).await.unwrap();
+    for (number, some) in entries.chunks(3).enumerate() {
+        write_unit(&*sink, number, some).await.unwrap();
+    }
+    sink.finish().await.unwrap();
+    drop(sink);
+    let sink = target.restore(&marker(1), &plan(Order::Token, &entries)).await.unwrap();
+    sink.publish().await.unwrap();
+    let mut expected = entries;
+    expected[0].0 = bytes("default");
+    expected.sort();
+    assert_eq!(read(&target).await, expected);
+}
+
+#[tokio::test]
+async fn root_keys_that_are_no_names_of_column_families_are_refused() {
+    let base = tempdir().unwrap();
+    for (root, word) in [(vec![0xff], "UTF-8"), (vec![b'a', 0], "zero byte")] {
+        let entries = vec![(root.clone(), bytes("k"), bytes("v"))];
+        let target = with(&base.path().join(word), Layout::Plain);
+        let sink = target.restore(&marker(1), &plan(Order::Plain, &entries)).await.unwrap();
+        let result = write_unit(&*sink, 0, &entries).await;
+        assert_error(result, ErrorClass::Refused, &[word, &hex::encode(root)]);
+        sink.discard().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn nested_root_keys_are_not_restored_to_linera_0_15() {
+    let base = tempdir().unwrap();
+    let entries = vec![entry("ab", "k", "v"), entry("abc", "k", "v")];
+    let target = with(&base.path().join("ns"), Layout::Linera015);
+    let sink = target.restore(&marker(1), &plan(Order::Plain, &entries)).await.unwrap();
+    assert_error(write_unit(&*sink, 0, &entries).await, ErrorClass::Refused, &["6162 ", "616263"]);
+    drop(sink);
+    // In units of their own, only the index brings them together.
+    let mut sink = target.restore(&marker(1), &plan(Order::Plain, &entries)).await.unwrap();
+    write_unit(&*sink, 1, &entries[..1]).await.unwrap();
+    write_unit(&*sink, 2, &entries[1..]).await.unwrap();
+    sink.finish().await.unwrap();
+    let snapshot = sink.snapshot().await.unwrap();
+    assert_error(read_shares(&*snapshot, 1).await, ErrorClass::Refused, &["6162 ", "616263"]);
+}
+
+#[tokio::test]
+async fn an_empty_dump_becomes_an_empty_namespace() {
+    let base = tempdir().unwrap();
+    let target = with(&base.path().join("ns"), Layout::Linera015);
+    let mut sink = target.restore(&marker(1), &plan(Order::Plain, &[])).await.unwrap();
+    sink.finish().await.unwrap();
+    let snapshot: Box<dyn Snapshot> = sink.snapshot().await.unwrap();
+    assert_eq!(read_shares(&*snapshot, 1).await.unwrap(), []);
+    drop(snapshot);
+    sink.publish().await.unwrap();
+    assert_eq!(read(&target).await, []);
+}

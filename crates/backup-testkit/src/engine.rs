@@ -1,0 +1,61 @@
+//! What an engine crate gives to the suite.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use backup_format::DatabaseBackup;
+
+use crate::capabilities::Capabilities;
+use crate::content::Content;
+
+/// An engine under test: makes namespaces for the checks. It panics when it cannot, and may be asked many times.
+///
+/// What a namespace needs, such as a temporary folder, must live as long as the engine or the namespace.
+#[async_trait]
+pub trait Engine: Send + Sync {
+    /// Names engine and layout in messages.
+    fn name(&self) -> &str;
+
+    /// Says what the engine can hold and promise.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default()
+    }
+
+    /// Makes a namespace that holds exactly this content, written by the engine's own means and not by a restore.
+    async fn create(&self, content: &Content) -> Box<dyn DatabaseBackup>;
+
+    /// Makes a target for a restore: a namespace that is empty, or not there yet.
+    async fn empty(&self) -> Box<dyn DatabaseBackup>;
+
+    /// Makes a namespace that holds this content and is written to while it is read; `None` when the engine has no such.
+    async fn live(&self, content: &Content) -> Option<Live> {
+        let _ = content;
+        None
+    }
+}
+
+/// A namespace with somebody who writes to it.
+pub struct Live {
+    /// The namespace, to be read.
+    pub database: Box<dyn DatabaseBackup>,
+    /// Who writes.
+    pub writer: Arc<dyn Writer>,
+}
+
+/// Somebody who writes to a namespace, as a validator would. May be called from any thread.
+#[async_trait]
+pub trait Writer: Send + Sync {
+    /// Puts some entries, atomically as far as [`Capabilities::atomicity`] says. Afterwards every new reader sees them.
+    async fn write(&self, puts: &[Put]);
+}
+
+/// An entry to put.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Put {
+    /// Its root key.
+    pub root_key: Vec<u8>,
+    /// Its key.
+    pub key: Vec<u8>,
+    /// Its value.
+    pub value: Vec<u8>,
+}

@@ -1,0 +1,225 @@
+//! What several checks need.
+
+use std::error::Error;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use backup_format::{
+    DatabaseBackup, DigestBuilder, EngineError, EntryBatch, ErrorClass, Order, OrderCheck, RestoreMarker,
+    RestoreSink, RestoreWriter, Share, Snapshot,
+};
+use futures::TryStreamExt;
+
+use crate::cases::CASES;
+use crate::content::Content;
+use crate::engine::Engine;
+use crate::seed::seed;
+use crate::spec::Spec;
+use crate::units::{Unit, Units};
+
+/// When waiting counts as hanging.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// An entry of its own: root key, key, value.
+pub type Owned = (Vec<u8>, Vec<u8>, Vec<u8>);
+
+/// Unwraps a result, with all causes in the message.
+#[track_caller]
+pub fn ok<T, E: Error + 'static>(result: Result<T, E>, doing: &str) -> T {
+    result.unwrap_or_else(|error| panic!("{doing}: {}", causes(&error)))
+}
+
+/// Unwraps the error of something that must not succeed.
+#[track_caller]
+pub fn refused<T>(result: Result<T, EngineError>, doing: &str) -> EngineError {
+    match result {
+        Ok(_) => panic!("{doing} must be refused, and was not"),
+        Err(error) => error,
+    }
+}
+
+/// Checks that something was refused for safety's sake.
+#[track_caller]
+pub fn refused_for_safety<T>(result: Result<T, EngineError>, doing: &str) {
+    let error = refused(result, doing);
+    assert_eq!(error.class(), ErrorClass::Refused, "{doing}: wrong class of error {}", causes(&error));
+}
+
+pub fn causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text += &format!(": {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// Waits for something that must not hang.
+pub async fn soon<T>(doing: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("{doing}: nothing happens for {PATIENCE:?}"),
+    }
+}
+
+pub fn count(number: usize) -> NonZeroUsize {
+    NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN)
+}
+
+/// The cases that the engine can hold, at least one of them; says which are left out.
+pub fn cases(engine: &dyn Engine) -> Vec<(&'static str, Content)> {
+    let capabilities = engine.capabilities();
+    let mut cases = Vec::new();
+    for case in CASES {
+        let content = (case.make)(seed());
+        match capabilities.objection(&content) {
+            None => cases.push((case.name, content)),
+            Some(objection) => {
+                eprintln!("left out, {} cannot hold {objection}: {}", engine.name(), case.name)
+            }
+        }
+    }
+    assert!(!cases.is_empty(), "{} can hold none of the cases", engine.name());
+    cases
+}
+
+/// A content of some hundreds of kilobytes that the engine can hold.
+pub fn mixture(engine: &dyn Engine) -> Content {
+    engine.capabilities().fit(&Content::seeded(seed(), &Spec::default()))
+}
+
+/// A content of a few megabytes that the engine can hold, so that no stream is ready at once.
+pub fn larger_mixture(engine: &dyn Engine) -> Content {
+    let spec = Spec { partitions: 24, entries: 40..=80, value_bytes: 1_000..=5_000, ..Spec::default() };
+    engine.capabilities().fit(&Content::seeded(seed(), &spec))
+}
+
+pub async fn open(database: &dyn DatabaseBackup) -> Box<dyn Snapshot> {
+    ok(database.snapshot().await, "opening a snapshot")
+}
+
+pub async fn shares(snapshot: &dyn Snapshot, number: usize) -> Vec<Share> {
+    let shares = ok(snapshot.shares(count(number)).await, "dividing");
+    assert!(!shares.is_empty(), "there must be a share, also of an empty namespace");
+    assert!(shares.len() <= number, "{} shares were made instead of at most {number}", shares.len());
+    shares
+}
+
+/// Reads a share to its end.
+pub async fn batches(snapshot: &dyn Snapshot, share: &Share) -> Vec<EntryBatch> {
+    let stream = ok(snapshot.entries(share).await, "opening a share");
+    ok(stream.try_collect().await, "reading a share")
+}
+
+/// Reads all of `number` shares, one after the other.
+pub async fn read(snapshot: &dyn Snapshot, number: usize) -> Vec<EntryBatch> {
+    let mut all = Vec::new();
+    for share in shares(snapshot, number).await {
+        all.extend(batches(snapshot, &share).await);
+    }
+    all
+}
+
+pub fn entries(batches: &[EntryBatch]) -> Vec<Owned> {
+    let entries = batches.iter().flat_map(EntryBatch::iter);
+    entries.map(|(root_key, entry)| (root_key.to_vec(), entry.key.to_vec(), entry.value.to_vec())).collect()
+}
+
+pub fn builder(batches: &[EntryBatch]) -> DigestBuilder {
+    let mut builder = DigestBuilder::default();
+    batches.iter().flat_map(EntryBatch::groups).for_each(|group| builder.push(&group));
+    builder
+}
+
+/// Checks that these batches are the content: each entry once, and by digest.
+#[track_caller]
+pub fn check_content(what: &str, expected: &Content, batches: &[EntryBatch]) {
+    let mut found = Content::default();
+    batches.iter().for_each(|batch| found.extend(batch));
+    if let Some(difference) = expected.difference(&found) {
+        panic!("{what}: {difference}");
+    }
+    let number: u64 = batches.iter().map(EntryBatch::entries).sum();
+    assert_eq!(number, expected.entries(), "{what}: some entries come more than once");
+    let state = builder(batches).finish();
+    assert_eq!(state.partitions, expected.partitions(), "{what}: some partitions come in several pieces");
+    assert_eq!(state.digest(), expected.digest(), "{what}: wrong digest");
+}
+
+/// Checks that entries strictly increase in the order.
+#[track_caller]
+pub fn check_order(what: &str, order: Order, batches: &[EntryBatch]) {
+    let mut check = OrderCheck::new(order);
+    for batch in batches {
+        let mut starts_page = batch.starts_page();
+        for (root_key, entry) in batch.iter() {
+            let at = (root_key, entry.key);
+            ok(check.advance(at, at, starts_page), what);
+            starts_page = false;
+        }
+    }
+}
+
+/// Opens a snapshot, and checks that it holds exactly the content, in order.
+pub async fn check_database(what: &str, database: &dyn DatabaseBackup, expected: &Content) {
+    let snapshot = open(database).await;
+    check_snapshot(what, &*snapshot, expected).await;
+}
+
+pub async fn check_snapshot(what: &str, snapshot: &dyn Snapshot, expected: &Content) {
+    let batches = read(snapshot, 1).await;
+    check_order(what, snapshot.order(), &batches);
+    check_content(what, expected, &batches);
+}
+
+/// Some units of some segments, of a content of some hundreds of kilobytes.
+pub fn units(content: &Content, order: Order) -> Units {
+    Units::cut(content, order, 8 << 10, 3)
+}
+
+/// The marker of a restore of some other dump.
+pub fn other_marker() -> RestoreMarker {
+    Units::cut(&Content::of(&[(b"other", b"key", b"value")]), Order::Plain, 1, 1).marker
+}
+
+pub async fn begin(database: &dyn DatabaseBackup, units: &Units) -> Box<dyn RestoreSink> {
+    ok(database.restore(&units.marker, &units.plan).await, "beginning a restore")
+}
+
+/// Opens a writer for a unit that was not written yet.
+pub async fn writer(sink: &dyn RestoreSink, unit: &Unit) -> Box<dyn RestoreWriter> {
+    let writer = ok(sink.writer(&unit.unit).await, "opening a writer");
+    writer.unwrap_or_else(|| panic!("page {} must be written, and counts as written", unit.unit.page))
+}
+
+/// Writes a unit, unless it was written before; returns whether it wrote.
+pub async fn write(sink: &dyn RestoreSink, unit: &Unit) -> bool {
+    let Some(mut writer) = ok(sink.writer(&unit.unit).await, "opening a writer") else { return false };
+    for segment in &unit.segments {
+        ok(writer.write(segment.clone()).await, "writing a segment");
+    }
+    ok(writer.finish().await, "completing a unit");
+    true
+}
+
+/// Writes units that were not written before.
+pub async fn write_all<'a>(sink: &dyn RestoreSink, units: impl IntoIterator<Item = &'a Unit>) {
+    for unit in units {
+        assert!(write(sink, unit).await, "page {} counts as written before it was", unit.unit.page);
+    }
+}
+
+pub async fn finish_and_publish(mut sink: Box<dyn RestoreSink>) {
+    ok(sink.finish().await, "finishing a restore");
+    ok(sink.publish().await, "publishing a restore");
+}
+
+/// Restores a content into a new target, and returns that.
+pub async fn restored(engine: &dyn Engine, units: &Units) -> Box<dyn DatabaseBackup> {
+    let database = engine.empty().await;
+    let sink = begin(&*database, units).await;
+    write_all(&*sink, &units.units).await;
+    finish_and_publish(sink).await;
+    database
+}

@@ -1,0 +1,7 @@
+//! Tests of the suite itself.
+
+mod content;
+mod faults;
+mod faulty_store;
+mod flawed;
+mod red;

@@ -1,0 +1,166 @@
+//! Each check of the suite fails an engine that has the flaw it looks for.
+
+use std::collections::BTreeSet;
+
+use backup_testkit::suite::{CHECKS, block_on, failures};
+
+use crate::flawed::{Flaw, Flawed};
+
+/// Flaws, and the checks that must find them.
+const FLAWS: &[(Flaw, &[&str])] = &[
+    (Flaw::ConfusesRootKeyAndKey, &["reading::every_content_reads_back_as_it_was_written"]),
+    (Flaw::CutsLongKeys, &["reading::every_content_reads_back_as_it_was_written"]),
+    (Flaw::HasAnImpossibleName, &["reading::a_namespace_describes_itself_in_words_that_a_manifest_accepts"]),
+    (
+        Flaw::SkipsTheLastEntry,
+        &[
+            "reading::every_content_reads_back_as_it_was_written",
+            "sharing::any_division_gives_the_digest_of_the_content",
+            "repository::a_dump_verifies_and_restores_to_the_same_digest",
+            "heavy::a_partition_of_a_million_entries_reads_and_restores",
+            "heavy::a_value_of_300_megabytes_is_refused_by_name_unless_the_limit_is_raised",
+        ],
+    ),
+    (Flaw::SwapsNeighbours, &["reading::entries_strictly_increase_and_partitions_are_contiguous"]),
+    (
+        Flaw::RepeatsAnEntry,
+        &[
+            "reading::every_content_reads_back_as_it_was_written",
+            "reading::entries_strictly_increase_and_partitions_are_contiguous",
+        ],
+    ),
+    (
+        Flaw::TearsPartitions,
+        &[
+            "reading::entries_strictly_increase_and_partitions_are_contiguous",
+            "sharing::any_division_gives_the_digest_of_the_content",
+        ],
+    ),
+    (Flaw::TellsTheWrongOrder, &["reading::entries_strictly_increase_and_partitions_are_contiguous"]),
+    (Flaw::JoinsBatches, &["reading::batches_are_bounded_and_never_empty"]),
+    (Flaw::GivesAnEmptyBatch, &["reading::batches_are_bounded_and_never_empty"]),
+    (
+        Flaw::SharesACursor,
+        &[
+            "reading::a_stream_that_was_dropped_can_be_read_again",
+            "reading::two_streams_of_one_share_do_not_disturb_each_other",
+            "sharing::a_share_that_was_half_read_and_read_again_leaves_the_digest_as_it_was",
+        ],
+    ),
+    (
+        Flaw::ReadsWellOnlyOnce,
+        &[
+            "reading::a_second_snapshot_reads_the_same",
+            "repository::a_second_backup_stores_no_new_object",
+            "repository::a_namespace_that_fails_at_any_operation_leaves_no_dump",
+            "repository::a_store_that_fails_at_any_operation_of_a_backup_leaves_no_dump",
+        ],
+    ),
+    (
+        Flaw::ForgetsAShare,
+        &[
+            "sharing::shares_concatenate_to_the_whole_in_order",
+            "sharing::shares_can_be_read_in_any_order_and_at_once",
+            "sharing::any_division_gives_the_digest_of_the_content",
+        ],
+    ),
+    (Flaw::ReversesShares, &["sharing::shares_concatenate_to_the_whole_in_order"]),
+    (Flaw::HasNoShareWhenEmpty, &["sharing::an_empty_namespace_has_one_empty_share"]),
+    (Flaw::MakesTooManyShares, &["sharing::shares_concatenate_to_the_whole_in_order"]),
+    (Flaw::StartsAPageAtEachShare, &["repository::any_number_of_workers_gives_the_same_ids"]),
+    (
+        Flaw::ReadsEachBatchAtAnotherMoment,
+        &[
+            "concurrency::a_snapshot_does_not_see_what_is_written_later",
+            "concurrency::a_snapshot_keeps_an_invariant_that_writers_keep",
+            "concurrency::writers_go_on_while_a_stream_is_open",
+        ],
+    ),
+    (
+        Flaw::ReadsEachShareAtAnotherMoment,
+        &[
+            "concurrency::a_snapshot_does_not_see_what_is_written_later",
+            "concurrency::a_snapshot_keeps_an_invariant_that_writers_keep",
+        ],
+    ),
+    (Flaw::ReadsAnOldState, &["concurrency::a_snapshot_sees_what_was_written_before"]),
+    (Flaw::BlocksWriters, &["concurrency::writers_go_on_while_a_stream_is_open"]),
+    (Flaw::IgnoresMarkers, &["restoring::a_namespace_with_another_marker_is_refused"]),
+    (
+        Flaw::ChecksNothing,
+        &[
+            "restoring::a_namespace_with_another_marker_is_refused",
+            "restoring::a_namespace_that_holds_something_is_refused",
+        ],
+    ),
+    (
+        Flaw::Overwrites,
+        &[
+            "restoring::a_namespace_that_holds_something_is_refused",
+            "restoring::a_published_namespace_is_no_longer_a_target",
+        ],
+    ),
+    (
+        Flaw::ReadsHalfRestored,
+        &[
+            "restoring::a_half_restored_namespace_cannot_be_read",
+            "resuming::a_dropped_restore_is_never_published",
+        ],
+    ),
+    (
+        Flaw::PublishesOnDrop,
+        &[
+            "resuming::a_dropped_restore_is_never_published",
+            "repository::a_target_that_fails_at_any_operation_can_be_resumed",
+            "repository::a_store_that_fails_at_any_operation_of_a_restore_publishes_nothing_wrong",
+        ],
+    ),
+    (Flaw::PublishesUnfinished, &["restoring::a_restore_that_was_not_finished_cannot_be_published"]),
+    (Flaw::ForgetsUnits, &["resuming::a_dropped_restore_goes_on_where_it_was"]),
+    (Flaw::CountsBegunUnits, &["resuming::a_dropped_writer_leaves_its_unit_to_be_written_anew"]),
+    (
+        Flaw::LosesAUnit,
+        &[
+            "restoring::units_may_come_in_any_order",
+            "restoring::the_view_before_publishing_holds_exactly_the_content",
+            "repository::a_restored_namespace_dumps_to_the_same_ids",
+        ],
+    ),
+    (Flaw::AltersEmptyValues, &["restoring::every_content_restores_from_every_order"]),
+    (Flaw::RestoresPlainOrderOnly, &["restoring::every_content_restores_from_every_order"]),
+    (Flaw::RestoresInOrderOnly, &["restoring::units_may_come_in_any_order"]),
+    (
+        Flaw::HasOneWriter,
+        &["restoring::units_may_be_written_at_once", "resuming::a_unit_that_is_written_twice_counts_once"],
+    ),
+    (Flaw::DiscardsNothing, &["resuming::a_discarded_restore_leaves_an_empty_target"]),
+    (Flaw::DiscardsTheMarkerOnly, &["resuming::a_discarded_restore_leaves_an_empty_target"]),
+    (Flaw::ShowsAnEmptyView, &["restoring::the_view_before_publishing_holds_exactly_the_content"]),
+];
+
+#[test]
+fn an_engine_with_a_flaw_fails_the_checks_that_look_for_it() {
+    let mut missed = Vec::new();
+    for (flaw, expected) in FLAWS {
+        let failed = block_on(failures(&Flawed(*flaw), |check| expected.contains(&check.name)));
+        let failed: Vec<_> = failed.iter().map(|(name, message)| (*name, message.as_str())).collect();
+        for (name, message) in &failed {
+            println!("{flaw:?} fails {name}: {message}");
+        }
+        let found = |name: &&&str| failed.iter().any(|(failed, _)| failed == *name);
+        missed.extend(expected.iter().filter(|name| !found(name)).map(|name| (*flaw, *name)));
+    }
+    assert!(missed.is_empty(), "checks that did not find a flaw: {missed:?}");
+}
+
+#[test]
+fn an_engine_without_a_flaw_fails_no_check() {
+    let failed = block_on(failures(&Flawed(Flaw::Nothing), |check| !check.is_heavy()));
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+#[test]
+fn every_check_has_a_flaw_that_it_looks_for() {
+    let looked_for: BTreeSet<&str> = FLAWS.iter().flat_map(|(_, checks)| checks.iter().copied()).collect();
+    assert_eq!(looked_for, CHECKS.iter().map(|check| check.name).collect());
+}

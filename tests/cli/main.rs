@@ -1,0 +1,14 @@
+//! The program `kvbackup` from outside: command lines in, exit codes, JSON and files out.
+
+mod bad_input;
+mod demo;
+mod exit_codes;
+mod files;
+mod interrupted;
+mod killed;
+mod large;
+mod live;
+mod native;
+mod output;
+mod program;
+mod upstream;

@@ -1,0 +1,49 @@
+//! The upstream file: export, import, and back again.
+
+use std::fs;
+
+use crate::program::Place;
+
+#[test]
+fn an_exported_dump_is_imported_with_the_same_digest_and_exported_to_the_same_bytes() {
+    let place = Place::with_dump();
+    let exported = place.done(&["export", "repo", "memory_backup.bcs"]);
+    assert_eq!(exported["file_bytes"], fs::metadata(place.path("memory_backup.bcs")).unwrap().len());
+    let imported = place.done(&["import", "memory_backup.bcs", "repo2", "--layout", "linera-0.15"]);
+    assert_eq!(imported["digest"], exported["digest"]);
+    assert_eq!(imported["contents"], exported["contents"]);
+    assert_eq!(
+        (&imported["dropped_partitions"], &imported["namespace"]),
+        (&0.into(), &"memory_backup".into())
+    );
+    place.done(&["export", "repo2", "again.bcs"]);
+    assert!(fs::read(place.path("memory_backup.bcs")).unwrap() == fs::read(place.path("again.bcs")).unwrap());
+    // From the file to a database that the validator's program opens.
+    let restored = place.done(&["restore", "repo2", "rocksdb:copy/validator_0"]);
+    assert_eq!(restored["digest"], exported["digest"]);
+    assert_eq!(place.done(&["digest", "rocksdb:copy/validator_0"])["digest"], exported["digest"]);
+}
+
+#[test]
+fn a_damaged_upstream_file_makes_no_dump() {
+    let place = Place::with_dump();
+    place.done(&["export", "repo", "good.bcs"]);
+    let good = fs::read(place.path("good.bcs")).unwrap();
+    let longer = [&good[..], b"x"].concat();
+    for (number, bad) in
+        [&good[..good.len() - 1], &longer, b"", b"\xff\xff\xff\xff\x0f"].into_iter().enumerate()
+    {
+        fs::write(place.path("bad.bcs"), bad).unwrap();
+        let run = place.exits(3, &["import", "bad.bcs", "repo2", "--layout", "linera-0.15"]);
+        assert!(place.path("repo2/manifests").read_dir().unwrap().next().is_none(), "case {number}: {run}");
+    }
+}
+
+#[test]
+fn an_import_of_nothing_is_implausible() {
+    let place = Place::empty();
+    fs::write(place.path("empty.bcs"), [0]).unwrap();
+    place.exits(4, &["import", "empty.bcs", "repo"]).says("it is empty");
+    place.done(&["import", "empty.bcs", "repo", "--allow-implausible"]);
+    place.exits(0, &["verify", "repo"]);
+}

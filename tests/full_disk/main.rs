@@ -1,0 +1,103 @@
+//! A disk that is full: a tiny tmpfs, mounted in a mount namespace of its own. Where that cannot be had the tests are
+//! reported as ignored.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use libtest_mimic::{Arguments, Trial};
+use serde_json::Value;
+
+/// The fixture, which is copied first.
+const FIXTURE: &str = "../../tests/fixtures/linera-0.15.23/namespace/validator_0";
+
+fn main() -> std::process::ExitCode {
+    let arguments = Arguments::from_args();
+    let ignored = !can_mount();
+    let tests = [
+        Trial::test("a_backup_to_a_full_disk_fails_without_a_dump_and_goes_on_when_there_is_room", backup),
+        Trial::test(
+            "a_restore_to_a_full_disk_fails_without_a_namespace_and_goes_on_when_there_is_room",
+            restore,
+        ),
+    ];
+    let tests = tests.into_iter().map(|test| test.with_ignored_flag(ignored)).collect();
+    libtest_mimic::run(&arguments, tests).exit_code()
+}
+
+/// Runs a script in a mount namespace, with `DISK` an empty directory to mount at and `KVBACKUP` the program.
+fn script(directory: &Path, script: &str) -> Output {
+    Command::new("unshare")
+        .args(["--map-root-user", "--mount", "sh", "-euc", &format!("cp -r $FIXTURE db\n{script}")])
+        .env("KVBACKUP", env!("CARGO_BIN_EXE_kvbackup"))
+        .env("FIXTURE", Path::new(env!("CARGO_MANIFEST_DIR")).join(FIXTURE))
+        .current_dir(directory)
+        .output()
+        .unwrap()
+}
+
+fn can_mount() -> bool {
+    let directory = tempfile::tempdir().unwrap();
+    let mounted = Command::new("unshare")
+        .args(["--map-root-user", "--mount", "sh", "-euc", "mount -t tmpfs -o size=64k none ."])
+        .current_dir(directory.path())
+        .status();
+    mounted.is_ok_and(|status| status.success())
+}
+
+/// Runs a script and returns the lines that it printed.
+fn lines(directory: &Path, text: &str) -> Vec<String> {
+    let output = script(directory, text);
+    let (stdout, stderr) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(output.status.success(), "{stdout}\n{stderr}");
+    println!("{stdout}\n{stderr}");
+    assert!(stderr.contains("No space left on device"), "{stderr}");
+    stdout.lines().map(str::to_owned).collect()
+}
+
+fn field(line: &str, name: &str) -> Value {
+    let object: Value = serde_json::from_str(line).unwrap();
+    object[name].clone()
+}
+
+fn backup() -> Result<(), libtest_mimic::Failed> {
+    let directory = tempfile::tempdir()?;
+    let lines = lines(
+        directory.path(),
+        "mkdir disk
+        mount -t tmpfs -o size=32k none disk
+        code=0; $KVBACKUP backup rocksdb:db disk/repo --codec none || code=$?
+        echo $code
+        ls disk/repo/manifests | wc -l
+        mount -o remount,size=64m disk
+        $KVBACKUP backup rocksdb:db disk/repo --codec none --json
+        $KVBACKUP verify disk/repo --json
+        $KVBACKUP digest rocksdb:db --json",
+    );
+    let [code, manifests, made, verified, source] = lines.as_slice() else { panic!("{lines:?}") };
+    assert_eq!((code.as_str(), manifests.trim()), ("1", "0"));
+    assert_eq!(field(made, "digest"), field(source, "digest"));
+    assert_eq!(field(verified, "digest"), field(source, "digest"));
+    Ok(())
+}
+
+fn restore() -> Result<(), libtest_mimic::Failed> {
+    let directory = tempfile::tempdir()?;
+    let lines = lines(
+        directory.path(),
+        "mkdir disk
+        $KVBACKUP backup rocksdb:db repo --json
+        mount -t tmpfs -o size=48k none disk
+        code=0; $KVBACKUP restore repo rocksdb:disk/copy || code=$?
+        echo $code
+        if [ -e disk/copy ]; then echo there; else echo absent; fi
+        mount -o remount,size=64m disk
+        $KVBACKUP restore repo rocksdb:disk/copy --json
+        $KVBACKUP digest rocksdb:disk/copy --json",
+    );
+    let [made, code, there, restored, copy] = lines.as_slice() else { panic!("{lines:?}") };
+    assert_eq!((code.as_str(), there.as_str()), ("1", "absent"));
+    assert_eq!(field(restored, "digest"), field(made, "digest"));
+    assert_eq!(field(copy, "digest"), field(made, "digest"));
+    Ok(())
+}

@@ -1,0 +1,3 @@
+//! Tests across crates: engines, repository and format together.
+
+mod damage;
