@@ -127,3 +127,20 @@ fn a_half_done_restore_of_another_dump_is_not_touched() {
     assert_eq!(fs::read_to_string(work.join("marker.json")).unwrap(), marker);
     assert!(!place.path("copy/validator_0").exists());
 }
+
+#[test]
+fn a_value_above_the_limit_is_refused_by_name_and_accepted_with_a_higher_limit() {
+    let place = Place::empty();
+    fs::create_dir(place.path("db")).unwrap();
+    open_new(&place, "db/long").put(b"long key", vec![7; 2 << 20]).unwrap();
+    let source = "rocksdb:db/long?layout=plain";
+    let key = "6c6f6e67206b6579";
+    let refused = place.run(&["backup", source, "repo", "--max-value", "1MiB"]);
+    assert!(matches!(refused.code, Some(1 | 4)), "{refused}");
+    refused.says(key).says("2097152 bytes");
+    assert!(place.manifests().is_empty());
+    place.done(&["backup", source, "repo", "--max-value", "2MiB"]);
+    let refused = place.run(&["verify", "repo", "--max-value", "1MiB"]);
+    assert!(matches!(refused.code, Some(1 | 3)), "{refused}");
+    place.done(&["verify", "repo"]);
+}

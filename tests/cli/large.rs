@@ -17,7 +17,7 @@ pub fn create(path: &Path, seed: u64) {
     options.create_if_missing(true);
     std::fs::create_dir_all(path).unwrap();
     let database = DB::open(&options, path).unwrap();
-    let mut put = |root_key: &[u8], key: &[u8], value: &[u8]| {
+    let put = |root_key: &[u8], key: &[u8], value: &[u8]| {
         let mut batch = WriteBatch::default();
         let mut encoder = Encoder::new(Layout::Linera015);
         let write = &mut |key: &[u8], value: &[u8]| {

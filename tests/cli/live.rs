@@ -1,6 +1,7 @@
 //! Databases as they are met: held open by a validator, or copied badly.
 
 use std::fs;
+use std::path::Path;
 
 use rocksdb::{DB, Options};
 
@@ -53,9 +54,12 @@ fn a_directory_that_was_copied_without_its_log_is_noticed() {
     assert_ne!(allowed["digest"], whole["digest"], "what was in the log is missing");
 }
 
+/// The extension of a file, and what is done to it.
+type Break = (&'static str, fn(&Path));
+
 #[test]
 fn files_that_are_missing_or_damaged_end_a_backup_without_a_dump() {
-    let break_file: [(&str, fn(&std::path::Path)); 4] = [
+    let break_file: [Break; 4] = [
         ("sst", |path| fs::remove_file(path).unwrap()),
         ("sst", |path| {
             let bytes = fs::read(path).unwrap();

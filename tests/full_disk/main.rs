@@ -50,7 +50,6 @@ fn lines(directory: &Path, text: &str) -> Vec<String> {
     let (stdout, stderr) =
         (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     assert!(output.status.success(), "{stdout}\n{stderr}");
-    println!("{stdout}\n{stderr}");
     assert!(stderr.contains("No space left on device"), "{stderr}");
     stdout.lines().map(str::to_owned).collect()
 }

@@ -44,6 +44,14 @@ pub(crate) fn root() -> PathBuf {
     own.parent().expect("xtask is a folder of the workspace").to_owned()
 }
 
+/// Lets a command that links no program do without RocksDB's library: its headers are enough, and compiling it takes
+/// longer than all the rest. Such commands have a target folder of their own, since those that link need the library.
+pub(crate) fn without_linking(command: &mut Command) -> Result<&mut Command> {
+    let target = target_folder()?.join("unlinked");
+    command.env("ROCKSDB_LIB_DIR", &target).env("SNAPPY_LIB_DIR", &target);
+    Ok(command.env("CARGO_TARGET_DIR", &target))
+}
+
 /// Starts a command line of the cargo that runs us, in the top folder.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

@@ -38,9 +38,14 @@ impl Exit {
         }
     }
 
-    /// Tells how a run ends that ends with this error: the first of its causes that knows decides.
+    /// Tells how a run ends that ends with this error: what the program itself says of it, or else the first of its
+    /// causes that knows.
     pub(crate) fn of(error: &anyhow::Error) -> Self {
-        error.chain().find_map(of_cause).unwrap_or(Self::Failed)
+        // A problem that is the context of another error is no link of the chain.
+        match error.downcast_ref::<Problem>() {
+            Some(problem) => problem.exit(),
+            None => error.chain().find_map(of_cause).unwrap_or(Self::Failed),
+        }
     }
 }
 
@@ -51,9 +56,6 @@ impl From<Exit> for ExitCode {
 }
 
 fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
-    if let Some(problem) = cause.downcast_ref::<Problem>() {
-        return Some(problem.exit());
-    }
     let class = if let Some(error) = cause.downcast_ref::<RepositoryError>() {
         error.class()
     } else if let Some(error) = cause.downcast_ref::<EngineError>() {
@@ -101,5 +103,7 @@ mod tests {
         assert_eq!(code(Problem::Refused("no".into())), 4);
         assert_eq!(code(Problem::Damage("broken".into())), 3);
         assert_eq!(code(Problem::Interrupted { signal: "SIGINT" }), 130);
+        let context = Err::<(), _>(engine(ErrorClass::Failed)).context(Problem::Damage("broken".into()));
+        assert_eq!(Exit::of(&context.context("doing this").unwrap_err()).code(), 3);
     }
 }

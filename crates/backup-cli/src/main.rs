@@ -58,11 +58,11 @@ fn run(cli: Cli) -> Result<Report> {
         .context("starting the threads of this program")?;
     let meter = Meter::start(cli.quiet);
     let progress = meter.progress();
+    let signal = signals::listen()?;
     let result = runtime.block_on(async {
-        let signal = signals::Signals::listen()?;
         tokio::select! {
             result = commands::run(cli.command, progress) => result,
-            signal = signal.next() => Err(Problem::Interrupted { signal }.into()),
+            Ok(signal) = signal => Err(Problem::Interrupted { signal }.into()),
         }
     });
     // Threads that still write when the program ends could be cut off in the engine's own clean-up.

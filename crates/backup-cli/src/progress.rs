@@ -27,6 +27,8 @@ impl Meter {
         }
         if std::io::stderr().is_terminal() {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            bar.set_style(style("{msg}"));
+            bar.set_message("opening");
             let observed = bar.clone();
             let progress = Progress::new(move |event| show(&observed, event));
             return Self { progress, lines: None, bar: Some(bar) };
@@ -57,23 +59,25 @@ impl Drop for Meter {
 fn show(bar: &ProgressBar, event: Event) {
     match event {
         Event::Phase { name, plain_bytes } => {
-            bar.reset();
+            // The style first: whatever follows draws.
+            bar.set_style(style(match plain_bytes {
+                Some(_) => "{msg} [{wide_bar}] {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
+                None => "{msg} {spinner} {bytes}, {bytes_per_sec}",
+            }));
+            match plain_bytes {
+                Some(length) => bar.set_length(length),
+                None => bar.unset_length(),
+            }
             bar.set_message(name);
-            let template = match plain_bytes {
-                Some(length) => {
-                    bar.set_length(length);
-                    "{msg} [{wide_bar}] {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left"
-                }
-                None => {
-                    bar.unset_length();
-                    "{msg} {spinner} {bytes}, {bytes_per_sec}"
-                }
-            };
-            bar.set_style(ProgressStyle::with_template(template).expect("the templates are right"));
+            bar.reset();
         }
         Event::Advance { plain_bytes, .. } => bar.inc(plain_bytes),
         _ => {}
     }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the templates are right").progress_chars("=> ")
 }
 
 /// Prints a line every few seconds, from a thread of its own.

@@ -117,10 +117,7 @@ pub(crate) fn print_error(error: &anyhow::Error, as_json: bool) {
     let exit = Exit::of(error);
     let causes = causes(error);
     let text = if as_json {
-        let mut fields = error
-            .chain()
-            .find_map(|cause| cause.downcast_ref::<Problem>())
-            .map_or_else(Map::new, Problem::fields);
+        let mut fields = error.downcast_ref().map_or_else(Map::new, Problem::fields);
         fields.insert("error".to_owned(), json!(error.to_string()));
         fields.insert("causes".to_owned(), json!(causes));
         fields.insert("exit_code".to_owned(), json!(exit.code()));

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use backup_repository::{Dump, DumpChoice, Repository, RepositoryError, Store, open_location};
+use backup_repository::{Dump, DumpChoice, Repository, Store, open_location};
 use clap::Args;
 use object_store::memory::InMemory;
 
 use crate::locator::RepositoryLocation;
-use crate::problem::Problem;
 
 /// Which dump of a repository is meant.
 #[derive(Args, Clone, Debug)]
@@ -40,15 +39,7 @@ pub(crate) async fn open_for_dry_run(location: &RepositoryLocation) -> Result<Re
 
 /// Finds the dump that is meant.
 pub(crate) async fn find(repository: &Repository, args: &DumpArgs) -> Result<Dump> {
-    match repository.dump(&args.choice).await {
-        Err(error @ RepositoryError::NoDump { .. }) if args.choice == DumpChoice::Latest => {
-            match repository.dumps().await?.damaged.len() {
-                0 => Err(error.into()),
-                _ => Err(error).context(Problem::Damage("the latest dump is not certain".to_owned())),
-            }
-        }
-        found => Ok(found?),
-    }
+    Ok(repository.dump(&args.choice).await?)
 }
 
 fn store(location: &RepositoryLocation, create: bool) -> Result<Store> {

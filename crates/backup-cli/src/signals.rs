@@ -1,34 +1,42 @@
 //! The signals that interrupt a command.
 
-use anyhow::{Context, Result};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use std::thread;
 
-/// Listens to SIGINT and SIGTERM.
-pub(crate) struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
+use anyhow::{Context, Result};
+use tokio::runtime::Builder;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+use crate::exit::Exit;
+
+/// Begins to listen to SIGINT and SIGTERM, which from now on no longer end the program by themselves. The name of the
+/// first one is received; a second one ends the program at once.
+///
+/// A thread of its own listens, so that the second one is heard also while the work of others comes to rest.
+pub(crate) fn listen() -> Result<oneshot::Receiver<&'static str>> {
+    let doing = "listening to signals";
+    let runtime = Builder::new_current_thread().enable_io().build().context(doing)?;
+    let guard = runtime.enter();
+    let mut interrupt = signal(SignalKind::interrupt()).context(doing)?;
+    let mut terminate = signal(SignalKind::terminate()).context(doing)?;
+    drop(guard);
+    let (sender, receiver) = oneshot::channel();
+    let wait = move || {
+        runtime.block_on(async {
+            let first = next(&mut interrupt, &mut terminate).await;
+            // Nobody is left to be told when the command is done already.
+            let _ = sender.send(first);
+            next(&mut interrupt, &mut terminate).await;
+        });
+        std::process::exit(Exit::Interrupted.code().into());
+    };
+    thread::Builder::new().name("signals".to_owned()).spawn(wait).context(doing)?;
+    Ok(receiver)
 }
 
-impl Signals {
-    /// Begins to listen: from now on these signals no longer end the program by themselves.
-    pub(crate) fn listen() -> Result<Self> {
-        let listen = |kind| signal(kind).context("listening to signals");
-        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
-    }
-
-    /// Waits for the first of them, and returns its name. From then on a second one ends the program at once.
-    pub(crate) async fn next(mut self) -> &'static str {
-        let name = tokio::select! {
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.terminate.recv() => "SIGTERM",
-        };
-        tokio::spawn(async move {
-            tokio::select! {
-                _ = self.interrupt.recv() => {}
-                _ = self.terminate.recv() => {}
-            }
-            std::process::exit(crate::exit::Exit::Interrupted.code().into());
-        });
-        name
+async fn next(interrupt: &mut Signal, terminate: &mut Signal) -> &'static str {
+    tokio::select! {
+        _ = interrupt.recv() => "SIGINT",
+        _ = terminate.recv() => "SIGTERM",
     }
 }

@@ -107,11 +107,13 @@ impl Config {
         if hex::decode_to_slice(&self.repository, &mut id).is_err() {
             return field("repository", &format!("{:?}", self.repository), "16 bytes in hex");
         }
+        // What a later version needs, although it stands in fields of its own.
+        let unknown = |requirement| Err(FormatError::UnknownRequirement { file: FILE, requirement });
         if self.rule != RULE {
-            return field("rule", &format!("{:?}", self.rule), "\"norm1\"");
+            return unknown(format!("rule {}", self.rule.chars().take(80).collect::<String>()));
         }
         if self.encrypted {
-            return field("encrypted", &true, "false: version 1 reads no encrypted repositories");
+            return unknown("encrypted".to_owned());
         }
         if !(64..=16 << 20).contains(&self.segment_target) {
             return field("segment_target", &self.segment_target, "64 to 16,777,216 bytes");

@@ -17,6 +17,8 @@ pub const TRAILER_BYTES: u64 = 16;
 
 /// Bytes of one line of the table.
 const LINE_BYTES: usize = 3 + 32 + 8 + 8;
+/// Memory for a pack beyond its target: a segment of usual length and a table.
+const ROOM_BYTES: usize = 1 << 20;
 /// Bytes of a pack that are neither bodies nor table.
 const FRAME_BYTES: u64 = MAGIC.len() as u64 + TRAILER_BYTES;
 
@@ -57,7 +59,17 @@ impl PackBuilder {
     /// Starts a pack that is full when its bodies reach `target` bytes.
     #[must_use]
     pub fn new(target: u64) -> Self {
-        Self { file: MAGIC.to_vec(), table: Vec::new(), target }
+        // Room for one object more than the target, and the table: growing step by step would take twice as much.
+        let room = target.min(limits::PACK_BYTES_MAX) as usize + ROOM_BYTES;
+        Self::with_buffer(target, Vec::with_capacity(room))
+    }
+
+    /// The same in memory that an earlier pack took; what is in it is overwritten.
+    #[must_use]
+    pub fn with_buffer(target: u64, mut buffer: Vec<u8>) -> Self {
+        buffer.clear();
+        buffer.extend_from_slice(MAGIC);
+        Self { file: buffer, table: Vec::new(), target }
     }
 
     /// Appends an object; returns the offset of its body in the file.

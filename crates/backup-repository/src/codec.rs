@@ -143,11 +143,6 @@ fn decompress(stored: &[u8], plaintext: &mut Vec<u8>) -> io::Result<()> {
     })
 }
 
-/// Returns how long the plaintext is by what a zstd frame says; `None` when it does not say.
-pub(crate) fn content_size(stored: &[u8]) -> Option<u64> {
-    zstd_safe::get_frame_content_size(stored).ok().flatten()
-}
-
 /// Decodes stored bytes to a plaintext of `plain_len` bytes, which the caller compared with its ceiling.
 pub(crate) fn decode(codec: Codec, stored: &[u8], plain_len: u64) -> Result<Vec<u8>, String> {
     if codec == Codec::Raw {

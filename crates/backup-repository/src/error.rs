@@ -32,6 +32,14 @@ pub enum RepositoryError {
         /// What is wrong with it.
         source: FormatError,
     },
+    /// A file of the repository is of a later version of the format.
+    #[error("{path} cannot be read by this version")]
+    Unsupported {
+        /// The file, relative to the repository.
+        path: String,
+        /// What it asks for.
+        source: FormatError,
+    },
     /// A file's bytes do not hash to its name.
     #[error(
         "{path} is damaged: its bytes hash to {found}; restore this file from a copy, or delete it and back up again"
@@ -116,6 +124,16 @@ pub enum RepositoryError {
         /// Which dump was asked for, what is there, what to do.
         problem: String,
     },
+    /// Which dump is the latest cannot be told, because manifests are damaged.
+    #[error(
+        "{damaged} of the manifests are damaged, so the latest dump is not certain; name a dump by its id"
+    )]
+    Uncertain {
+        /// How many.
+        damaged: usize,
+        /// What is wrong with the first of them.
+        source: Box<RepositoryError>,
+    },
     /// What was read does not seem to be a validator's namespace.
     #[error(
         "namespace {namespace} is implausible: {problem}; no dump was made. Allow it explicitly if this is meant"
@@ -190,13 +208,14 @@ impl RepositoryError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Engine { source, .. } => source.class(),
+            Self::Uncertain { source, .. } => source.class(),
             Self::Damaged { .. }
             | Self::WrongName { .. }
             | Self::MissingObject { .. }
             | Self::BadObject { .. }
             | Self::Inconsistent { .. }
             | Self::Different { .. } => ErrorClass::Damaged,
-            Self::Implausible { .. } => ErrorClass::Refused,
+            Self::Implausible { .. } | Self::Unsupported { .. } => ErrorClass::Refused,
             _ if self.is_transient() => ErrorClass::Transient,
             _ => ErrorClass::Failed,
         }
@@ -210,6 +229,16 @@ impl RepositoryError {
             Self::Engine { source, .. } => source.is_transient(),
             Self::Entry { source, .. } => source.is_transient(),
             _ => false,
+        }
+    }
+
+    /// Adds to an error of the format the file, and tells damage from what a later version wrote.
+    pub(crate) fn file(path: String, source: FormatError) -> Self {
+        match source {
+            FormatError::UnknownVersion { .. } | FormatError::UnknownRequirement { .. } => {
+                Self::Unsupported { path, source }
+            }
+            _ => Self::Damaged { path, source },
         }
     }
 

@@ -22,13 +22,15 @@ pub(crate) struct Location {
     pub pack: ObjectId,
     pub offset: u64,
     pub stored_len: u64,
+    pub plain_len: u64,
     pub codec: Codec,
 }
 
 /// The objects of all packs: 32 bytes of memory for each.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
-    packs: Vec<ObjectId>,
+    /// Names and lengths.
+    packs: Vec<(ObjectId, u64)>,
     /// Sorted by the first half of the id.
     places: Vec<Place>,
     damaged: Vec<(ObjectId, FormatError)>,
@@ -37,10 +39,21 @@ pub(crate) struct Index {
 #[derive(Clone, Copy, Debug)]
 struct Place {
     id: u128,
-    pack: u32,
+    /// Number of the pack, times two, plus the number of the codec.
+    pack_and_codec: u32,
     offset: u32,
     stored_len: u32,
-    codec: Codec,
+    plain_len: u32,
+}
+
+impl Place {
+    fn pack(&self) -> usize {
+        (self.pack_and_codec >> 1) as usize
+    }
+
+    fn codec(&self) -> Codec {
+        if self.pack_and_codec & 1 == 0 { Codec::Raw } else { Codec::Zstd }
+    }
 }
 
 impl Index {
@@ -50,30 +63,35 @@ impl Index {
         let mut index = Self::default();
         let mut tables = futures::stream::iter(packs)
             .map(|(name, len)| async move {
-                Ok::<_, RepositoryError>((name, read_table(store, name, len).await?))
+                Ok::<_, RepositoryError>((name, len, read_table(store, name, len).await?))
             })
             .buffer_unordered(READS);
-        while let Some((name, table)) = tables.try_next().await? {
+        while let Some((name, len, table)) = tables.try_next().await? {
             match table {
-                Ok(lines) => index.add(name, &lines),
+                Ok(lines) => index.add(name, len, &lines),
                 Err(error) => index.damaged.push((name, error)),
             }
         }
         drop(tables);
-        index.places.sort_unstable_by_key(|place| (place.id, place.pack));
+        index.places.sort_unstable_by_key(|place| (place.id, place.pack_and_codec));
         index.damaged.sort_unstable_by_key(|(name, _)| *name);
         Ok(index)
     }
 
-    fn add(&mut self, name: ObjectId, lines: &[TableLine]) {
+    fn add(&mut self, name: ObjectId, len: u64, lines: &[TableLine]) {
         let pack = self.packs.len() as u32;
-        self.packs.push(name);
+        self.packs.push((name, len));
         let mut offset = pack::MAGIC.len() as u64;
         self.places.reserve(lines.len());
         for line in lines {
-            // A pack has at most 1 GiB, so both numbers fit.
-            let (at, stored_len) = (offset as u32, line.stored_len as u32);
-            self.places.push(Place { id: line.id.prefix(), pack, offset: at, stored_len, codec: line.codec });
+            // A pack has at most 1 GiB, and a plaintext 512 MiB, so all three numbers fit.
+            self.places.push(Place {
+                id: line.id.prefix(),
+                pack_and_codec: pack << 1 | u32::from(line.codec == Codec::Zstd),
+                offset: offset as u32,
+                stored_len: line.stored_len as u32,
+                plain_len: line.plain_len as u32,
+            });
             offset += line.stored_len;
         }
     }
@@ -83,12 +101,13 @@ impl Index {
         let prefix = id.prefix();
         let first = self.places.partition_point(|place| place.id < prefix);
         let place = self.places.get(first).filter(|place| place.id == prefix)?;
-        let pack = *self.packs.get(place.pack as usize)?;
+        let (pack, _) = *self.packs.get(place.pack())?;
         Some(Location {
             pack,
             offset: u64::from(place.offset),
             stored_len: u64::from(place.stored_len),
-            codec: place.codec,
+            plain_len: u64::from(place.plain_len),
+            codec: place.codec(),
         })
     }
 
@@ -97,8 +116,8 @@ impl Index {
         &self.damaged
     }
 
-    /// Returns the packs whose tables are good, in no particular order.
-    pub(crate) fn packs(&self) -> &[ObjectId] {
+    /// Returns the packs whose tables are good with their lengths, in no particular order.
+    pub(crate) fn packs(&self) -> &[(ObjectId, u64)] {
         &self.packs
     }
 }

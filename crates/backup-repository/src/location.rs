@@ -59,14 +59,14 @@ fn open_directory(location: &str, path: &std::path::Path, create: bool) -> Resul
     Ok(Store::new(Arc::new(store), Path::default()).with_local(path))
 }
 
-/// Makes the directory, and below it those of packs and manifests, for their owner alone.
+/// Makes the directory for its owner alone; what is made below it later is behind it.
 #[cfg(feature = "fs")]
 fn create_private(path: &std::path::Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    ["packs", "manifests"].iter().try_for_each(|name| builder.create(path.join(name)))
+    builder.create(path)
 }
 
 /// Removes files named `NAME#NUMBER`, which is how the local store names what it has not yet published, when

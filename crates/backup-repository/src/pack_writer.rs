@@ -1,15 +1,21 @@
 //! Collecting new objects into packs, and putting packs into the store while more are collected.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use backup_format::pack::{PackBuilder, TableLine};
 use backup_format::{Kind, ObjectId};
+use bytes::Bytes;
 use tokio::task::JoinHandle;
 
 use crate::codec::Stored;
 use crate::error::RepositoryError;
 use crate::progress::Progress;
 use crate::store::Store;
+
+/// Packs that may be on their way to the store while the next one fills. More would only take memory: where the store is
+/// the slowest part, it is so with any number.
+const ON_THEIR_WAY_MAX: usize = 1;
 
 /// What was written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,13 +33,15 @@ impl Written {
     }
 }
 
-/// Writes packs: one is open, at most one is on its way to the store.
+/// Writes packs: one is open, some are on their way to the store.
 #[derive(Debug)]
 pub(crate) struct PackWriter {
     store: Arc<Store>,
     target: u64,
     open: PackBuilder,
-    on_its_way: Option<JoinHandle<Result<(), RepositoryError>>>,
+    on_their_way: VecDeque<JoinHandle<Result<Bytes, RepositoryError>>>,
+    /// Memory of a pack that arrived. It goes round, since large blocks that are freed on another thread stay with it.
+    spare: Option<Vec<u8>>,
     progress: Progress,
     /// False in a dry run: packs are built and counted, and not stored.
     writes: bool,
@@ -43,7 +51,8 @@ pub(crate) struct PackWriter {
 impl PackWriter {
     pub(crate) fn new(store: Arc<Store>, target: u64, progress: Progress, writes: bool) -> Self {
         let open = PackBuilder::new(target);
-        Self { store, target, open, on_its_way: None, progress, writes, written: Written::default() }
+        let on_their_way = VecDeque::new();
+        Self { store, target, open, on_their_way, spare: None, progress, writes, written: Written::default() }
     }
 
     pub(crate) async fn push(
@@ -64,31 +73,47 @@ impl PackWriter {
         if !self.open.is_empty() {
             self.close().await?;
         }
-        self.arrive().await?;
+        self.arrive(0).await?;
         Ok(self.written)
     }
 
     async fn close(&mut self) -> Result<(), RepositoryError> {
-        let (name, file) = std::mem::replace(&mut self.open, PackBuilder::new(self.target)).finish();
-        self.arrive().await?;
+        self.arrive(ON_THEIR_WAY_MAX - 1).await?;
+        let next = match self.spare.take() {
+            Some(buffer) => PackBuilder::with_buffer(self.target, buffer),
+            None => PackBuilder::new(self.target),
+        };
+        let (name, file) = std::mem::replace(&mut self.open, next).finish();
         self.written.packs += 1;
         self.written.bytes += file.len() as u64;
         if self.writes {
-            let (store, progress) = (self.store.clone(), self.progress.clone());
-            self.on_its_way = Some(tokio::spawn(async move {
-                let bytes = file.len() as u64;
-                store.write(&Store::pack_path(name), file.into()).await?;
-                progress.stored(bytes);
-                Ok(())
-            }));
+            let put = put(self.store.clone(), name, file.into(), self.progress.clone());
+            self.on_their_way.push_back(tokio::spawn(put));
+        } else {
+            self.spare = Some(file);
         }
         Ok(())
     }
 
-    async fn arrive(&mut self) -> Result<(), RepositoryError> {
-        match self.on_its_way.take() {
-            Some(put) => put.await?,
-            None => Ok(()),
+    /// Waits until only these many packs are on their way.
+    async fn arrive(&mut self, leave: usize) -> Result<(), RepositoryError> {
+        while self.on_their_way.len() > leave {
+            let Some(oldest) = self.on_their_way.pop_front() else { break };
+            let file = oldest.await??;
+            // A store that still holds on to the bytes keeps the memory.
+            self.spare = file.try_into_mut().ok().map(Vec::from);
         }
+        Ok(())
     }
+}
+
+async fn put(
+    store: Arc<Store>,
+    name: ObjectId,
+    file: Bytes,
+    progress: Progress,
+) -> Result<Bytes, RepositoryError> {
+    store.write(&Store::pack_path(name), file.clone()).await?;
+    progress.stored(file.len() as u64);
+    Ok(file)
 }

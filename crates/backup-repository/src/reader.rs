@@ -53,17 +53,13 @@ impl DumpReader {
     /// Reads the root page and checks that it fits the manifest.
     pub(crate) async fn root(&self, manifest: &Manifest) -> Result<Page, RepositoryError> {
         let location = self.find(Kind::Page, manifest.root, "the manifest")?;
-        // The manifest does not say how long the root is: its frame or its stored length does.
+        if location.plain_len > limits::ROOT_PAGE_BYTES_MAX {
+            let problem = format!("a root of {} bytes is above the limit of 64 MiB", location.plain_len);
+            return Err(bad_object(Kind::Page, manifest.root, &location, Problem { problem, source: None }));
+        }
         let stored = self.fetch(&location).await?;
-        let plain_len = match location.codec {
-            backup_format::pack::Codec::Raw => Some(location.stored_len),
-            backup_format::pack::Codec::Zstd => codec::content_size(&stored),
-        };
-        let plain_len = plain_len.filter(|len| *len <= limits::ROOT_PAGE_BYTES_MAX).ok_or_else(|| {
-            let problem = "its length is unknown, or above the limit of 64 MiB".to_owned();
-            bad_object(Kind::Page, manifest.root, &location, Problem { problem, source: None })
-        })?;
-        let root = self.decode_page((manifest.root, plain_len), &location, &stored, Level::Root)?;
+        // The manifest does not say how long the root is: the table does.
+        let root = self.decode_page((manifest.root, location.plain_len), &location, &stored, Level::Root)?;
         check_root(&root, manifest)?;
         Ok(root)
     }
@@ -171,6 +167,7 @@ impl DumpReader {
                 source: None,
             }));
         }
+        check_plain_len(reference.plain_len, location).map_err(bad)?;
         let object = (Kind::Segment, reference.id, reference.plain_len);
         let plaintext =
             codec::decode_checked(&self.repository.keys, object, location.codec, stored).map_err(bad)?;
@@ -203,6 +200,7 @@ impl DumpReader {
         level: Level,
     ) -> Result<Page, RepositoryError> {
         let bad = |problem| bad_object(Kind::Page, id, location, problem);
+        check_plain_len(plain_len, location).map_err(bad)?;
         let object = (Kind::Page, id, plain_len);
         let plaintext =
             codec::decode_checked(&self.repository.keys, object, location.codec, stored).map_err(bad)?;
@@ -242,6 +240,17 @@ fn bad_object(
 ) -> RepositoryError {
     let pack = Store::pack_path(location.pack);
     RepositoryError::BadObject { kind, id, pack, offset: location.offset, problem, source }
+}
+
+fn check_plain_len(plain_len: u64, location: &Location) -> Result<(), Problem> {
+    match location.plain_len {
+        found if found == plain_len => Ok(()),
+        found => {
+            let problem =
+                format!("its reference says {plain_len} bytes of plaintext, the table of the pack {found}");
+            Err(Problem { problem, source: None })
+        }
+    }
 }
 
 fn check_root(root: &Page, manifest: &Manifest) -> Result<(), RepositoryError> {

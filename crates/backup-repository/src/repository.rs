@@ -116,7 +116,7 @@ impl Repository {
     async fn read(store: &Store) -> Result<Option<Config>, RepositoryError> {
         let Some(json) = store.read(CONFIG, limits::MANIFEST_BYTES_MAX).await? else { return Ok(None) };
         let config = Config::decode(&json);
-        config.map(Some).map_err(|source| RepositoryError::Damaged { path: CONFIG.to_owned(), source })
+        config.map(Some).map_err(|source| RepositoryError::file(CONFIG.to_owned(), source))
     }
 
     fn with_config(store: Store, config: Config) -> Self {
@@ -156,9 +156,9 @@ impl Repository {
     ///
     /// # Errors
     ///
-    /// [`RepositoryError::NoDump`] when there is no such dump, when the digits fit several, or when the latest is meant and
-    /// a damaged manifest makes it uncertain which that is; [`RepositoryError::Damaged`] or
-    /// [`RepositoryError::WrongName`] when its manifest is damaged.
+    /// [`RepositoryError::NoDump`] when there is no such dump, or the digits fit several; [`RepositoryError::Uncertain`] when
+    /// the latest is meant and any manifest is damaged; [`RepositoryError::Damaged`], [`RepositoryError::WrongName`] or
+    /// [`RepositoryError::Unsupported`] when that of the dump is.
     pub async fn dump(&self, choice: &DumpChoice) -> Result<Dump, RepositoryError> {
         match choice {
             DumpChoice::Latest => self.latest().await,
@@ -181,15 +181,11 @@ impl Repository {
 
     async fn latest(&self) -> Result<Dump, RepositoryError> {
         let mut dumps = self.dumps().await?;
-        if let Some((_, error)) = dumps.damaged.pop() {
+        let damaged = dumps.damaged.len();
+        if damaged > 0 {
             // An older dump in place of a damaged one could make a validator sign twice.
-            return match dumps.good.is_empty() {
-                true => Err(error),
-                false => Err(no_dump(format!(
-                    "{} of the manifests are damaged ({error}), so the latest dump is not certain; name one by its id",
-                    dumps.damaged.len() + 1
-                ))),
-            };
+            let (_, source) = dumps.damaged.swap_remove(0);
+            return Err(RepositoryError::Uncertain { damaged, source: Box::new(source) });
         }
         dumps.good.pop().ok_or_else(|| no_dump("this repository holds no dump".to_owned()))
     }
@@ -203,7 +199,7 @@ impl Repository {
             found if found == id => {}
             found => return Err(RepositoryError::WrongName { path, found }),
         }
-        Manifest::decode(&json).map_err(|source| RepositoryError::Damaged { path, source })
+        Manifest::decode(&json).map_err(|source| RepositoryError::file(path, source))
     }
 
     pub(crate) async fn index(&self) -> Result<Arc<Index>, RepositoryError> {

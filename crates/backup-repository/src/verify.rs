@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use backup_format::{DigestState, Limits, Manifest, ObjectId, Reference, limits};
+use backup_format::{DigestState, Limits, Manifest, ObjectId, Reference};
 use futures::{StreamExt, TryStreamExt};
 use tokio::task::spawn_blocking;
 
@@ -16,6 +16,9 @@ use crate::reader::DumpReader;
 use crate::repository::{Dump, Repository};
 use crate::store::Store;
 use crate::work::{self, Stop};
+
+/// Bytes of a pack that are read at once.
+const PART_BYTES: u64 = 2 << 20;
 
 /// How thoroughly a dump is verified.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -162,7 +165,7 @@ pub(crate) async fn check_structure(
 
 /// Reads packs whole and checks their names; all of the repository, or those of the subset.
 async fn check_packs(reader: &DumpReader, options: &VerifyOptions) -> Result<u64, RepositoryError> {
-    let in_subset = |pack: &ObjectId| {
+    let in_subset = |(pack, _): &(ObjectId, u64)| {
         let spread = u64::from_le_bytes(*pack.0.first_chunk().expect("an id has 32 bytes"));
         options.subset.is_none_or(|subset| subset.has(spread))
     };
@@ -181,21 +184,29 @@ async fn check_packs(reader: &DumpReader, options: &VerifyOptions) -> Result<u64
     Ok(packs.len() as u64)
 }
 
-async fn check_pack(reader: &DumpReader, pack: ObjectId) -> Result<u64, RepositoryError> {
+/// Reads a pack part by part, so that no more than a part of it is in memory.
+async fn check_pack(reader: &DumpReader, (pack, len): (ObjectId, u64)) -> Result<u64, RepositoryError> {
     let path = Store::pack_path(pack);
-    let Some(bytes) = reader.repository.store.read(&path, limits::PACK_BYTES_MAX).await? else {
-        let source = backup_format::FormatError::Malformed {
-            object: "pack",
-            offset: 0,
-            problem: "it vanished while the repository was verified".to_owned(),
+    let mut hasher = blake3::Hasher::new();
+    let mut start = 0;
+    while start < len {
+        let end = len.min(start + PART_BYTES);
+        let part = reader.repository.store.read_range(&path, start..end).await?;
+        if start == 0 {
+            let magic = backup_format::pack::check_magic(&part);
+            magic.map_err(|source| RepositoryError::Damaged { path: path.clone(), source })?;
+        }
+        let hash = move || {
+            hasher.update(&part);
+            hasher
         };
-        return Err(RepositoryError::Damaged { path, source });
-    };
-    let len = bytes.len() as u64;
-    let (found, magic) =
-        spawn_blocking(move || (ObjectId::of_file(&bytes), backup_format::pack::check_magic(&bytes))).await?;
-    magic.map_err(|source| RepositoryError::Damaged { path: path.clone(), source })?;
-    if found == pack { Ok(len) } else { Err(RepositoryError::WrongName { path, found }) }
+        hasher = spawn_blocking(hash).await?;
+        start = end;
+    }
+    match ObjectId(*hasher.finalize().as_bytes()) {
+        found if found == pack => Ok(len),
+        found => Err(RepositoryError::WrongName { path, found }),
+    }
 }
 
 /// Reads all segments and compares the digest with that of the manifest.

@@ -16,6 +16,8 @@ use crate::options::RocksDbOptions;
 
 /// Attempts to open a database whose files change at the same time.
 const ATTEMPTS: u32 = 3;
+/// Attempts to copy the logs before one of them is deleted.
+const COPIES: u32 = 50;
 /// Rounds in which an instance that was opened too slowly may catch up.
 const ROUNDS: u32 = 25;
 const PAUSE: Duration = Duration::from_millis(20);
@@ -42,17 +44,20 @@ impl Secondary {
         }
     }
 
+    /// Copies the logs first: the instance would leave out all of them, without a word, when one is deleted while it
+    /// reads them, be it an old one.
     fn try_open(path: &Path, options: &RocksDbOptions) -> Result<Self, RocksDbError> {
-        let mut manifest = Manifest::open(&current_manifest(path)?)?;
-        manifest.follow(|_| ())?;
-        check_wal_dir(path, options)?;
         let scratch = scratch(options)?;
+        let wal_dir = scratch.path().join("wal");
+        let manifest = copy_logs(path, &wal_dir, options)?;
         let families = list_families(path)?;
-        let instance = options.secondary();
+        let mut instance = options.secondary();
+        instance.set_wal_dir(&wal_dir);
+        let own = scratch.path().join("own");
         let descriptors = families.iter().map(|family| ColumnFamilyDescriptor::new(family, instance.clone()));
-        let database = DB::open_cf_descriptors_as_secondary(&instance, path, scratch.path(), descriptors)
+        let database = DB::open_cf_descriptors_as_secondary(&instance, path, &own, descriptors)
             .map_err(RocksDbError::engine("opening database", path))?;
-        steady(&database, path, manifest, options)?;
+        steady(&database, path, manifest)?;
         if list_families(path)? != families {
             return Err(RocksDbError::Unsteady { path: path.to_owned() });
         }
@@ -60,35 +65,64 @@ impl Secondary {
     }
 }
 
-/// Lets an instance catch up until what it read is whole: the SST files of one version of the database, and all logs
-/// that this version needs.
+/// Copies all logs that are needed, and returns the manifest as it was then.
 ///
-/// The instance reads the manifest first and the logs then. When no log became unneeded since that version, none
-/// that it needs was deleted before it was read.
-fn steady(
-    database: &DB,
-    path: &Path,
-    mut manifest: Manifest,
-    options: &RocksDbOptions,
-) -> Result<(), RocksDbError> {
-    let mut unread = None;
+/// The manifest is read before and after. When no log became unneeded meanwhile, none that is needed was deleted,
+/// and the copies hold all writes that were complete before: all of the older logs, and the start of the newest.
+fn copy_logs(path: &Path, to: &Path, options: &RocksDbOptions) -> Result<Manifest, RocksDbError> {
+    current_manifest(path)?;
+    check_wal_dir(path, options)?;
+    fs::create_dir(to).map_err(RocksDbError::io("creating directory", to))?;
+    let from = options.wal_dir.as_deref().unwrap_or(path);
+    for _ in 0..COPIES {
+        let mut manifest = Manifest::open(&current_manifest(path)?)?;
+        manifest.follow(|_| ())?;
+        let log_min = manifest.state.log_min;
+        let copied = logs_in(from)?.range(log_min..).try_for_each(|(number, _)| {
+            let name = format!("{number:06}.log");
+            fs::copy(from.join(&name), to.join(&name)).map(drop)
+        });
+        match copied {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            copied => {
+                copied.map_err(RocksDbError::io("copying the write-ahead log from", from))?;
+                manifest.follow(|_| ())?;
+                if manifest.state.log_min == log_min && current_manifest(path)? == manifest.path {
+                    check_logs(path, &manifest.state, &logs_in(to)?, options)?;
+                    return Ok(manifest);
+                }
+            }
+        }
+        thread::sleep(PAUSE);
+    }
+    Err(RocksDbError::Unsteady { path: path.to_owned() })
+}
+
+/// Lets an instance catch up until its SST files are those of one version of the database.
+///
+/// With the copied logs that version is a state of one moment. Of several column families, some may have been flushed
+/// after the logs were copied, and others not: then it is not.
+fn steady(database: &DB, path: &Path, mut manifest: Manifest) -> Result<(), RocksDbError> {
+    let logs = manifest.state.family_logs.clone();
     let start = manifest.position();
+    let mut unread = None;
     for _ in 0..ROUNDS {
         let tables = tables_of(database, path)?;
-        let mut log_min = None;
+        let mut logs_then = None;
         let current = current_manifest(path)?;
         if current != manifest.path {
             manifest = Manifest::open(&current)?;
         }
         manifest.follow(|state| {
             if state.tables.len() == tables.len() && state.tables.keys().eq(&tables) {
-                log_min = Some(state.log_min);
+                logs_then = Some(state.family_logs.clone());
             }
         })?;
-        if log_min == Some(manifest.state.log_min) && missing_log(path, &manifest.state, options).is_ok() {
-            return Ok(());
+        match logs_then {
+            Some(logs_then) if logs.len() == 1 || logs_then == logs => return Ok(()),
+            Some(_) => return Err(RocksDbError::Unsteady { path: path.to_owned() }),
+            None => unread = manifest.state.tables.keys().find(|table| !tables.contains(table)).copied(),
         }
-        unread = manifest.state.tables.keys().find(|table| !tables.contains(table)).copied();
         thread::sleep(PAUSE);
         database
             .try_catch_up_with_primary()
@@ -97,7 +131,6 @@ fn steady(
     for (table, bytes) in &manifest.state.tables {
         check_table(path, *table, *bytes)?;
     }
-    missing_log(path, &manifest.state, options)?;
     match unread {
         Some(table) if manifest.position() == start => {
             let file = format!("{table:06}.sst");
@@ -128,15 +161,8 @@ fn check_table(path: &Path, table: u64, expected: u64) -> Result<(), RocksDbErro
     }
 }
 
-/// Looks for a log that may hold what the SST files do not, and for all logs that the manifest tracks.
-///
-/// Whoever opens a database to write begins a log at or above the number in the manifest, so a directory without any
-/// such log is not all of a database. Which of several logs are missing is not known, unless they are tracked.
-fn missing_log(path: &Path, state: &State, options: &RocksDbOptions) -> Result<(), RocksDbError> {
-    if options.allow_missing_log {
-        return Ok(());
-    }
-    let directory = options.wal_dir.as_deref().unwrap_or(path);
+/// Lists the logs in a directory, by their numbers, with their lengths in bytes.
+fn logs_in(directory: &Path) -> Result<BTreeMap<u64, u64>, RocksDbError> {
     let mut logs = BTreeMap::new();
     for entry in fs::read_dir(directory).map_err(RocksDbError::io("looking into", directory))? {
         let entry = entry.map_err(RocksDbError::io("looking into", directory))?;
@@ -147,13 +173,28 @@ fn missing_log(path: &Path, state: &State, options: &RocksDbOptions) -> Result<(
             logs.insert(number, found.len());
         }
     }
+    Ok(logs)
+}
+
+/// Checks that there is a log that may hold what the SST files do not, and all logs that the manifest tracks.
+///
+/// Whoever opens a database to write begins a log at or above the number in the manifest, so a directory without any
+/// such log is not all of a database. Which of several logs are missing is not known, unless they are tracked.
+fn check_logs(
+    path: &Path,
+    state: &State,
+    logs: &BTreeMap<u64, u64>,
+    options: &RocksDbOptions,
+) -> Result<(), RocksDbError> {
+    let missing = |number| Err(RocksDbError::LogMissing { path: path.to_owned(), number });
+    if options.allow_missing_log {
+        return Ok(());
+    }
     let needed = state.log_needed();
     let short = |(number, bytes): &(&u64, &u64)| logs.get(number).is_none_or(|found| found < bytes);
     match state.tracked_logs.iter().find(short) {
-        Some((number, _)) => Err(RocksDbError::LogMissing { path: path.to_owned(), number: *number }),
-        None if logs.range(needed..).next().is_none() => {
-            Err(RocksDbError::LogMissing { path: path.to_owned(), number: needed })
-        }
+        Some((number, _)) => missing(*number),
+        None if logs.range(needed..).next().is_none() => missing(needed),
         None => Ok(()),
     }
 }

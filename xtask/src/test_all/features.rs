@@ -9,12 +9,12 @@ use crate::process;
 pub(super) fn clippy() -> Result<String> {
     let deny = ["--", "-D", "warnings"];
     let whole = ["clippy", "--workspace", "--all-targets"];
-    process::run(&mut cargo::cargo(&[&whole[..], &deny].concat()))?;
+    process::run(cargo::without_linking(&mut cargo::cargo(&[&whole[..], &deny].concat()))?)?;
     let mut runs = 1;
     for package in cargo::members(&cargo::root().join("Cargo.toml"))? {
         for combination in combinations(&package) {
             let mut command = cargo::cargo(&["clippy", "--all-targets", "--package", &package.name]);
-            process::run(command.args(combination).args(deny))?;
+            process::run(cargo::without_linking(command.args(combination).args(deny))?)?;
             runs += 1;
         }
     }

@@ -1,7 +1,7 @@
 //! `verify`: whether a dump is what it was, and whether a namespace holds the same.
 
 use anyhow::Result;
-use backup_format::DatabaseBackup;
+use backup_format::{DatabaseBackup, Digest};
 use backup_repository::{
     DigestOptions, Dump, Progress, Repository, RestoreOptions, Subset, VerifyLevel, VerifyOptions,
     VerifyReport,
@@ -89,10 +89,14 @@ pub(crate) async fn run(args: VerifyArgs, progress: Progress) -> Result<Report> 
     if level == Level::Rehearsal {
         rehearse(&repository, &dump, &args.read, progress.clone()).await?;
     }
+    let mut report = describe(level, &dump, &verified);
     if let (Some(database), Some(source)) = (&source, &args.against) {
-        compare(&**database, source, &dump, &args.read, progress).await?;
+        let digest = compare(&**database, source, &dump, &args.read, progress).await?;
+        report.field("digest", digest);
+        report.field("against", source.to_string());
+        report.line("against", format_args!("{source} holds the same"));
     }
-    Ok(describe(&args, level, &dump, &verified))
+    Ok(report.timed())
 }
 
 fn choose_level(args: &VerifyArgs) -> Result<Level> {
@@ -116,19 +120,19 @@ async fn rehearse(repository: &Repository, dump: &Dump, read: &ReadArgs, progres
     Ok(())
 }
 
-/// Compares a namespace with a dump.
+/// Compares a namespace with a dump; returns the digest of the namespace.
 async fn compare(
     database: &dyn DatabaseBackup,
     source: &Source,
     dump: &Dump,
     read: &ReadArgs,
     progress: Progress,
-) -> Result<()> {
+) -> Result<Digest> {
     let options = DigestOptions { workers: read.workers, limits: read.limits(), progress };
     let found = backup_repository::digest(database, &options).await?;
     let expected = dump.manifest.digest_state();
     if found.state == expected {
-        return Ok(());
+        return Ok(found.state.digest());
     }
     Err(Problem::Difference(Box::new(Difference {
         what: source.to_string(),
@@ -138,7 +142,7 @@ async fn compare(
     .into())
 }
 
-fn describe(args: &VerifyArgs, level: Level, dump: &Dump, verified: &VerifyReport) -> Report {
+fn describe(level: Level, dump: &Dump, verified: &VerifyReport) -> Report {
     let mut report = Report::default();
     report.dump(dump.id, &dump.manifest);
     report.field("level", level.number());
@@ -146,6 +150,9 @@ fn describe(args: &VerifyArgs, level: Level, dump: &Dump, verified: &VerifyRepor
     report.field("packs_read", verified.packs_read);
     report.field("segments_read", verified.segments_read);
     report.field("digest_recomputed", verified.digest.is_some());
+    if let Some(state) = &verified.digest {
+        report.field("digest", state.digest());
+    }
     let pages = count(verified.pages, "page");
     report.line("structure", format_args!("good: {pages}, and all segments are there"));
     if level != Level::Structure {
@@ -157,9 +164,5 @@ fn describe(args: &VerifyArgs, level: Level, dump: &Dump, verified: &VerifyRepor
     if level == Level::Rehearsal {
         report.line("rehearsal", "good: restored into memory, the digest is right");
     }
-    if let Some(source) = &args.against {
-        report.field("against", source.to_string());
-        report.line("against", format_args!("{source} holds the same"));
-    }
-    report.timed()
+    report
 }

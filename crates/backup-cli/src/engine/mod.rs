@@ -16,6 +16,7 @@ use crate::report::Report;
 
 /// How a namespace is read or written, besides where it is.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(not(feature = "rocksdb"), expect(dead_code, reason = "memory needs the layout alone"))]
 pub(crate) struct EngineOptions {
     /// Option `--layout`, if it was given.
     pub(crate) layout: Option<LayoutChoice>,
@@ -34,7 +35,7 @@ pub(crate) async fn open_source(source: &Source, options: EngineOptions) -> Resu
     return rocksdb::open_source(source, layout, options).await;
     #[cfg(not(feature = "rocksdb"))]
     {
-        let _ = (layout, options.wal_dir, options.allow_missing_log);
+        let _ = layout;
         Err(left_out(source))
     }
 }

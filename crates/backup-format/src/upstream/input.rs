@@ -57,9 +57,11 @@ impl<R: Read + Seek> Input<R> {
         self.end - self.position
     }
 
-    /// Sets how many bytes are read at a time.
+    /// Sets how many bytes are read at a time, and forgets those that were read ahead.
     pub(super) fn set_chunk(&mut self, chunk: usize) {
         self.chunk = chunk;
+        self.buffer.clear();
+        self.start = self.position;
     }
 
     /// Asks that bytes from here on stay in the buffer for [`Input::read_at`], as long as they are few.

@@ -53,9 +53,13 @@ fn later_versions_and_requirements_are_refused_by_name() {
         (
             "encrypted",
             json!(true),
-            "config.json: field encrypted is true; expected false: version 1 reads no encrypted repositories",
+            "config.json requires \"encrypted\", which this version cannot read; use a newer one",
         ),
-        ("rule", json!("norm2"), "config.json: field rule is \"norm2\"; expected \"norm1\""),
+        (
+            "rule",
+            json!("norm2"),
+            "config.json requires \"rule norm2\", which this version cannot read; use a newer one",
+        ),
     ];
     for (field, value, expected) in cases {
         assert_eq!(refusal(field, value), expected);

@@ -45,7 +45,7 @@ fn manifest() -> impl Strategy<Value = Manifest> {
             finished: "2026-01-31T23:59:59.125Z".to_owned(),
             consistency,
             contents: Vec::new(),
-            source: Source { engine, engine_version, layout, origin },
+            source: Source { engine, engine_version, layout: format!("plain{layout}"), origin },
             annotations,
         }
     })
@@ -85,7 +85,7 @@ fn example() -> Manifest {
         finished: "2026-01-31T23:59:59Z".to_owned(),
         consistency: Consistency::PointInTime,
         contents: Vec::new(),
-        source: Source::default(),
+        source: Source { layout: "plain".to_owned(), ..Source::default() },
         annotations: BTreeMap::new(),
     }
 }
@@ -135,6 +135,7 @@ fn impossible_values_are_refused_by_name() {
         ("source.engine", json!("a\0"), texts),
         ("source.engine_version", json!("\u{7f}"), texts),
         ("source.layout", json!("\r"), texts),
+        ("source.layout", json!(""), "field source.layout is empty; expected the name of a layout"),
         ("source.origin", json!("\t"), texts),
         ("started", json!("2026-01-31 23:59:59Z"), times),
         ("started", json!("2026-01-31T23:59:59+01:00"), times),

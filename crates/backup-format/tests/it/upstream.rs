@@ -490,3 +490,31 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_file_that_changes_between_the_passes_over_a_partition_is_refused() {
+    let file = |second: &[u8]| {
+        [b"\x01\x01r\x03\x01a\x64", &[7; 100][..], second, &[7; 60], b"\x01c\x14", &[7; 20]].concat()
+    };
+    let before = file(b"\x01b\x3c");
+    assert!(import(&before, 16).is_ok());
+    // The second key grows by a byte, or its value says that it is longer than the file.
+    let damaged = [file(b"\x02b\x3c"), file(b"\x01b\x7f")];
+    for after in damaged {
+        let mut refused = 0;
+        for changes_at in 0..60 {
+            let file = Changing { before: Cursor::new(&before), after: &after, reads: 0, changes_at };
+            let mut reader = UpstreamReader::new(file, &Limits::default()).unwrap().with_buffer_bytes(16);
+            let error = loop {
+                match reader.next_batch() {
+                    Ok(Some(batch)) => assert!(!batch.is_empty()),
+                    Ok(None) => break None,
+                    Err(error) => break Some(error.to_string()),
+                }
+            };
+            refused +=
+                usize::from(error.is_some_and(|text| text.contains("the file changed while it was read")));
+        }
+        assert!(refused > 0);
+    }
+}

@@ -35,7 +35,7 @@ async fn a_dump_restores_to_the_same_digest() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_and_segments_are_the_same_for_any_number_of_workers_and_shares() {
-    for content in [content(2), Content::partition(2, b"one", 4_000), Content::default()] {
+    for content in [content(2), Content::partition(2, b"one", 4_000, 8..=40), Content::default()] {
         let namespace = namespace(&content);
         let mut roots = BTreeSet::new();
         for workers in 1..=4 {

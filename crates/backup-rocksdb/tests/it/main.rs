@@ -2,6 +2,7 @@
 
 mod conformance;
 mod damage;
+mod error;
 mod native;
 mod reading;
 mod restoring;

@@ -61,18 +61,21 @@ async fn a_snapshot_by_handle_is_of_one_moment() {
     let snapshot = namespace.snapshot().await.unwrap();
     assert_eq!(snapshot.consistency(), Consistency::PointInTime);
     let stop = Arc::new(AtomicBool::new(false));
+    let (began, begun) = std::sync::mpsc::channel();
     let writer = std::thread::spawn({
         let (database, stop) = (database.clone(), stop.clone());
         move || {
             for round in 0.. {
                 put(&database, Layout::Linera015, &chains(20, 50, 201 + round % 3));
                 database.flush().unwrap();
+                began.send(()).unwrap();
                 if stop.load(Ordering::Relaxed) {
                     break;
                 }
             }
         }
     });
+    begun.recv().unwrap();
     for count in [1, 4] {
         assert_eq!(read_shares(&*snapshot, count).await.unwrap(), entries);
     }
@@ -108,7 +111,7 @@ async fn each_snapshot_by_path_beside_a_writer_is_of_one_moment() {
             }
         }
     });
-    for _ in 0..40 {
+    for _ in 0..100 {
         let least = rounds.load(Ordering::SeqCst);
         let found = read(&at(&path)).await;
         let round = u64::from_be_bytes(found[0].2[..8].try_into().unwrap());
@@ -161,13 +164,16 @@ async fn shares_follow_each_other_and_are_the_whole() {
                 found.len()
             );
             assert_eq!(read_shares(&*snapshot, count).await.unwrap(), entries, "{layout}, {count} shares");
-            let longest = {
-                let mut longest = 0;
-                for share in &found {
-                    longest = longest.max(read_share(&*snapshot, share).await.unwrap().len());
-                }
-                longest
-            };
+            let (mut longest, mut last_root) = (0, None);
+            for share in &found {
+                let part = read_share(&*snapshot, share).await.unwrap();
+                assert!(
+                    layout == Layout::Plain || last_root.as_ref() != Some(&part[0].0),
+                    "{layout}: cut inside"
+                );
+                longest = longest.max(part.len());
+                last_root = part.last().map(|entry| entry.0.clone());
+            }
             assert!(
                 longest < entries.len() * 2 / found.len(),
                 "{layout}: {longest} entries in one of {count}"

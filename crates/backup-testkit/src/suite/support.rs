@@ -106,10 +106,18 @@ pub async fn shares(snapshot: &dyn Snapshot, number: usize) -> Vec<Share> {
     shares
 }
 
-/// Reads a share to its end.
+/// Reads a share to its end. A stream that does not move on would otherwise fill the memory.
 pub async fn batches(snapshot: &dyn Snapshot, share: &Share) -> Vec<EntryBatch> {
-    let stream = ok(snapshot.entries(share).await, "opening a share");
-    ok(stream.try_collect().await, "reading a share")
+    let mut stream = ok(snapshot.entries(share).await, "opening a share");
+    let mut batches = Vec::new();
+    let mut last_first = None;
+    while let Some(batch) = ok(stream.try_next().await, "reading a share") {
+        let first = batch.iter().next().map(|(root_key, entry)| (root_key.to_vec(), entry.key.to_vec()));
+        assert!(first.is_none() || first != last_first, "two batches begin with the same entry");
+        last_first = first;
+        batches.push(batch);
+    }
+    batches
 }
 
 /// Reads all of `number` shares, one after the other.

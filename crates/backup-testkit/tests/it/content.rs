@@ -91,6 +91,20 @@ fn an_engine_objects_to_what_it_cannot_hold() {
 }
 
 #[test]
+fn a_root_key_is_a_prefix_of_another_also_when_it_is_empty_or_others_lie_between() {
+    let capabilities = Capabilities { root_keys: RootKeys::PrefixFree, ..Capabilities::default() };
+    let objects = |root_keys: &[&[u8]]| {
+        let entries: Vec<_> = root_keys.iter().map(|root_key| (*root_key, &b"k"[..], &b"v"[..])).collect();
+        capabilities.objection(&Content::of(&entries)).is_some()
+    };
+    assert!(objects(&[b"", b"x"]));
+    assert!(objects(&[b"a", b"aa", b"ab"]));
+    assert!(objects(&[b"a", b"a\0", b"a\0\0", b"b"]));
+    assert!(!objects(&[b""]));
+    assert!(!objects(&[b"ab", b"ac", b"b"]));
+}
+
+#[test]
 fn a_difference_names_the_entry() {
     let content = Content::of(&[(b"r", b"a", b"1"), (b"r", b"b", b"2")]);
     let difference = |entries: &[(&[u8], &[u8], &[u8])]| content.difference(&Content::of(entries));
