@@ -142,7 +142,11 @@ pub fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// Lists a directory; one that was not made yet has nothing in it.
 fn names_of(directory: &Path) -> Vec<PathBuf> {
+    if !directory.exists() {
+        return Vec::new();
+    }
     let mut paths: Vec<_> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     paths

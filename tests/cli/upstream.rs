@@ -35,7 +35,8 @@ fn a_damaged_upstream_file_makes_no_dump() {
     {
         fs::write(place.path("bad.bcs"), bad).unwrap();
         let run = place.exits(3, &["import", "bad.bcs", "repo2", "--layout", "linera-0.15"]);
-        assert!(place.path("repo2/manifests").read_dir().unwrap().next().is_none(), "case {number}: {run}");
+        let dumps = place.path("repo2/manifests").read_dir().map_or(0, Iterator::count);
+        assert_eq!(dumps, 0, "case {number}: {run}");
     }
 }
 
