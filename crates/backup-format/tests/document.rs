@@ -67,13 +67,10 @@ fn the_example_is_what_this_crate_writes() {
 
 #[test]
 fn the_example_can_be_read_as_the_document_says() {
-    let hex: String = block()
-        .lines()
-        .filter_map(|line| line.get(..4).zip(line.get(6..)))
-        .filter_map(|(offset, bytes)| {
-            offset.chars().all(|digit| digit.is_ascii_hexdigit()).then(|| bytes.to_owned())
-        })
-        .collect();
+    let block = block();
+    let lines = block.lines().filter_map(|line| line.get(..4).zip(line.get(6..)));
+    let is_offset = |offset: &str| offset.chars().all(|digit| digit.is_ascii_hexdigit());
+    let hex: String = lines.filter(|(offset, _)| is_offset(offset)).map(|(_, bytes)| bytes).collect();
     let file = hex::decode(hex).expect("the dump is hex");
     pack::check_magic(&file).unwrap();
     let trailer = Trailer::decode(file.last_chunk().unwrap(), file.len() as u64).unwrap();

@@ -165,7 +165,7 @@ impl Repository {
             order: snapshot.order(),
             namespace: info.namespace.clone(),
             known: Known::new(index),
-            in_flight: workers.div_ceil(shares.len().max(1)) + 1,
+            in_flight: workers.div_ceil(shares.len().max(1)).max(2),
             snapshot,
             options,
         });

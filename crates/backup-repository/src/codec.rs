@@ -72,7 +72,7 @@ thread_local! {
 }
 
 /// Scratch memory above this is given back after use: only single huge values need more.
-const SCRATCH_BYTES: usize = 4 << 20;
+const SCRATCH_BYTES: usize = 1 << 20;
 
 /// Encodes an object, decodes it again, and compares.
 pub(crate) fn encode(
