@@ -131,6 +131,8 @@ impl Manifest {
     /// Joins the fragments of a record. Checksums are left to RocksDB, which reads the same file.
     fn read_record(&mut self) -> io::Result<Vec<u8>> {
         let mut record = Vec::new();
+        // The first fragment is empty where its header ends a block, so the record's length does not tell.
+        let mut begun = false;
         loop {
             let left = BLOCK_BYTES - self.offset % BLOCK_BYTES;
             if left < HEADER_BYTES {
@@ -147,9 +149,10 @@ impl Manifest {
                 return Err(ErrorKind::UnexpectedEof.into());
             }
             let fits = length as u64 + HEADER_BYTES <= left && record.len() + length <= RECORD_BYTES_MAX;
-            if !fits || !matches!((kind, record.is_empty()), (1 | 2, true) | (3 | 4, false)) {
+            if !fits || !matches!((kind, begun), (1 | 2, false) | (3 | 4, true)) {
                 return Err(ErrorKind::InvalidData.into());
             }
+            begun = true;
             let filled = record.len();
             record.resize(filled + length, 0);
             self.file.read_exact(record.get_mut(filled..).unwrap_or_default())?;
@@ -170,5 +173,43 @@ impl Manifest {
         use io::Seek;
         let sought = self.file.seek(io::SeekFrom::Start(offset));
         sought.map(|_| ()).map_err(RocksDbError::io("reading", &self.path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fragment(kind: u8, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0, 0, 0, 0];
+        bytes.extend_from_slice(&(length as u16).to_le_bytes());
+        bytes.push(kind);
+        bytes.resize(bytes.len() + length, 7);
+        bytes
+    }
+
+    /// Writes records of these fragments, and returns the lengths of the records that are read.
+    fn read(fragments: &[(u8, usize)]) -> Vec<usize> {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("MANIFEST-000001");
+        let bytes: Vec<u8> = fragments.iter().flat_map(|(kind, length)| fragment(*kind, *length)).collect();
+        std::fs::write(&path, bytes).unwrap();
+        let mut manifest = Manifest::open(&path).unwrap();
+        let next = || manifest.record().unwrap().map(|record| record.len());
+        std::iter::from_fn(next).collect()
+    }
+
+    #[test]
+    fn a_record_may_begin_with_an_empty_fragment_at_the_end_of_a_block() {
+        let block = BLOCK_BYTES as usize;
+        let header = HEADER_BYTES as usize;
+        assert_eq!(read(&[(1, block - 2 * header), (2, 0), (4, 50), (1, 3)]), [block - 2 * header, 50, 3]);
+        assert_eq!(read(&[(1, block - 2 * header - 1), (2, 1), (4, 50)]), [block - 2 * header - 1, 51]);
+    }
+
+    #[test]
+    fn a_record_that_is_not_wholly_written_is_not_there_yet() {
+        assert_eq!(read(&[(1, 9), (2, BLOCK_BYTES as usize - 9 - 2 * HEADER_BYTES as usize)]), [9]);
+        assert_eq!(read(&[]), [0; 0]);
     }
 }
