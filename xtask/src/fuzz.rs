@@ -25,6 +25,8 @@ pub(crate) fn run(options: &[String]) -> Result<()> {
         bail!("{MANIFEST} has no fuzz target");
     }
     for target in targets {
+        let corpus = manifest.with_file_name("corpus").join(target);
+        std::fs::create_dir_all(&corpus).with_context(|| format!("could not create {corpus:?}"))?;
         process::run(&mut fuzz(target, seconds)).with_context(|| {
             format!("fuzzing `{target}`; if cargo-fuzz is missing: cargo install cargo-fuzz --locked")
         })?;
@@ -39,7 +41,12 @@ fn fuzz(target: &str, seconds: u32) -> Command {
         command.env_remove(variable);
     }
     let time = format!("-max_total_time={seconds}");
-    command.args(["+nightly", "fuzz", "run", target, "--", &time]);
+    let dictionary = if target == "manifest" { "manifest" } else { "binary" };
+    let dictionary = format!("-dict=dictionaries/{dictionary}.dict");
+    let (corpus, seeds) = (format!("corpus/{target}"), format!("../tests/regressions/{target}"));
+    command.args(["+nightly", "fuzz", "run", target, &corpus, &seeds, "--", &time, &dictionary]);
+    // One allocation above this is a finding: parsers take little more than their input.
+    command.arg("-malloc_limit_mb=64");
     let folder = cargo::root().join(MANIFEST).ancestors().nth(2).map(ToOwned::to_owned);
     command.current_dir(folder.expect("the manifest's path has two folders above it"));
     command
