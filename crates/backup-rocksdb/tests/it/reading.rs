@@ -114,7 +114,7 @@ async fn each_snapshot_by_path_beside_a_writer_is_of_one_moment() {
             }
         }
     });
-    for _ in 0..40 {
+    for _ in 0..200 {
         let least = rounds.load(Ordering::SeqCst);
         let found = read(&at(&path)).await;
         let round = u64::from_be_bytes(found[0].2[..8].try_into().unwrap());
