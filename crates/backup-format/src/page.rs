@@ -45,8 +45,15 @@ impl Reference {
     /// Returns the length that this reference takes in a page, in bytes.
     #[must_use]
     pub fn encoded_len(&self) -> u64 {
+        Self::encoded_len_at(&self.first_root, &self.first_key)
+    }
+
+    /// Returns the length that a reference takes in a page, in bytes, when the first entry beneath has this root key
+    /// and this key, which is cut off here.
+    #[must_use]
+    pub fn encoded_len_at(root_key: &[u8], key: &[u8]) -> u64 {
         let bytes = |bytes: &[u8]| (uleb_len(bytes.len() as u32) + bytes.len()) as u64;
-        32 + bytes(&self.first_root) + bytes(&self.first_key) + 16
+        32 + bytes(root_key) + bytes(Self::first_key_of(key)) + 16
     }
 
     fn put(&self, out: &mut Vec<u8>) {

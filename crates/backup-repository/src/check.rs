@@ -16,6 +16,8 @@ pub(crate) struct PageCheck {
     reader: DumpReader,
     pages: Arc<[Reference]>,
     index: usize,
+    /// Whether the digest is wanted too.
+    digest: bool,
     progress: Progress,
     stopped: Stopped,
     order: OrderCheck,
@@ -27,6 +29,7 @@ pub(crate) struct PageCheck {
 
 /// A page that was read.
 pub(crate) struct CheckedPage {
+    /// Its digest; empty when that was not wanted.
     pub range: RangeDigest,
     pub segments: u64,
     first: (Vec<u8>, Vec<u8>),
@@ -38,12 +41,14 @@ impl PageCheck {
         reader: DumpReader,
         pages: Arc<[Reference]>,
         index: usize,
+        digest: bool,
         progress: Progress,
         stopped: Stopped,
     ) -> Self {
         let order = OrderCheck::new(reader.order);
         let cutter = Cutter::new(&reader.repository.config, &reader.repository.keys);
-        Self { reader, pages, index, progress, stopped, order, cutter, references: 0, reference_bytes: 0 }
+        let (references, reference_bytes) = (0, 0);
+        Self { reader, pages, index, digest, progress, stopped, order, cutter, references, reference_bytes }
     }
 
     pub(crate) async fn run(mut self) -> Result<CheckedPage, RepositoryError> {
@@ -64,10 +69,14 @@ impl PageCheck {
             })?;
             let (root_key, key) = segment.first();
             first.get_or_insert_with(|| (root_key.to_vec(), key.to_vec()));
-            segment.groups().for_each(|group| range.push(&group));
+            if self.digest {
+                segment.groups().for_each(|group| range.push(&group));
+            }
             self.progress.advance(reference.plain_len, reference.entries);
         }
-        self.read_on(&mut range, following).await?;
+        if self.digest {
+            self.read_on(&mut range, following).await?;
+        }
         let last = self.order.last().map(|(root_key, key)| (root_key.to_vec(), key.to_vec()));
         Ok(CheckedPage {
             range: range.finish(),

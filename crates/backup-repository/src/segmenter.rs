@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use backup_format::limits::{KEY_BYTES_MAX, ROOT_KEY_BYTES_MAX};
 use backup_format::{
     Config, Cut, Cutter, Entry, EntryBatch, FormatError, Group, Keys, Limits, Order, Reference, page_is_full,
-    show, uleb_len,
+    show,
 };
 
 /// The entries of one segment, in order.
@@ -143,9 +143,8 @@ impl Segmenter {
     }
 
     fn count_reference(&mut self, root_key: &[u8], key: &[u8]) {
-        let bytes = |len: usize| (uleb_len(len as u32) + len) as u64;
         self.references += 1;
-        self.reference_bytes += 48 + bytes(root_key.len()) + bytes(Reference::first_key_of(key).len());
+        self.reference_bytes += Reference::encoded_len_at(root_key, key);
     }
 
     fn check_root(&self, group: &Group<'_>) -> Result<(), FormatError> {

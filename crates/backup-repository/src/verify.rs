@@ -8,7 +8,7 @@ use backup_format::{DigestState, Limits, Manifest, ObjectId, Reference};
 use futures::{StreamExt, TryStreamExt};
 use tokio::task::spawn_blocking;
 
-use crate::check::{self, PageCheck};
+use crate::check::{self, CheckedPage, PageCheck};
 use crate::error::RepositoryError;
 use crate::progress::Progress;
 use crate::range;
@@ -216,16 +216,8 @@ async fn check_all(
     pages: Vec<Reference>,
     options: &VerifyOptions,
 ) -> Result<(DigestState, u64), RepositoryError> {
-    let stop = Stop::default();
-    let pages: Arc<[Reference]> = pages.into();
-    let workers = options.workers.map_or_else(work::default_workers, NonZeroUsize::get);
-    let checks = (0..pages.len()).map(|index| {
-        let check =
-            PageCheck::new(reader.clone(), pages.clone(), index, options.progress.clone(), stop.watch());
-        let stopped = stop.watch();
-        async move { work::spawn_worker(stopped, check.run()).await? }
-    });
-    let checked: Vec<_> = futures::stream::iter(checks).buffered(workers).try_collect().await?;
+    let indices: Vec<_> = (0..pages.len()).collect();
+    let checked = check_pages(reader, pages, indices, true, options).await?;
     check::neighbours(reader.order, &checked)?;
     let segments = checked.iter().map(|page| page.segments).sum();
     let ranges: Vec<_> = checked.into_iter().map(|page| page.range).collect();
@@ -241,17 +233,29 @@ async fn check_some(
     subset: Subset,
     options: &VerifyOptions,
 ) -> Result<u64, RepositoryError> {
+    let indices = (0..pages.len()).filter(|index| subset.has(*index as u64)).collect();
+    let checked = check_pages(reader, pages, indices, false, options).await?;
+    Ok(checked.iter().map(|page| page.segments).sum())
+}
+
+/// Checks the pages at `indices` side by side, with what the digest needs of them or without.
+async fn check_pages(
+    reader: &DumpReader,
+    pages: Vec<Reference>,
+    indices: Vec<usize>,
+    digest: bool,
+    options: &VerifyOptions,
+) -> Result<Vec<CheckedPage>, RepositoryError> {
     let stop = Stop::default();
     let pages: Arc<[Reference]> = pages.into();
     let workers = options.workers.map_or_else(work::default_workers, NonZeroUsize::get);
-    let checks = (0..pages.len()).filter(|index| subset.has(*index as u64)).map(|index| {
-        let check =
-            PageCheck::new(reader.clone(), pages.clone(), index, options.progress.clone(), stop.watch());
+    let checks = indices.into_iter().map(|index| {
+        let (progress, stopped) = (options.progress.clone(), stop.watch());
+        let check = PageCheck::new(reader.clone(), pages.clone(), index, digest, progress, stopped);
         let stopped = stop.watch();
         async move { work::spawn_worker(stopped, check.run()).await? }
     });
-    let checked = futures::stream::iter(checks).buffer_unordered(workers);
-    checked.try_fold(0, |sum, page| async move { Ok(sum + page.segments) }).await
+    futures::stream::iter(checks).buffered(workers).try_collect().await
 }
 
 /// Compares what was found somewhere with what the manifest says.
