@@ -11,4 +11,5 @@ mod live;
 mod native;
 mod output;
 mod program;
+mod scenarios;
 mod upstream;

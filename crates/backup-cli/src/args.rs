@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use backup_format::{Limits, limits};
 use backup_layout::Layout;
+use backup_repository::{BackupOptions, Compression, Progress};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
@@ -13,6 +14,7 @@ use crate::commands::{
 };
 use crate::engine::EngineOptions;
 use crate::locator::{LayoutChoice, parse_layout};
+use crate::origin;
 
 /// Back up, verify, restore and move the databases of blockchain validators.
 #[derive(Debug, Parser)]
@@ -60,6 +62,51 @@ impl ReadArgs {
     /// Returns the ceilings on what is read.
     pub(crate) fn limits(&self) -> Limits {
         self.max_value.map_or_else(Limits::default, |bytes| Limits::default().with_value_bytes_max(bytes))
+    }
+}
+
+/// How a dump is written.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct WriteArgs {
+    /// The validator's public key, for the manifest: 66 hex digits (secp256k1), or ed25519: and 64 hex digits
+    #[arg(long, value_name = "VALIDATOR_PUBLIC_KEY", value_parser = origin::parse)]
+    origin: Option<String>,
+    /// How new objects are stored: none, zstd or zstd:LEVEL with a level up to 22
+    #[arg(long, value_name = "CODEC", default_value_t)]
+    codec: Compression,
+    /// Dump also what does not seem to be a validator's namespace, or is empty
+    #[arg(long)]
+    allow_implausible: bool,
+    /// Read and encode everything, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// A remark for the manifest; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_annotation)]
+    annotate: Vec<(String, String)>,
+}
+
+impl WriteArgs {
+    /// Returns what the backup pump needs.
+    pub(crate) fn options(self, read: &ReadArgs, progress: Progress) -> BackupOptions {
+        BackupOptions {
+            compression: self.codec,
+            workers: read.workers,
+            limits: read.limits(),
+            tool: crate::TOOL.to_owned(),
+            origin: self.origin,
+            annotations: self.annotate.into_iter().collect(),
+            allow_implausible: self.allow_implausible,
+            dry_run: self.dry_run,
+            progress,
+            ..BackupOptions::default()
+        }
+    }
+}
+
+fn parse_annotation(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".to_owned()),
     }
 }
 
@@ -182,5 +229,12 @@ mod tests {
         for bad in ["", "0", "501MiB", "1GiB", "3MB", "-1", "1.5MiB", "99999999999999999999"] {
             assert!(parse_size(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn annotations_have_a_name_and_perhaps_no_value() {
+        assert_eq!(parse_annotation("ticket=4=2"), Ok(("ticket".into(), "4=2".into())));
+        assert_eq!(parse_annotation("empty="), Ok(("empty".into(), String::new())));
+        assert!(parse_annotation("=x").is_err() && parse_annotation("x").is_err());
     }
 }

@@ -5,10 +5,12 @@ mod commands;
 mod engine;
 mod exit;
 mod locator;
+mod origin;
 mod problem;
 mod progress;
 mod report;
 mod repository;
+mod scenario;
 mod signals;
 
 use std::process::ExitCode;

@@ -1,16 +1,15 @@
 //! `import`: from an upstream file to a repository.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use backup_layout::Layout;
-use backup_repository::{BackupOptions, Compression, Progress, UpstreamFile};
+use backup_repository::{Progress, UpstreamFile};
 use clap::Args;
 
 use super::backup;
-use crate::args::{LayoutArgs, ReadArgs};
+use crate::args::{LayoutArgs, ReadArgs, WriteArgs};
 use crate::engine;
 use crate::locator::RepositoryLocation;
 use crate::report::Report;
@@ -29,21 +28,8 @@ pub(crate) struct ImportArgs {
     file: PathBuf,
     /// The repository: a directory or a URL
     repository: RepositoryLocation,
-    /// The validator's public key, as for `backup`
-    #[arg(long, value_name = "VALIDATOR_PUBLIC_KEY", value_parser = backup::parse_public_key)]
-    origin: Option<String>,
-    /// How new objects are stored: none, zstd or zstd:LEVEL with a level up to 22
-    #[arg(long, value_name = "CODEC", default_value_t)]
-    codec: Compression,
-    /// Dump also what does not seem to be a validator's namespace, or is empty
-    #[arg(long)]
-    allow_implausible: bool,
-    /// Read and encode everything, and write nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// A remark for the manifest; may be repeated
-    #[arg(long, value_name = "NAME=VALUE", value_parser = backup::parse_annotation)]
-    annotate: Vec<(String, String)>,
+    #[command(flatten)]
+    write: WriteArgs,
     #[command(flatten)]
     layout: LayoutArgs,
     #[command(flatten)]
@@ -53,24 +39,13 @@ pub(crate) struct ImportArgs {
 pub(crate) async fn run(args: ImportArgs, progress: Progress) -> Result<Report> {
     repository::keep_private();
     let source = open(&args)?;
-    let repository = match args.dry_run {
+    let repository = match args.write.dry_run {
         true => repository::open_for_dry_run(&args.repository).await?,
         false => repository::open_or_create(&args.repository).await?,
     };
-    let options = BackupOptions {
-        compression: args.codec,
-        workers: args.read.workers,
-        limits: args.read.limits(),
-        tool: crate::TOOL.to_owned(),
-        origin: args.origin,
-        annotations: args.annotate.into_iter().collect::<BTreeMap<_, _>>(),
-        allow_implausible: args.allow_implausible,
-        dry_run: args.dry_run,
-        progress,
-        ..BackupOptions::default()
-    };
-    let made = repository.backup(&source, options).await?;
-    let mut report = backup::describe(&made, &args.repository, args.dry_run);
+    let dry_run = args.write.dry_run;
+    let made = repository.backup(&source, args.write.options(&args.read, progress)).await?;
+    let mut report = backup::describe(&made, &args.repository, dry_run);
     let dropped = source.dropped().count;
     report.field("dropped_partitions", dropped);
     if dropped > 0 {

@@ -7,8 +7,10 @@ use clap::Args;
 use crate::args::{LayoutArgs, ReadArgs};
 use crate::engine;
 use crate::locator::{RepositoryLocation, Target};
+use crate::problem::Problem;
 use crate::report::{Report, count};
 use crate::repository::{self, DumpArgs};
+use crate::scenario::{ForKey, Scenario};
 
 /// Restore a dump into a namespace that is empty, or half restored from the same dump
 ///
@@ -20,6 +22,7 @@ use crate::repository::{self, DumpArgs};
 Examples:
   kvbackup restore /backup/validator rocksdb:/var/lib/copy/validator_0
   kvbackup restore /backup/validator rocksdb:/var/lib/copy/validator_0 --dump 3f2a0c11 --dry-run
+  kvbackup restore /backup/validator rocksdb:/var/lib/copy/validator_0 --for-key none
   kvbackup restore /backup/validator memory:          a rehearsal, which needs memory for all entries")]
 pub(crate) struct RestoreArgs {
     /// The repository: a directory or a URL
@@ -28,6 +31,13 @@ pub(crate) struct RestoreArgs {
     target: Target,
     #[command(flatten)]
     dump: DumpArgs,
+    /// The public key of the validator that will run on the target, or none for one without a key. A key that is, or may
+    /// be, that of the validator that the dump comes from is refused: it could sign twice
+    #[arg(long, value_name = "PUBLIC_KEY|none")]
+    for_key: Option<ForKey>,
+    /// Restore for the validator's own key all the same; docs/KEY-SAFETY.md says what must be done before it signs
+    #[arg(long, requires = "for_key")]
+    accept_stale_own_key: bool,
     /// Check that the dump is whole and the target free, and write nothing
     #[arg(long)]
     dry_run: bool,
@@ -40,6 +50,14 @@ pub(crate) struct RestoreArgs {
 pub(crate) async fn run(args: RestoreArgs, progress: Progress) -> Result<Report> {
     let repository = repository::open(&args.repository).await?;
     let dump = repository::find(&repository, &args.dump).await?;
+    let scenario = args.for_key.as_ref().map(|key| Scenario::of(key, dump.manifest.source.origin.as_deref()));
+    if let Some(danger) = scenario.and_then(Scenario::danger).filter(|_| !args.accept_stale_own_key) {
+        return Err(Problem::Refused(format!(
+            "restoring for this key is refused: {danger}. Restore with --for-key none, start the validator without a \
+             key and let it catch up; docs/KEY-SAFETY.md tells the rest"
+        ))
+        .into());
+    }
     let target = engine::open_target(&args.target, &dump.manifest, args.layout.options(&args.read))?;
     let options = RestoreOptions {
         workers: args.read.workers,
@@ -73,8 +91,14 @@ pub(crate) async fn run(args: RestoreArgs, progress: Progress) -> Result<Report>
         let pages = count(restored.pages_resumed, "page");
         report.line("resumed", format_args!("{pages} had been written by an earlier run"));
     }
-    if restored.restored.is_some() && args.target != Target::Memory && layout.starts_with("linera-") {
-        report.line("caution", "a validator that starts from an old dump with its own key may sign twice");
+    if let Some(scenario) = scenario {
+        report.field("scenario", scenario);
+        report.line("scenario", scenario);
+    } else if restored.restored.is_some() && args.target != Target::Memory && layout.starts_with("linera-") {
+        report.line(
+            "caution",
+            "a validator that starts from an old dump with its own key may sign twice; see --for-key",
+        );
     }
     Ok(report.timed())
 }
