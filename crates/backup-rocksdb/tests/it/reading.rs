@@ -106,15 +106,15 @@ async fn each_snapshot_by_path_beside_a_writer_is_of_one_moment() {
             for round in 1.. {
                 put(&database, Layout::Linera015, &of_round(round));
                 rounds.store(round, Ordering::SeqCst);
-                // Some hundred flushes a second are enough: the manifest, which each reading goes through, grows with them.
-                std::thread::sleep(std::time::Duration::from_millis(1));
+                // A thousand flushes a second are enough: the manifest, which each reading goes through, grows with them.
+                std::thread::sleep(std::time::Duration::from_micros(200));
                 if stop.load(Ordering::Relaxed) {
                     break;
                 }
             }
         }
     });
-    for _ in 0..200 {
+    for _ in 0..400 {
         let least = rounds.load(Ordering::SeqCst);
         let found = read(&at(&path)).await;
         let round = u64::from_be_bytes(found[0].2[..8].try_into().unwrap());
@@ -182,6 +182,29 @@ async fn shares_follow_each_other_and_are_the_whole() {
                 "{layout}: {longest} entries in one of {count}"
             );
         }
+    }
+}
+
+#[tokio::test]
+async fn a_share_begins_in_every_file_and_not_only_in_those_with_its_prefix() {
+    let base = tempdir().unwrap();
+    let mut options = linera_options();
+    options.set_disable_auto_compactions(true);
+    let database = Arc::new(DB::open(&options, base.path().join("db")).unwrap());
+    let entries = |indexes: &mut dyn Iterator<Item = u8>| -> Vec<Entry> {
+        indexes.map(|index| ([&[0], &[index; 32][..]].concat(), bytes("k"), vec![7; 2_000])).collect()
+    };
+    // The filters of each file, and of the memtable, know a third of the root keys.
+    for third in 0..3 {
+        put(&database, Layout::Linera015, &entries(&mut (third..200).step_by(3)));
+        if third < 2 {
+            database.flush().unwrap();
+        }
+    }
+    let namespace = RocksDbNamespace::from_handle(database, "db", RocksDbOptions::default());
+    let snapshot = namespace.snapshot().await.unwrap();
+    for count in 1..=8 {
+        assert_eq!(read_shares(&*snapshot, count).await.unwrap(), entries(&mut (0..200)), "{count} shares");
     }
 }
 
