@@ -148,6 +148,64 @@ pub enum LayoutError {
         /// Number of segments that segment 0 announces.
         count: u32,
     },
+    /// A header of a journal that does not say how many blocks there are.
+    #[error(
+        "root key {root_key}: the header of its journal is {found}; expected the number of blocks, 4 bytes \
+         little-endian and at least 1"
+    )]
+    JournalHeader {
+        /// The root key.
+        root_key: String,
+        /// The header's value.
+        found: String,
+    },
+    /// A block of a journal that is not there.
+    #[error(
+        "root key {root_key}: block {block} of the {count} blocks of its journal is missing; linera cannot load the \
+         partition either, take it from another copy of the database"
+    )]
+    JournalBlockMissing {
+        /// The root key.
+        root_key: String,
+        /// Number of the first missing block, from 0.
+        block: u32,
+        /// Number of blocks that the header announces.
+        count: u32,
+    },
+    /// A block of a journal that is no list of operations.
+    #[error("root key {root_key}: cannot read block {block} of its journal")]
+    JournalBlock {
+        /// The root key.
+        root_key: String,
+        /// Number of the block, from 0.
+        block: u32,
+        /// What is wrong with it.
+        source: FormatError,
+    },
+    /// An operation that linera writes into no journal.
+    #[error(
+        "root key {root_key}: block {block} of its journal has an operation on key or prefix {key}: {problem}"
+    )]
+    JournalKey {
+        /// The root key.
+        root_key: String,
+        /// Number of the block, from 0.
+        block: u32,
+        /// The key or the prefix.
+        key: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A journal that needs more memory than it may take.
+    #[error(
+        "root key {root_key}: its journal needs more than the limit of {limit} bytes of memory; raise the limit"
+    )]
+    JournalTooLong {
+        /// The root key.
+        root_key: String,
+        /// The ceiling in bytes.
+        limit: u64,
+    },
     /// An entry of which a part is above its ceiling.
     #[error("{0}")]
     TooLong(FormatError),
@@ -164,6 +222,7 @@ impl LayoutError {
             | Self::Unsupported { .. }
             | Self::WrongLayout { .. }
             | Self::NestedRootKeys { .. }
+            | Self::JournalTooLong { .. }
             | Self::TooLong(_) => ErrorClass::Refused,
             Self::EmptyRowKey { .. }
             | Self::ForeignRow { .. }
@@ -171,7 +230,11 @@ impl LayoutError {
             | Self::UnknownRootKey { .. }
             | Self::NoSegmentNumber { .. }
             | Self::NoSegmentCount { .. }
-            | Self::MissingSegment { .. } => ErrorClass::Damaged,
+            | Self::MissingSegment { .. }
+            | Self::JournalHeader { .. }
+            | Self::JournalBlockMissing { .. }
+            | Self::JournalBlock { .. }
+            | Self::JournalKey { .. } => ErrorClass::Damaged,
         }
     }
 }

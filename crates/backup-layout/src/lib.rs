@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 
 mod error;
+mod journal;
 mod layout;
 pub mod rocksdb;
 mod shape;
 mod split;
 
 pub use error::LayoutError;
+pub use journal::{Journal, JournalKey, Overlay};
 pub use layout::Layout;

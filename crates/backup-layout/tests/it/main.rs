@@ -1,6 +1,7 @@
 //! Tests of the crate as its users see it.
 
 mod error;
+mod journal;
 mod layout;
 mod rocksdb;
 mod support;
