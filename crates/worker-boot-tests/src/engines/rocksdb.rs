@@ -1,0 +1,124 @@
+//! linera's databases in RocksDB, each in a directory of its own.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use backup_format::DatabaseBackup;
+use backup_rocksdb::{RocksDbNamespace, RocksDbOptions};
+use linera_views::lru_caching::LruCachingConfig;
+use linera_views::lru_prefix_cache::StorageCacheConfig;
+use linera_views::rocks_db::{
+    PathWithGuard, RocksDbDatabase, RocksDbSpawnMode, RocksDbStatisticsLevel, RocksDbStoreConfig,
+    RocksDbStoreInternalConfig,
+};
+use linera_views::store::KeyValueDatabase;
+use tempfile::TempDir;
+
+use crate::engines::{LAYOUT, NAMESPACE, Place};
+
+/// How long to wait for the last handle to be closed, which linera does in the background.
+const CLOSING: Duration = Duration::from_secs(30);
+
+/// Caches of linera's, small enough for entries to leave them.
+const CACHES: StorageCacheConfig = StorageCacheConfig {
+    max_cache_size: 1 << 20,
+    max_value_entry_size: 1 << 16,
+    max_find_keys_entry_size: 1 << 16,
+    max_find_key_values_entry_size: 1 << 16,
+    max_cache_entries: 100,
+    max_cache_value_size: 1 << 20,
+    max_cache_find_keys_size: 1 << 20,
+    max_cache_find_key_values_size: 1 << 20,
+};
+
+/// A temporary directory for a RocksDB database.
+#[derive(Debug)]
+pub struct RocksDb {
+    base: TempDir,
+}
+
+impl RocksDb {
+    fn config(&self) -> RocksDbStoreConfig {
+        LruCachingConfig {
+            inner_config: RocksDbStoreInternalConfig {
+                path_with_guard: PathWithGuard::new(self.base.path().to_owned()),
+                spawn_mode: RocksDbSpawnMode::get_spawn_mode_from_runtime(),
+                max_stream_queries: 10,
+                enable_statistics: false,
+                statistics_level: RocksDbStatisticsLevel::default(),
+            },
+            storage_cache_config: CACHES,
+        }
+    }
+
+    async fn exists(&self) -> Result<bool> {
+        RocksDbDatabase::exists(&self.config(), NAMESPACE).await.context("looking for a namespace")
+    }
+}
+
+impl Place for RocksDb {
+    type Database = RocksDbDatabase;
+
+    fn new() -> Result<Self> {
+        Ok(Self { base: tempfile::tempdir().context("making a temporary directory")? })
+    }
+
+    async fn create(&self) -> Result<RocksDbDatabase> {
+        RocksDbDatabase::create(&self.config(), NAMESPACE).await.context("creating a RocksDB database")?;
+        self.open().await
+    }
+
+    async fn open(&self) -> Result<RocksDbDatabase> {
+        // Opening creates what is missing.
+        ensure!(self.exists().await?, "there is no RocksDB database in {}", self.base.path().display());
+        let until = Instant::now() + CLOSING;
+        loop {
+            match RocksDbDatabase::connect(&self.config(), NAMESPACE).await {
+                Ok(database) => return Ok(database),
+                // The lock is given back at the very end of closing.
+                Err(error) if error.to_string().contains("lock") && Instant::now() < until => {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                Err(error) => bail!(error),
+            }
+        }
+    }
+
+    async fn namespace(&self) -> Result<Box<dyn DatabaseBackup>> {
+        let options = RocksDbOptions::default().with_layout(LAYOUT);
+        Ok(Box::new(RocksDbNamespace::at(self.base.path().join(NAMESPACE), options)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::RocksDb;
+    use crate::engines::Place;
+    use crate::runtime;
+
+    #[test]
+    fn an_open_database_is_waited_for() -> anyhow::Result<()> {
+        let place = RocksDb::new()?;
+        runtime::block_on(|| async {
+            let database = place.create().await?;
+            let closing = tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                drop(database);
+            });
+            place.open().await?;
+            closing.await?;
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn a_missing_database_is_not_made_by_opening_it() -> anyhow::Result<()> {
+        let place = RocksDb::new()?;
+        let opened = runtime::block_on(|| async { place.open().await.map(drop) });
+        assert!(opened.is_err());
+        assert_eq!(std::fs::read_dir(place.base.path())?.count(), 0);
+        Ok(())
+    }
+}

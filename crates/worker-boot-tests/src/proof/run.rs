@@ -1,0 +1,196 @@
+//! The steps of a proof.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+use backup_format::Consistency;
+use backup_repository::{Dump, DumpChoice};
+use linera_base::crypto::{ValidatorPublicKey, ValidatorSecretKey};
+use linera_base::identifiers::ChainId;
+
+use crate::proof::args::Args;
+use crate::proof::boot::Boots;
+use crate::proof::certificates::{Certificate, read_certificate};
+use crate::proof::chain::{self, Context};
+use crate::proof::database;
+use crate::proof::findings::Findings;
+use crate::proof::keys::read_key;
+use crate::proof::kind::Kind;
+use crate::proof::meter::Meter;
+use crate::proof::network::{Anchor, Network};
+use crate::proof::place::Place;
+use crate::proof::records::Records;
+use crate::proof::report::{KeyChoice, Report, Scenario};
+use crate::proof::restore::{self, Restorer};
+use crate::proof::scratch::Scratch;
+use crate::proof::subject::Subject;
+use crate::proof::sweep::{Counts, Sweep, sweep};
+use crate::proof::tip::Tip;
+use crate::proof::{LINERA, TOOL};
+use crate::runtime::block_on;
+use crate::worker::open_storage;
+
+/// Proves, or refutes, what was asked for. Damage and differences are findings in the report.
+///
+/// # Errors
+///
+/// When it could not be done: no such dump, another layout, a full disk, an unreadable key or certificate.
+///
+/// # Panics
+///
+/// Never because of what a database holds.
+pub fn prove(args: &Args) -> Result<Report> {
+    let started = Instant::now();
+    let certificates =
+        args.certificates.iter().map(|path| read_certificate(path)).collect::<Result<Vec<_>>>()?;
+    let own_key = args.own_key.as_deref().map(read_key).transpose()?;
+    // Outside of the runtime, so that all databases in it are closed when it is removed.
+    let scratch = Scratch::create(args.scratch.as_deref())?;
+    let proof = || async {
+        let proof =
+            Proof { args, scratch: &scratch, findings: Findings::default(), meter: Meter::new(args.quiet) };
+        proof.run(&certificates, own_key.as_ref()).await
+    };
+    let mut report = block_on(proof)?;
+    report.seconds = (started.elapsed().as_secs_f64() * 1e3).round() / 1e3;
+    Ok(report)
+}
+
+struct Proof<'a> {
+    args: &'a Args,
+    scratch: &'a Scratch,
+    findings: Findings,
+    meter: Meter,
+}
+
+/// What the checks of all chains leave.
+#[derive(Default)]
+struct Content {
+    counts: Counts,
+    network: Option<Anchor>,
+    tips: BTreeMap<ChainId, Tip>,
+    validators: BTreeSet<ValidatorPublicKey>,
+}
+
+impl Proof<'_> {
+    async fn run(self, certificates: &[Certificate], own_key: Option<&ValidatorSecretKey>) -> Result<Report> {
+        let restored = self.restore().await?;
+        let (mut content, mut scenarios) = (Content::default(), Vec::new());
+        if let Some(dump) = &restored {
+            let point_in_time = dump.manifest.consistency == Consistency::PointInTime;
+            content = self.check(point_in_time).await?;
+            scenarios = self.boot(&content, certificates, own_key).await?;
+        }
+        Ok(self.report(restored.as_ref(), content, scenarios))
+    }
+
+    /// Gets what is to be proven into the scratch directory; `None` when it is too damaged for that.
+    async fn restore(&self) -> Result<Option<Dump>> {
+        let Self { args, scratch, findings, meter } = self;
+        let restorer = Restorer { scratch, findings, meter };
+        let choice = args.dump.clone().unwrap_or_default();
+        match &args.subject {
+            Subject::Repository(location) => restorer.dump(location, &choice).await,
+            Subject::Namespace(path) => {
+                let against = match &args.against_dump {
+                    Some(location) => Some(self.find(location, &choice).await?),
+                    None => None,
+                };
+                let copy = restorer.namespace(path, args.allow_missing_log).await?;
+                if let (Some(dump), Some(copy)) = (&against, &copy) {
+                    restore::compare(findings, dump, copy);
+                }
+                Ok(copy)
+            }
+        }
+    }
+
+    async fn find(&self, location: &str, choice: &DumpChoice) -> Result<Dump> {
+        let found = restore::find(location, choice).await;
+        Ok(found.with_context(|| format!("finding the dump to compare with in {location}"))?.1)
+    }
+
+    /// Checks all that the restored namespace holds.
+    async fn check(&self, point_in_time: bool) -> Result<Content> {
+        let Self { args, scratch, findings, meter } = self;
+        let database = database::open(&scratch.fork("checked")?).await?;
+        let records = Records::new(database.clone());
+        let Sweep { counts, chains } = sweep(&restore::restored(scratch), &records, findings, meter).await?;
+        let network = Network::read(&records, findings).await?;
+        let storage = open_storage(database).await?;
+        let upgraded = args.upgraded;
+        let context = Context {
+            storage,
+            records: &records,
+            network: &network,
+            chains: &chains,
+            findings,
+            upgraded,
+            point_in_time,
+        };
+        let mut content = Content { counts, ..Content::default() };
+        let mut blocks = 0;
+        for (done, id) in chains.keys().enumerate() {
+            let checked = chain::check(&context, *id).await?;
+            blocks += checked.blocks;
+            content.tips.extend(checked.tip.map(|tip| (*id, tip)));
+            meter.tick(|| format!("checking: {} of {} chains, {blocks} blocks", done + 1, chains.len()));
+        }
+        let unreferenced = counts.blocks.saturating_sub(blocks);
+        findings.remark("blocks that no chain refers to, or that are damaged", unreferenced, "all chains");
+        content.network = network.anchor();
+        content.validators = network.validators();
+        Ok(content)
+    }
+
+    /// Boots workers, each on a copy of its own.
+    async fn boot(
+        &self,
+        content: &Content,
+        certificates: &[Certificate],
+        own_key: Option<&ValidatorSecretKey>,
+    ) -> Result<Vec<Scenario>> {
+        let Self { scratch, findings, meter, .. } = self;
+        let Content { tips, validators, .. } = content;
+        let boots = Boots { scratch, findings, meter, tips, certificates, validators };
+        let random = ValidatorSecretKey::generate();
+        let mut scenarios = vec![
+            boots.boot(KeyChoice::None, None).await?,
+            boots.boot(KeyChoice::Random, Some(&random)).await?,
+        ];
+        if let Some(key) = own_key {
+            if !validators.is_empty() && !validators.contains(&key.public()) {
+                findings.remark("own keys that are in no committee met here", 1, key.public());
+            }
+            scenarios.push(boots.boot(KeyChoice::Own, Some(key)).await?);
+        }
+        if tips.is_empty() {
+            let place = Place::of("namespace");
+            findings.add(Kind::BootFailed, place, "chains that a worker can be asked for", "none");
+        }
+        Ok(scenarios)
+    }
+
+    fn report(&self, restored: Option<&Dump>, content: Content, scenarios: Vec<Scenario>) -> Report {
+        let manifest = restored.map(|dump| &dump.manifest);
+        let is_dump = matches!(self.args.subject, Subject::Repository(_));
+        Report {
+            tool: TOOL,
+            linera: LINERA,
+            subject: self.args.subject.to_string(),
+            dump: restored.filter(|_| is_dump).map(|dump| dump.id.to_string()),
+            digest: manifest.map(|manifest| manifest.digest.to_string()),
+            layout: manifest.map(|manifest| manifest.source.layout.clone()),
+            consistency: manifest.map(|manifest| manifest.consistency.to_string()),
+            network: content.network,
+            counts: content.counts,
+            findings: self.findings.kept(),
+            findings_total: self.findings.count(),
+            not_proven: self.findings.unproven(),
+            remarks: self.findings.remarks(),
+            scenarios,
+            seconds: 0.0,
+        }
+    }
+}

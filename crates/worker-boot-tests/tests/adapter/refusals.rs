@@ -1,0 +1,170 @@
+//! What must be refused.
+
+use backup_format::{DatabaseBackup, EngineError, ErrorClass, Order, RestoreSink, Share};
+use backup_testkit::{Content, Units, suite::block_on};
+use linera_views::batch::Batch;
+use linera_views::store::{KeyValueDatabase, WritableKeyValueStore};
+
+use crate::engines::{Databases, Memory, RocksDb, fill, namespace};
+
+/// The root key of the marker: that of blocks by height, for an id that no chain has.
+const MARKER: &[u8] = b"\x07kvbackup: the marker of restores";
+
+fn nested() -> Content {
+    Content::of(&[(b"\x02a", b"k", b"1"), (b"\x02ab", b"k", b"2")])
+}
+
+fn units(content: &Content) -> Units {
+    Units::cut(content, Order::Token, 1 << 20, 1)
+}
+
+async fn begin(database: &dyn DatabaseBackup, units: &Units) -> Box<dyn RestoreSink> {
+    database.restore(&units.marker, &units.plan).await.unwrap()
+}
+
+async fn write(sink: &dyn RestoreSink, units: &Units) -> Result<(), EngineError> {
+    for unit in &units.units {
+        let Some(mut writer) = sink.writer(&unit.unit).await? else { continue };
+        for segment in &unit.segments {
+            writer.write(segment.clone()).await?;
+        }
+        writer.finish().await?;
+    }
+    Ok(())
+}
+
+#[track_caller]
+fn assert_refused<T>(result: Result<T, EngineError>, words: &[&str]) {
+    let Err(error) = result else { panic!("not refused: {words:?}") };
+    let text = error.to_string();
+    assert_eq!(error.class(), ErrorClass::Refused, "{text}");
+    words.iter().for_each(|word| assert!(text.contains(word), "{word:?} is not in: {text}"));
+}
+
+#[test]
+fn root_keys_that_rocksdb_cannot_tell_apart_are_named() {
+    block_on(async {
+        let databases = RocksDb::new();
+        let database = databases.open().await;
+        fill(&database, &nested()).await;
+        assert_refused(namespace(&database).snapshot().await, &["0261 is a prefix of root key 026162"]);
+
+        let target = namespace(&databases.open().await);
+        let units = units(&nested());
+        let mut sink = begin(&target, &units).await;
+        write(&*sink, &units).await.unwrap();
+        assert_refused(sink.finish().await, &["0261 is a prefix of root key 026162"]);
+        sink.discard().await.unwrap();
+        target.check_restorable(&units.marker).await.unwrap();
+
+        let memories = Memory::new();
+        let memory = memories.open().await;
+        fill(&memory, &nested()).await;
+        assert!(namespace(&memory).snapshot().await.is_ok());
+    });
+}
+
+#[test]
+fn a_dump_with_entries_where_the_marker_is_kept_is_refused() {
+    block_on(async {
+        let databases = Memory::new();
+        let target = namespace(&databases.open().await);
+        let units = units(&Content::of(&[(MARKER, b"k", b"v")]));
+        let sink = begin(&target, &units).await;
+        assert_refused(write(&*sink, &units).await, &["under the root key of the marker"]);
+    });
+}
+
+#[test]
+fn a_marker_that_no_restore_wrote_is_refused() {
+    block_on(async {
+        let databases = Memory::new();
+        let database = databases.open().await;
+        fill(&database, &Content::of(&[(MARKER, &[1], b"too short for an id")])).await;
+        let target = namespace(&database);
+        assert_refused(target.snapshot().await, &["marker", "damaged"]);
+        let units = units(&nested());
+        assert_refused(target.restore(&units.marker, &units.plan).await, &["marker", "damaged"]);
+    });
+}
+
+#[test]
+fn a_restore_that_was_discarded_elsewhere_writes_no_more() {
+    block_on(async {
+        let databases = Memory::new();
+        let target = namespace(&databases.open().await);
+        let units = units(&nested());
+        let (left, mut right) = (begin(&target, &units).await, begin(&target, &units).await);
+        let mut writer = right.writer(&units.units[0].unit).await.unwrap().unwrap();
+        left.discard().await.unwrap();
+        let ended = ["published or discarded elsewhere"];
+        assert_refused(writer.write(units.units[0].segments[0].clone()).await, &ended);
+        assert_refused(right.writer(&units.units[0].unit).await, &ended);
+        assert_refused(right.finish().await, &ended);
+        assert_refused(right.publish().await, &ended);
+        assert!(namespace_is_empty(&target).await);
+    });
+}
+
+async fn namespace_is_empty(database: &dyn DatabaseBackup) -> bool {
+    let snapshot = database.snapshot().await.unwrap();
+    let shares = snapshot.shares(std::num::NonZeroUsize::MIN).await.unwrap();
+    let mut stream = snapshot.entries(&shares[0]).await.unwrap();
+    futures::StreamExt::next(&mut stream).await.is_none()
+}
+
+#[test]
+fn a_share_of_another_engine_is_an_error() {
+    block_on(async {
+        let databases = Memory::new();
+        let snapshot = namespace(&databases.open().await).snapshot().await.unwrap();
+        for token in [&b""[..], b"\x00", b"\x00\x7f", b"\x00\x01\x02", b"\x80\x00\x01"] {
+            let share = Share { token: token.to_vec(), starts_page: true };
+            let error = snapshot.entries(&share).await.err().expect("no such share");
+            assert_eq!(error.class(), ErrorClass::Failed, "{error}");
+        }
+    });
+}
+
+#[test]
+fn looking_at_a_namespace_makes_no_partition() {
+    block_on(async {
+        let databases = Memory::new();
+        let database = databases.open().await;
+        let target = namespace(&database);
+        target.check_restorable(&units(&nested()).marker).await.unwrap();
+        assert!(namespace_is_empty(&target).await);
+        assert_eq!(database.list_root_keys().await.unwrap(), Vec::<Vec<u8>>::new());
+    });
+}
+
+#[test]
+fn root_keys_without_entries_are_no_content() {
+    block_on(async {
+        let databases = RocksDb::new();
+        let database = databases.open().await;
+        database.open_shared(b"\x05").unwrap().write_batch(Batch::new()).await.unwrap();
+        assert_eq!(database.list_root_keys().await.unwrap(), [b"\x05".to_vec()]);
+        let target = namespace(&database);
+        assert!(namespace_is_empty(&target).await);
+        target.check_restorable(&units(&nested()).marker).await.unwrap();
+    });
+}
+
+#[test]
+fn a_unit_with_fewer_entries_than_announced_is_not_written() {
+    block_on(async {
+        let databases = Memory::new();
+        let target = namespace(&databases.open().await);
+        let units = units(&nested());
+        let sink = begin(&target, &units).await;
+        let mut unit = units.units[0].unit.clone();
+        unit.entries += 1;
+        let mut writer = sink.writer(&unit).await.unwrap().unwrap();
+        writer.write(units.units[0].segments[0].clone()).await.unwrap();
+        let error = writer.finish().await.unwrap_err();
+        assert_eq!(error.class(), ErrorClass::Failed);
+        assert!(error.to_string().contains("expected 3 entries, 2 were written"), "{error}");
+        assert!(sink.writer(&unit).await.unwrap().is_some(), "the unit counts as written");
+    });
+}

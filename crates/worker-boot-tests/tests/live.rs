@@ -1,0 +1,111 @@
+//! Dumps of a validator that is at work.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use backup_format::Consistency;
+use libtest_mimic::{Arguments, Failed, Trial};
+use linera_chain::types::ConfirmedBlockCertificate;
+use linera_storage::Storage as _;
+use worker_boot_tests::backup::Backup;
+use worker_boot_tests::engines::{Engine, Place};
+use worker_boot_tests::network::{Genesis, Network, Node, Tips, VALIDATORS};
+use worker_boot_tests::worker::{WorkerDatabase, open_storage};
+use worker_boot_tests::{history, on_engine, runtime};
+
+/// Rounds of a transfer and its receipt, which go on while dumps are taken.
+const ROUNDS: u128 = 12;
+
+/// Pause between dumps: a few dozen are enough to meet the validator at every kind of work.
+const PAUSE: Duration = Duration::from_millis(40);
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let run = |engine| on_engine!(engine, P => dump_while_it_works::<P>());
+    let trial = |&engine: &Engine| {
+        let name = format!("a_dump_of_a_validator_at_work_boots_and_catches_up/{engine}");
+        Trial::test(name, move || run(engine).map_err(|error| Failed::from(format!("{error:?}"))))
+    };
+    libtest_mimic::run(&arguments, Engine::ALL.iter().map(trial).collect()).exit();
+}
+
+fn dump_while_it_works<P: Place>() -> Result<()> {
+    let places = (0..VALIDATORS).map(|_| P::new()).collect::<Result<Vec<_>>>()?;
+    let genesis = Genesis::new(0, 0)?;
+    let (certificates, tips, backups) = runtime::block_on(|| watch(&genesis, &places))?;
+    let digests: BTreeSet<_> = backups.iter().map(|backup| backup.manifest().digest.to_string()).collect();
+    ensure!(digests.len() > 2, "the validator did nothing during {} dumps", backups.len());
+    for backup in &backups {
+        let consistency = backup.manifest().consistency;
+        ensure!(consistency != Consistency::Fuzzy, "a dump of one engine that is {consistency}");
+        let place = P::new()?;
+        runtime::block_on(|| catch_up(&genesis, &place, backup, &certificates, &tips))?;
+    }
+    Ok(())
+}
+
+/// Lets the network work, and dumps the first validator's database all the while.
+async fn watch<P: Place>(
+    genesis: &Genesis,
+    places: &[P],
+) -> Result<(Vec<ConfirmedBlockCertificate>, Tips, Vec<Backup>)> {
+    let mut network = history::start(genesis, places).await?;
+    let namespace = places.first().context("there are no validators")?.namespace().await?;
+    let done = AtomicBool::new(false);
+    let work = async {
+        let made = work(genesis, &mut network).await;
+        done.store(true, Ordering::Relaxed);
+        made
+    };
+    let dump = async {
+        let mut backups = Vec::new();
+        while !done.load(Ordering::Relaxed) {
+            backups.push(Backup::take(&*namespace).await?);
+            tokio::time::sleep(PAUSE).await;
+        }
+        anyhow::Ok(backups)
+    };
+    let (certificates, backups) = futures::join!(work, dump);
+    Ok((certificates?, network.tips(genesis).await?, backups?))
+}
+
+async fn work<D: WorkerDatabase>(
+    genesis: &Genesis,
+    network: &mut Network<D>,
+) -> Result<Vec<ConfirmedBlockCertificate>> {
+    let mut certificates = Vec::new();
+    for round in 1..=ROUNDS {
+        certificates.push(network.commit(genesis, network.transfer(genesis, round)).await?);
+        certificates.push(network.commit(genesis, network.receive(genesis).await?).await?);
+    }
+    Ok(certificates)
+}
+
+/// Restores a dump, looks for the block that each chain ends with, and lets a worker apply what it missed.
+async fn catch_up<P: Place>(
+    genesis: &Genesis,
+    place: &P,
+    backup: &Backup,
+    certificates: &[ConfirmedBlockCertificate],
+    tips: &Tips,
+) -> Result<()> {
+    backup.restore(&*place.namespace().await?).await?;
+    let database = place.open().await?;
+    let storage = open_storage(database.clone()).await?;
+    let node = Node::boot(database, None).await?;
+    for (chain, tip) in node.tips(genesis).await? {
+        let block = tip.block.with_context(|| format!("chain {chain} has no block"))?;
+        ensure!(
+            storage.contains_certificate(block).await?,
+            "chain {chain} ends with block {block}, which is missing"
+        );
+    }
+    for certificate in certificates {
+        node.apply(certificate.clone()).await?;
+    }
+    let found = node.tips(genesis).await?;
+    ensure!(found == *tips, "expected {tips:?}, found {found:?}");
+    Ok(())
+}
