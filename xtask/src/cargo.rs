@@ -1,5 +1,6 @@
 //! Cargo, and what it knows about the workspace.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -52,11 +53,31 @@ pub(crate) fn without_linking(command: &mut Command) -> Result<&mut Command> {
     Ok(command.env("CARGO_TARGET_DIR", &target))
 }
 
-/// Starts a command line of the cargo that runs us, in the top folder.
+/// Starts a command line of the cargo that runs us, in the top folder, with ccache in front of the compilers: the
+/// workspace and the boot tests pick different features for the tools that build RocksDB, so cargo compiles it for each.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(root());
+    if let Some(path) = with_ccache(&CCACHE_FOLDERS.map(Path::new), std::env::var_os("PATH")) {
+        command.env("PATH", path);
+    }
     command
+}
+
+/// Where systems keep programs that have the names of compilers and are ccache.
+const CCACHE_FOLDERS: [&str; 4] = [
+    "/usr/lib/ccache",
+    "/usr/lib64/ccache",
+    "/opt/homebrew/opt/ccache/libexec",
+    "/usr/local/opt/ccache/libexec",
+];
+
+/// Puts the first of these folders that is there in front of the search path; `None` when none is.
+fn with_ccache(folders: &[&Path], path: Option<OsString>) -> Option<OsString> {
+    let folder = folders.iter().find(|folder| folder.is_dir())?;
+    let old = path.unwrap_or_default();
+    let rest = std::env::split_paths(&old).filter(|other| other != folder);
+    std::env::join_paths([folder.to_path_buf()].into_iter().chain(rest)).ok()
 }
 
 /// Returns the target folder that cargo uses for the workspace.
@@ -147,5 +168,15 @@ mod tests {
         assert_eq!(own.programs, ["xtask"]);
         let dev = |name: &str| own.dependencies.iter().find(|d| d.name == name).unwrap().dev_only;
         assert!(dev("tempfile") && !dev("anyhow"));
+    }
+
+    #[test]
+    fn ccache_comes_first_in_the_path_once_and_only_where_it_is() {
+        let there = tempfile::tempdir().unwrap();
+        let (folder, missing) = (there.path(), there.path().join("missing"));
+        let path = std::env::join_paths([Path::new("/usr/bin"), folder]).unwrap();
+        assert_eq!(with_ccache(&[&missing], Some(path.clone())), None);
+        let found = with_ccache(&[&missing, folder], Some(path)).unwrap();
+        assert_eq!(found, std::env::join_paths([folder, Path::new("/usr/bin")]).unwrap());
     }
 }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod boot;
 mod cargo;
 mod demo;
 mod fuzz;
@@ -18,13 +19,19 @@ The chores of this workspace.
 
 Usage: cargo xtask TASK [OPTIONS]
 
-  setup     Finds what the workspace needs to build (a C++ compiler, libclang), and installs what
-            is missing with apt-get, dnf or brew. The tasks below call it.
+  setup     Finds what the workspace needs to build (a C++ compiler, libclang, protoc, ccache), and
+            installs what is missing with apt-get, dnf or brew. The tasks below call it.
               --check           only report; fails when something is missing
   demo      Builds kvbackup and shows it on the database of a real validator: inspect, backup,
             verify, restore into RocksDB and into memory, and one digest everywhere.
   test      The quick tests: `cargo test --workspace`.
               ARGS...           go to `cargo test`, for example `-p backup-format -- cut`
+  boot-tests
+            Boots linera's real worker on restored databases. The first time this compiles linera,
+            which takes a quarter of an hour.
+              ARGS...           go to `cargo test`
+  bootproof Builds and runs the program that proves that a dump boots.
+              ARGS...           go to the program; `cargo xtask bootproof -- --help` explains them
   test-all  All that CI proves, step by step, with a table of the steps at the end.
               --list            name the steps
               --only STEP       run this step alone (may be given several times)
@@ -62,6 +69,8 @@ fn run(arguments: &[String]) -> Result<()> {
         "setup" => setup::run(options),
         "demo" => demo::run(options),
         "test" => test::run(options),
+        "boot-tests" => boot::run_tests(options),
+        "bootproof" => boot::prove(options.strip_prefix(&["--".to_owned()][..]).unwrap_or(options)),
         "test-all" => test_all::run(options),
         "tidy" => tidy::run(options),
         "fuzz" => fuzz::run(options),

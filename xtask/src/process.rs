@@ -70,7 +70,8 @@ fn announce(command: &Command) {
 
 /// Shows the command by its program's file name, with the variables that were set for it.
 pub(crate) fn show(command: &Command) -> String {
-    let variables = command.get_envs().filter_map(|(name, value)| {
+    // The search path is long, and the same for all.
+    let variables = command.get_envs().filter(|(name, _)| *name != "PATH").filter_map(|(name, value)| {
         Some(format!("{}={}", name.to_string_lossy(), quoted(&value?.to_string_lossy())))
     });
     let program = Path::new(command.get_program());

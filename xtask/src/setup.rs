@@ -47,6 +47,15 @@ const PROTOC: Need = Need {
     find: find_protoc,
 };
 
+const CCACHE: Need = Need {
+    name: "ccache",
+    why: "RocksDB is built for two workspaces, and compiled once",
+    apt: &["ccache"],
+    dnf: &["ccache"],
+    brew: &["ccache"],
+    find: |machine| machine.program(Path::new("ccache")),
+};
+
 /// What the search looks at: the environment and the file system below a root.
 struct Machine {
     variables: BTreeMap<&'static str, OsString>,
@@ -135,11 +144,11 @@ pub(crate) fn ensure() -> Result<()> {
     run(&[])
 }
 
-/// What this workspace needs: protoc only from the time on when the boot tests are there.
+/// What this workspace needs: the last two only where the boot tests are.
 fn needs() -> Vec<&'static Need> {
     let mut needs: Vec<_> = NEEDS.iter().collect();
     if boot_tests_exist() {
-        needs.push(&PROTOC);
+        needs.extend([&PROTOC, &CCACHE]);
     }
     needs
 }

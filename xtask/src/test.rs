@@ -1,5 +1,6 @@
 //! `test`: the quick tests.
 
+use std::fmt;
 use std::process::Command;
 
 use anyhow::{Result, bail};
@@ -22,6 +23,12 @@ pub(crate) struct Counts {
     pub(crate) passed: u64,
     pub(crate) failed: u64,
     pub(crate) ignored: u64,
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} passed, {} failed, {} ignored", self.passed, self.failed, self.ignored)
+    }
 }
 
 impl Counts {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{cargo, demo, process, setup, test, tidy};
+use crate::{boot, cargo, demo, process, setup, test, tidy};
 
 /// One thing to prove. What it returns is a remark for the table.
 struct Step {
@@ -17,12 +17,13 @@ struct Step {
     run: fn() -> Result<String>,
 }
 
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     Step { name: "setup", what: "what the build needs is there", run: set_up },
     Step { name: "fmt", what: "rustfmt has nothing to change", run: format },
     Step { name: "tidy", what: "who imports whom, FORMAT.md, house style", run: tidy },
     Step { name: "clippy", what: "no warning in any combination of features", run: features::clippy },
     Step { name: "test", what: "every test", run: run_tests },
+    Step { name: "boot", what: "linera's real worker boots on restored databases", run: run_boot_tests },
     Step { name: "doc", what: "the documentation builds without a warning", run: document },
     Step { name: "engines", what: "who picks one engine builds no other", run: engines::prove },
     Step { name: "downstream", what: "the example crates compile and run", run: engines::run_examples },
@@ -128,8 +129,11 @@ fn tidy() -> Result<String> {
 
 fn run_tests() -> Result<String> {
     let mut command = cargo::cargo(&["test", "--workspace", "--no-fail-fast"]);
-    let counts = test::counted(&mut command)?;
-    Ok(format!("{} passed, {} failed, {} ignored", counts.passed, counts.failed, counts.ignored))
+    Ok(test::counted(&mut command)?.to_string())
+}
+
+fn run_boot_tests() -> Result<String> {
+    Ok(boot::counted()?.to_string())
 }
 
 /// Builds the documentation as users see it, and again with private items, whose links rot too.

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::cargo::{self, Package};
-use crate::process;
+use crate::{boot, process};
 
 /// Runs the step: the workspace once as it is built by default, then each combination.
 pub(super) fn clippy() -> Result<String> {
@@ -18,6 +18,7 @@ pub(super) fn clippy() -> Result<String> {
             runs += 1;
         }
     }
+    runs += boot::clippy()?;
     Ok(format!("{runs} combinations"))
 }
 
