@@ -208,3 +208,45 @@ fn control_characters_from_a_manifest_do_not_reach_the_terminal() {
     assert_eq!(run.code, Some(3), "{run}");
     assert!(!run.stdout.contains('\u{1b}') && !run.stderr.contains('\u{1b}'), "{run}");
 }
+
+#[test]
+fn what_a_later_version_wrote_is_not_called_damaged() {
+    let place = Place::with_dump();
+    rewrite_manifest(&place.manifests()[0], |manifest| manifest["version"] = 2.into());
+    let run = place.exits(4, &["list", "repo"]);
+    assert!(run.stdout.contains("UNSUPPORTED") && !run.stdout.contains("DAMAGED"), "{run}");
+    let json = place.exits(4, &["list", "repo", "--json"]).json();
+    let count = |field: &str| json[field].as_array().unwrap().len();
+    assert_eq!((count("dumps"), count("damaged"), count("unsupported")), (0, 0, 1));
+    let run = place.exits(4, &["restore", "repo", "memory:"]);
+    run.says("1 manifest is of a later version").says("version 2").says("--dump ID");
+}
+
+#[test]
+fn the_latest_of_several_namespaces_is_not_chosen() {
+    let place = Place::with_dump();
+    let dump = place.done(&["list", "repo"])["dumps"][0]["dump"].as_str().unwrap().to_owned();
+    place.done(&["export", "repo", "other.bcs"]);
+    place.done(&["import", "other.bcs", "repo", "--layout", "linera-0.15"]);
+    for arguments in [&["verify", "repo"][..], &["restore", "repo", "memory:"], &["export", "repo", "x"]] {
+        place.exits(4, arguments).says("other, validator_0").says("--dump ID");
+    }
+    place.done(&["verify", "repo", "--dump", &dump]);
+}
+
+#[test]
+fn a_directory_that_is_no_repository_is_named_as_it_was_given() {
+    let place = Place::with_fixture();
+    let run = place.exits(1, &["list", "db"]);
+    assert!(run.stderr.starts_with("error: opening repository db: there is no config.json"), "{run}");
+    let run = place.exits(1, &["backup", "rocksdb:db/validator_0", "db"]);
+    assert!(!run.stderr.contains('{') && run.stderr.contains(" db"), "{run}");
+}
+
+#[test]
+fn damage_of_a_pack_is_told_once() {
+    let place = Place::with_dump();
+    change(&pack(&place, 0), |bytes| bytes.truncate(bytes.len() - 1));
+    let run = place.exits(3, &["verify", "repo"]);
+    assert_eq!(run.stderr.matches("malformed pack").count(), 1, "{run}");
+}

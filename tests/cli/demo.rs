@@ -108,9 +108,11 @@ fn parts_of_a_dump_are_verified_on_different_days() {
     for part in ["1/3", "2/3", "3/3"] {
         let report = place.done(&["verify", "repo", "--subset", part]);
         assert_eq!(report["digest_recomputed"], false);
+        assert_eq!(report["subset"], part);
         segments += report["segments_read"].as_u64().unwrap();
     }
     assert_eq!(whole["digest_recomputed"], true);
+    assert!(whole["subset"].is_null());
     assert_eq!(whole["segments_read"], segments);
 }
 

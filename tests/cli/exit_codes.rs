@@ -136,11 +136,33 @@ fn a_value_above_the_limit_is_refused_by_name_and_accepted_with_a_higher_limit()
     let source = "rocksdb:db/long?layout=plain";
     let key = "6c6f6e67206b6579";
     let refused = place.run(&["backup", source, "repo", "--max-value", "1MiB"]);
-    assert!(matches!(refused.code, Some(1 | 4)), "{refused}");
-    refused.says(key).says("2097152 bytes");
+    assert_eq!(refused.code, Some(4), "{refused}");
+    refused.says(key).says("2097152 bytes").says("--max-value");
     assert!(place.manifests().is_empty());
     place.done(&["backup", source, "repo", "--max-value", "2MiB"]);
-    let refused = place.run(&["verify", "repo", "--max-value", "1MiB"]);
-    assert!(matches!(refused.code, Some(1 | 3)), "{refused}");
+    place.done(&["export", "repo", "long.bcs"]);
+    for arguments in [
+        &["verify", "repo"][..],
+        &["restore", "repo", "memory:"],
+        &["export", "repo", "x.bcs"],
+        &["import", "long.bcs", "other"],
+    ] {
+        let limited = [arguments, &["--max-value", "1MiB"]].concat();
+        place.exits(4, &limited).says("2097152 bytes").says("--max-value");
+        let error = place.exits(4, &[&limited[..], &["--json"]].concat()).error();
+        assert!(error["advice"].as_str().unwrap().contains("--max-value"), "{error}");
+    }
     place.done(&["verify", "repo"]);
+}
+
+#[test]
+fn a_remark_that_cannot_stand_in_a_manifest_stores_nothing() {
+    let place = Place::with_fixture();
+    let long = format!("a={}", "x".repeat(5_000));
+    for remark in ["a=x\ny", &long] {
+        let run = place.run(&["backup", "rocksdb:db/validator_0", "repo", "--annotate", remark]);
+        assert_eq!(run.code, Some(1), "{run}");
+        run.says("annotations");
+        assert!(place.packs().is_empty() && place.manifests().is_empty(), "{run}");
+    }
 }

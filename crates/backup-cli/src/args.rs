@@ -46,6 +46,13 @@ pub(crate) enum Command {
     Completions(completions::CompletionsArgs),
 }
 
+impl Command {
+    /// Tells whether the same command, when it was interrupted, goes on where it stopped.
+    pub(crate) fn goes_on(&self) -> bool {
+        matches!(self, Self::Backup(_) | Self::Import(_) | Self::Restore(_))
+    }
+}
+
 /// How namespaces and dumps are read, whatever for.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct ReadArgs {
@@ -189,7 +196,8 @@ TARGET is a namespace that is written; it must be empty or carry this restore's 
 REPO is where dumps lie: a directory, or a URL where the program is built for it:
   s3://BUCKET/PREFIX  gs://BUCKET/PREFIX  az://CONTAINER/PREFIX
 
---dump ID names a dump by the first 4 to 64 digits of its id, which `list` shows; the default is latest.
+--dump ID names a dump by the first 4 to 64 digits of its id, which `list` shows; the default is latest, and is refused
+where dumps of several namespaces or validators are, or a clock was wrong.
 
 Exit codes:
   0    done
@@ -197,7 +205,7 @@ Exit codes:
   2    the command line is wrong
   3    damage or a difference was found
   4    refused for safety: target not empty, implausible namespace, unclear layout
-  130  interrupted by SIGINT or SIGTERM; the same command again goes on where it stopped
+  130  interrupted by SIGINT or SIGTERM; backup, import and restore go on when the same command runs again
 
 Environment variables:
   TMPDIR                          where scratch files go
@@ -215,10 +223,29 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::problem::Problem;
 
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn only_what_goes_on_after_an_interruption_says_so() {
+        let lines = [
+            (&["backup", "rocksdb:db/x", "repo"][..], true),
+            (&["import", "x.bcs", "repo"], true),
+            (&["restore", "repo", "memory:"], true),
+            (&["verify", "repo"], false),
+            (&["export", "repo", "x.bcs"], false),
+            (&["native-backup", "rocksdb:db/x", "engine"], false),
+            (&["native-restore", "engine", "rocksdb:db/x"], false),
+        ];
+        for (line, goes_on) in lines {
+            let cli = Cli::try_parse_from([&["kvbackup"], line].concat()).unwrap();
+            let problem = Problem::Interrupted { signal: "SIGINT", goes_on: cli.command.goes_on() };
+            assert_eq!(problem.to_string().contains("goes on where this stopped"), goes_on, "{line:?}");
+        }
     }
 
     #[test]

@@ -102,7 +102,7 @@ mod tests {
         assert_eq!(code(Problem::Usage("which?".into())), 2);
         assert_eq!(code(Problem::Refused("no".into())), 4);
         assert_eq!(code(Problem::Damage("broken".into())), 3);
-        assert_eq!(code(Problem::Interrupted { signal: "SIGINT" }), 130);
+        assert_eq!(code(Problem::Interrupted { signal: "SIGINT", goes_on: true }), 130);
         let context = Err::<(), _>(engine(ErrorClass::Failed)).context(Problem::Damage("broken".into()));
         assert_eq!(Exit::of(&context.context("doing this").unwrap_err()).code(), 3);
     }

@@ -61,10 +61,11 @@ fn run(cli: Cli) -> Result<Report> {
     let meter = Meter::start(cli.quiet);
     let progress = meter.progress();
     let signal = signals::listen()?;
+    let goes_on = cli.command.goes_on();
     let result = runtime.block_on(async {
         tokio::select! {
             result = commands::run(cli.command, progress) => result,
-            Ok(signal) = signal => Err(Problem::Interrupted { signal }.into()),
+            Ok(signal) = signal => Err(Problem::Interrupted { signal, goes_on }.into()),
         }
     });
     // Threads that still write when the program ends could be cut off in the engine's own clean-up.

@@ -22,14 +22,17 @@ pub(crate) enum Problem {
     #[error("{0}")]
     Difference(Box<Difference>),
     /// SIGINT or SIGTERM.
-    #[error(
-        "interrupted by {signal}; nothing that was there before is changed, and running the same command again goes on \
-         where this stopped"
-    )]
+    #[error("interrupted by {signal}; nothing that was there before is changed{}", again(*goes_on))]
     Interrupted {
         /// Name of the signal.
         signal: &'static str,
+        /// Whether the same command goes on where this one stopped.
+        goes_on: bool,
     },
+}
+
+fn again(goes_on: bool) -> &'static str {
+    if goes_on { ", and running the same command again goes on where this stopped" } else { "" }
 }
 
 impl Problem {

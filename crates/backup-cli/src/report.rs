@@ -5,7 +5,9 @@ use std::io::{self, Write as _};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use backup_format::{Content, Manifest, ObjectId};
+use backup_format::{Content, FormatError, Manifest, ObjectId};
+use backup_layout::LayoutError;
+use backup_repository::RepositoryError;
 use indicatif::{HumanBytes, HumanCount, HumanDuration};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -121,13 +123,38 @@ pub(crate) fn print_error(error: &anyhow::Error, as_json: bool) {
         fields.insert("error".to_owned(), json!(error.to_string()));
         fields.insert("causes".to_owned(), json!(causes));
         fields.insert("exit_code".to_owned(), json!(exit.code()));
+        if let Some(advice) = advice(error) {
+            fields.insert("advice".to_owned(), json!(advice));
+        }
         Value::Object(fields).to_string()
     } else {
         let lines = causes.iter().map(|cause| format!("\n  caused by: {cause}"));
-        format!("error: {error}{}", lines.collect::<String>())
+        let advice = advice(error).map(|advice| format!("\n  {advice}")).unwrap_or_default();
+        format!("error: {error}{}{advice}", lines.collect::<String>())
     };
     // Where stderr cannot be written to there is nobody left to tell.
     drop(writeln!(io::stderr().lock(), "{text}"));
+}
+
+/// Names the option that helps, when there is one.
+fn advice(error: &anyhow::Error) -> Option<&'static str> {
+    error.chain().find_map(|cause| {
+        // Engines keep it in a box, which is a link of the chain itself.
+        let layout = cause.downcast_ref::<Box<LayoutError>>().map(|error| &**error);
+        let format = match layout.or_else(|| cause.downcast_ref()) {
+            Some(LayoutError::TooLong(error)) => Some(error),
+            _ => cause.downcast_ref::<FormatError>(),
+        };
+        if format.is_some_and(FormatError::asks_for_higher_limit) {
+            return Some("--max-value SIZE raises the limit");
+        }
+        match cause.downcast_ref::<RepositoryError>()? {
+            RepositoryError::NoLatest { .. } | RepositoryError::Uncertain { .. } => {
+                Some("--dump ID names a dump; `kvbackup list` shows their ids")
+            }
+            _ => None,
+        }
+    })
 }
 
 /// Returns the causes of an error, without those whose text the error before them has taken in.

@@ -125,6 +125,17 @@ pub enum FormatError {
 }
 
 impl FormatError {
+    /// Tells whether this is about a value that a raised [`Limits`](crate::Limits) would let pass: nothing is wrong with it.
+    #[must_use]
+    pub fn asks_for_higher_limit(&self) -> bool {
+        match self {
+            Self::TooLong { what, found, .. } | Self::EntryTooLong { what, found, .. } => {
+                *what == "value" && *found <= crate::limits::VALUE_BYTES_CEILING as u64
+            }
+            _ => false,
+        }
+    }
+
     /// Tells whether the same call may succeed later: only for errors of a stream, never for what bytes say.
     #[must_use]
     pub fn is_transient(&self) -> bool {

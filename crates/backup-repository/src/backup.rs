@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use backup_format::{
-    DatabaseBackup, Kind, Level, Limits, Manifest, ObjectId, Order, Page, Reference, Snapshot, Source,
-    SourceInfo,
+    Consistency, DatabaseBackup, DigestState, Kind, Level, Limits, Manifest, ObjectId, Order, Page,
+    Reference, Snapshot, Source, SourceInfo,
 };
 
 use crate::codec::{self, Compression};
@@ -137,7 +137,8 @@ impl Repository {
     /// # Errors
     ///
     /// [`RepositoryError::Engine`] when the source fails, [`RepositoryError::Entry`] when it holds what cannot go into a
-    /// dump, [`RepositoryError::Implausible`], [`RepositoryError::Store`].
+    /// dump, [`RepositoryError::Implausible`], [`RepositoryError::Store`], [`RepositoryError::Metadata`] before anything is read,
+    /// [`RepositoryError::Changed`] when the repository is no more what it was.
     pub async fn backup(
         &self,
         database: &dyn DatabaseBackup,
@@ -154,6 +155,8 @@ impl Repository {
         // Only now is the layout known in any case.
         let info = database.source();
         let estimate = snapshot.estimate().await.map_err(failed("reading"))?;
+        let draft = draft(info, &options, (started, snapshot.order(), snapshot.consistency()));
+        draft.encode().map_err(|source| RepositoryError::Metadata { source })?;
         options.progress.phase("reading", estimate.plain_bytes);
 
         let workers = options.workers.map_or_else(work::default_workers, NonZeroUsize::get);
@@ -162,15 +165,51 @@ impl Repository {
         let shares = snapshot.shares(shares).await.map_err(failed("dividing"))?;
         let context = Arc::new(Context {
             repository: self.clone(),
-            order: snapshot.order(),
-            namespace: info.namespace.clone(),
+            order: draft.order,
+            namespace: draft.namespace.clone(),
             known: Known::new(index),
             in_flight: workers.div_ceil(shares.len().max(1)).max(2),
             snapshot,
             options,
         });
         let results = run_shares(&context, shares).await?;
-        complete(&context, info, started, results).await
+        complete(&context, draft, results).await
+    }
+}
+
+/// Makes the manifest of an empty dump, from all that is known before anything is read.
+fn draft(
+    info: SourceInfo,
+    options: &BackupOptions,
+    (started, order, consistency): (String, Order, Consistency),
+) -> Manifest {
+    let nothing = DigestState::default();
+    Manifest {
+        format: Manifest::FORMAT.to_owned(),
+        version: 1,
+        requires: Vec::new(),
+        tool: options.tool.clone(),
+        namespace: info.namespace,
+        order,
+        root: ObjectId([0; 32]),
+        digest: nothing.digest(),
+        partitions: nothing.partitions,
+        entries: nothing.entries,
+        lthash: nothing.lthash,
+        plain_bytes: 0,
+        segments: 0,
+        pages: 0,
+        finished: started.clone(),
+        started,
+        consistency,
+        contents: Vec::new(),
+        source: Source {
+            engine: info.engine,
+            engine_version: info.engine_version,
+            layout: info.layout,
+            origin: options.origin.clone(),
+        },
+        annotations: options.annotations.clone(),
     }
 }
 
@@ -192,8 +231,7 @@ async fn run_shares(
 /// Adds the shares up, writes the root page, and last of all the manifest.
 async fn complete(
     context: &Context,
-    info: SourceInfo,
-    started: String,
+    draft: Manifest,
     results: Vec<ShareResult>,
 ) -> Result<BackupReport, RepositoryError> {
     let mut written = Written::default();
@@ -218,14 +256,7 @@ async fn complete(
     let root = Page { level: Level::Root, references: pages };
     let mut writer = context.pack_writer();
     let root = context.store_page(&mut writer, &root).await?;
-    let options = &context.options;
     let manifest = Manifest {
-        format: Manifest::FORMAT.to_owned(),
-        version: 1,
-        requires: Vec::new(),
-        tool: options.tool.clone(),
-        namespace: info.namespace,
-        order: context.order,
         root: root.id,
         digest: state.digest(),
         partitions: state.partitions,
@@ -234,19 +265,13 @@ async fn complete(
         plain_bytes,
         segments,
         pages: page_count,
-        started,
         finished: now(),
+        // Only now is the engine sure of it.
         consistency: context.snapshot.consistency(),
         contents: tally.contents(),
-        source: Source {
-            engine: info.engine,
-            engine_version: info.engine_version,
-            layout: info.layout,
-            origin: options.origin.clone(),
-        },
-        annotations: options.annotations.clone(),
+        ..draft
     };
-    if !options.allow_implausible {
+    if !context.options.allow_implausible {
         plausible::check(&manifest)?;
     }
     written.add(writer.finish().await?);
@@ -261,6 +286,7 @@ async fn publish(
     let (dump, json) = manifest.encode().map_err(|source| context.bad_entry(source))?;
     let bytes = json.len() as u64;
     if !context.options.dry_run {
+        context.repository.check_unchanged(&[context.known.reused(), written.packs.clone()].concat()).await?;
         context.repository.store.write(&Store::manifest_path(dump), json.into()).await?;
         context.options.progress.stored(bytes);
     }
@@ -268,8 +294,8 @@ async fn publish(
         dump,
         manifest,
         new_objects: written.objects,
-        new_packs: written.packs,
-        stored_bytes: written.bytes + bytes,
+        new_packs: written.packs.len() as u64,
+        stored_bytes: written.bytes() + bytes,
     })
 }
 

@@ -78,6 +78,19 @@ pub enum RepositoryError {
         /// What is wrong with its plaintext, when it could be had.
         source: Option<FormatError>,
     },
+    /// A segment that is right, and holds a value above the limit of this reading.
+    #[error(
+        "{kind} {id} holds a value above the limit that was set; it is not damaged: raise the limit to read it, up to \
+         500 MiB"
+    )]
+    AboveLimit {
+        /// Segment or page.
+        kind: Kind,
+        /// Its id.
+        id: ObjectId,
+        /// How long the value is.
+        source: FormatError,
+    },
     /// Objects that are right each, but do not fit together.
     #[error("{place}: {problem}; the dump was made by a faulty program, or altered")]
     Inconsistent {
@@ -124,15 +137,36 @@ pub enum RepositoryError {
         /// Which dump was asked for, what is there, what to do.
         problem: String,
     },
-    /// Which dump is the latest cannot be told, because manifests are damaged.
-    #[error(
-        "{damaged} of the manifests are damaged, so the latest dump is not certain; name a dump by its id"
-    )]
+    /// Which dump is the latest cannot be told, because manifests cannot be read.
+    #[error("{}, so the latest dump is not certain; name a dump by its id", unreadable(*damaged, *unsupported))]
     Uncertain {
-        /// How many.
+        /// How many are damaged.
         damaged: usize,
-        /// What is wrong with the first of them.
+        /// How many are of a later version.
+        unsupported: usize,
+        /// What is wrong with the first of them, of the damaged ones if there are any.
         source: Box<RepositoryError>,
+    },
+    /// Which dump is the latest cannot be told from what their manifests say.
+    #[error("{problem}; name a dump by its id")]
+    NoLatest {
+        /// What speaks against choosing.
+        problem: String,
+    },
+    /// A repository that is no more what it was when it was opened.
+    #[error(
+        "the repository changed or went away while it was written to: {problem}; no dump was made. Run the backup again \
+         when it is in its place"
+    )]
+    Changed {
+        /// What is missing or another.
+        problem: String,
+    },
+    /// What a backup was told to say of its dump cannot stand in a manifest.
+    #[error("the manifest of the dump would not be right; nothing was read")]
+    Metadata {
+        /// Which field, and why.
+        source: FormatError,
     },
     /// What was read does not seem to be a validator's namespace.
     #[error(
@@ -215,7 +249,11 @@ impl RepositoryError {
             | Self::BadObject { .. }
             | Self::Inconsistent { .. }
             | Self::Different { .. } => ErrorClass::Damaged,
-            Self::Implausible { .. } | Self::Unsupported { .. } => ErrorClass::Refused,
+            Self::Implausible { .. }
+            | Self::Unsupported { .. }
+            | Self::AboveLimit { .. }
+            | Self::NoLatest { .. } => ErrorClass::Refused,
+            Self::Entry { source, .. } if source.asks_for_higher_limit() => ErrorClass::Refused,
             _ if self.is_transient() => ErrorClass::Transient,
             _ => ErrorClass::Failed,
         }
@@ -247,6 +285,17 @@ impl RepositoryError {
         let namespace = namespace.to_owned();
         move |source| Self::Engine { doing, namespace, source }
     }
+}
+
+/// Says how many manifests cannot be read.
+fn unreadable(damaged: usize, unsupported: usize) -> String {
+    let manifests = |number, what| match number {
+        0 => None,
+        1 => Some(format!("1 manifest is {what}")),
+        _ => Some(format!("{number} manifests are {what}")),
+    };
+    let parts = [manifests(damaged, "damaged"), manifests(unsupported, "of a later version")];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(" and ")
 }
 
 impl From<tokio::task::JoinError> for RepositoryError {

@@ -87,6 +87,7 @@ impl UpstreamFile {
     fn bad(&self, source: FormatError) -> EngineError {
         let class = match &source {
             FormatError::Io { .. } => ErrorClass::Failed,
+            _ if source.asks_for_higher_limit() => ErrorClass::Refused,
             _ => ErrorClass::Damaged,
         };
         EngineError::new(class, RepositoryError::Entry { namespace: self.name.clone(), source })

@@ -29,7 +29,7 @@ pub(crate) struct Location {
 /// The objects of all packs: 32 bytes of memory for each.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
-    /// Names and lengths.
+    /// Names and lengths, in the order of the names.
     packs: Vec<(ObjectId, u64)>,
     /// Sorted by the first half of the id.
     places: Vec<Place>,
@@ -65,7 +65,7 @@ impl Index {
             .map(|(name, len)| async move {
                 Ok::<_, RepositoryError>((name, len, read_table(store, name, len).await?))
             })
-            .buffer_unordered(READS);
+            .buffered(READS);
         while let Some((name, len, table)) = tables.try_next().await? {
             match table {
                 Ok(lines) => index.add(name, len, &lines),
@@ -96,11 +96,15 @@ impl Index {
         }
     }
 
-    /// Finds an object; any of its places will do.
-    pub(crate) fn find(&self, id: ObjectId) -> Option<Location> {
+    /// Finds all places of an object, in the order of the packs' names; any one that is right will do.
+    pub(crate) fn find(&self, id: ObjectId) -> impl Iterator<Item = Location> {
         let prefix = id.prefix();
         let first = self.places.partition_point(|place| place.id < prefix);
-        let place = self.places.get(first).filter(|place| place.id == prefix)?;
+        let places = self.places.iter().skip(first).take_while(move |place| place.id == prefix);
+        places.filter_map(|place| self.location(place))
+    }
+
+    fn location(&self, place: &Place) -> Option<Location> {
         let (pack, _) = *self.packs.get(place.pack())?;
         Some(Location {
             pack,
@@ -116,7 +120,7 @@ impl Index {
         &self.damaged
     }
 
-    /// Returns the packs whose tables are good with their lengths, in no particular order.
+    /// Returns the packs whose tables are good with their lengths, in the order of their names.
     pub(crate) fn packs(&self) -> &[(ObjectId, u64)] {
         &self.packs
     }
@@ -153,18 +157,27 @@ async fn read_table(
 pub(crate) struct Known {
     index: Arc<Index>,
     claimed: Mutex<HashSet<u128>>,
+    /// Packs of the index that hold objects which were asked for.
+    reused: Mutex<HashSet<ObjectId>>,
 }
 
 impl Known {
     pub(crate) fn new(index: Arc<Index>) -> Self {
-        Self { index, claimed: Mutex::default() }
+        Self { index, claimed: Mutex::default(), reused: Mutex::default() }
     }
 
     /// Tells whether the caller must store this object; of several who ask for the same one, only the first.
     pub(crate) fn claim(&self, id: ObjectId) -> bool {
-        if self.index.find(id).is_some() {
+        if let Some(location) = self.index.find(id).next() {
+            self.reused.lock().unwrap_or_else(PoisonError::into_inner).insert(location.pack);
             return false;
         }
         self.claimed.lock().unwrap_or_else(PoisonError::into_inner).insert(id.prefix())
+    }
+
+    /// Returns names and lengths of the packs that hold objects which need not be stored again.
+    pub(crate) fn reused(&self) -> Vec<(ObjectId, u64)> {
+        let reused = self.reused.lock().unwrap_or_else(PoisonError::into_inner);
+        self.index.packs.iter().copied().filter(|(pack, _)| reused.contains(pack)).collect()
     }
 }

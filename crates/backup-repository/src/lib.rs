@@ -8,6 +8,7 @@ mod error;
 mod export;
 mod import;
 mod index;
+mod latest;
 mod location;
 mod pack_writer;
 mod plausible;

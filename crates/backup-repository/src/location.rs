@@ -37,7 +37,7 @@ pub fn open_location(
     let (store, prefix) = object_store::parse_url_opts(&url, options).map_err(|error| {
         problem(format!("{error}; is this program built with the feature for {}://?", url.scheme()))
     })?;
-    Ok(Store::new(Arc::from(store), prefix))
+    Ok(Store::new(Arc::from(store), prefix).with_name(location))
 }
 
 #[cfg(not(feature = "fs"))]
@@ -56,7 +56,7 @@ fn open_directory(location: &str, path: &std::path::Path, create: bool) -> Resul
     let store = object_store::local::LocalFileSystem::new_with_prefix(&path)
         .map_err(|error| problem(error.to_string()))?
         .with_fsync(true);
-    Ok(Store::new(Arc::new(store), Path::default()).with_local(path))
+    Ok(Store::new(Arc::new(store), Path::default()).with_name(location).with_local(path))
 }
 
 /// Makes the directory for its owner alone; what is made below it later is behind it.

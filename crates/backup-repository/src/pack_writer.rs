@@ -18,18 +18,22 @@ use crate::store::Store;
 const ON_THEIR_WAY_MAX: usize = 1;
 
 /// What was written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Written {
     pub objects: u64,
-    pub packs: u64,
-    pub bytes: u64,
+    /// Names and lengths.
+    pub packs: Vec<(ObjectId, u64)>,
 }
 
 impl Written {
     pub(crate) fn add(&mut self, other: Self) {
         self.objects += other.objects;
-        self.packs += other.packs;
-        self.bytes += other.bytes;
+        self.packs.extend(other.packs);
+    }
+
+    /// Returns the bytes of the packs.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.packs.iter().map(|(_, len)| len).sum()
     }
 }
 
@@ -84,8 +88,7 @@ impl PackWriter {
             None => PackBuilder::new(self.target),
         };
         let (name, file) = std::mem::replace(&mut self.open, next).finish();
-        self.written.packs += 1;
-        self.written.bytes += file.len() as u64;
+        self.written.packs.push((name, file.len() as u64));
         if self.writes {
             let put = put(self.store.clone(), name, file.into(), self.progress.clone());
             self.on_their_way.push_back(tokio::spawn(put));

@@ -52,24 +52,16 @@ impl DumpReader {
 
     /// Reads the root page and checks that it fits the manifest.
     pub(crate) async fn root(&self, manifest: &Manifest) -> Result<Page, RepositoryError> {
-        let location = self.find(Kind::Page, manifest.root, "the manifest")?;
-        if location.plain_len > limits::ROOT_PAGE_BYTES_MAX {
-            let problem = format!("a root of {} bytes is above the limit of 64 MiB", location.plain_len);
-            return Err(bad_object(Kind::Page, manifest.root, &location, Problem { problem, source: None }));
-        }
-        let stored = self.fetch(&location).await?;
         // The manifest does not say how long the root is: the table does.
-        let root = self.decode_page((manifest.root, location.plain_len), &location, &stored, Level::Root)?;
+        let root = self.read_page((manifest.root, None), Level::Root, "the manifest").await?;
         check_root(&root, manifest)?;
         Ok(root)
     }
 
     /// Reads a page of level 0 and checks that it fits the reference to it.
     pub(crate) async fn page(&self, reference: &Reference) -> Result<Page, RepositoryError> {
-        let location = self.find(Kind::Page, reference.id, "the root page")?;
-        let stored = self.fetch(&location).await?;
-        let page =
-            self.decode_page((reference.id, reference.plain_len), &location, &stored, Level::Segments)?;
+        let object = (reference.id, Some(reference.plain_len));
+        let page = self.read_page(object, Level::Segments, "the root page").await?;
         let place = || format!("page {}", reference.id);
         let first = page.references.first();
         let fits = first.is_some_and(|first| {
@@ -84,6 +76,29 @@ impl DumpReader {
             return Err(RepositoryError::Inconsistent { place: place(), problem, source: None });
         }
         Ok(page)
+    }
+
+    /// Reads a page from the first of its places where it is right. Without `plain_len` that of the table counts.
+    async fn read_page(
+        &self,
+        (id, plain_len): (ObjectId, Option<u64>),
+        level: Level,
+        needed_by: &str,
+    ) -> Result<Page, RepositoryError> {
+        self.find(Kind::Page, id, needed_by)?;
+        let mut first_error = None;
+        for location in self.index.find(id) {
+            let plain_len = plain_len.unwrap_or(location.plain_len);
+            let page = match self.fetch(&location).await {
+                Ok(stored) => self.decode_page((id, plain_len), &location, &stored, level),
+                Err(error) => Err(error),
+            };
+            match page {
+                Err(error) if may_be_right_elsewhere(&error) => first_error = first_error.or(Some(error)),
+                page => return page,
+            }
+        }
+        Err(first_error.unwrap_or(RepositoryError::Stopped))
     }
 
     /// Checks that the segments of a page are in packs.
@@ -142,7 +157,38 @@ impl DumpReader {
         runs
     }
 
+    /// Reads a run; when that fails and some of it lies elsewhere too, each segment from the first place where it is right.
     async fn read_run(self, run: Run) -> Result<Vec<Segment>, RepositoryError> {
+        let ids = run.objects.iter().map(|(reference, _)| reference.id);
+        if ids.clone().all(|id| self.index.find(id).nth(1).is_none()) {
+            return self.read_at(run).await;
+        }
+        match self.clone().read_at(run.clone()).await {
+            Err(error) if may_be_right_elsewhere(&error) => {}
+            result => return result,
+        }
+        let mut segments = Vec::with_capacity(run.objects.len());
+        for (reference, _) in run.objects {
+            segments.extend(self.read_anywhere(reference).await?);
+        }
+        Ok(segments)
+    }
+
+    /// Reads a segment from the first of its places where it is right.
+    async fn read_anywhere(&self, reference: Reference) -> Result<Vec<Segment>, RepositoryError> {
+        let mut first_error = None;
+        for location in self.index.find(reference.id) {
+            let run = Run { pack: location.pack, objects: vec![(reference.clone(), location)] };
+            match self.clone().read_at(run).await {
+                Err(error) if may_be_right_elsewhere(&error) => first_error = first_error.or(Some(error)),
+                result => return result,
+            }
+        }
+        Err(first_error.unwrap_or(RepositoryError::Stopped))
+    }
+
+    /// Reads a run from its pack.
+    async fn read_at(self, run: Run) -> Result<Vec<Segment>, RepositoryError> {
         let ranges: Vec<_> = run.objects.iter().map(|(_, location)| location.range()).collect();
         let parts = self.repository.store.read_ranges(&Store::pack_path(run.pack), &ranges).await?;
         spawn_blocking(move || {
@@ -171,8 +217,12 @@ impl DumpReader {
         let object = (Kind::Segment, reference.id, reference.plain_len);
         let plaintext =
             codec::decode_checked(&self.repository.keys, object, location.codec, stored).map_err(bad)?;
-        let segment =
-            Segment::decode(plaintext, self.order, &self.limits).map_err(|error| bad(error.into()))?;
+        let segment = match Segment::decode(plaintext, self.order, &self.limits) {
+            Err(source) if source.asks_for_higher_limit() => {
+                return Err(RepositoryError::AboveLimit { kind: Kind::Segment, id: reference.id, source });
+            }
+            segment => segment.map_err(|error| bad(error.into()))?,
+        };
         let (root_key, key) = segment.first();
         let fits = segment.entries() == reference.entries
             && root_key == reference.first_root
@@ -200,6 +250,10 @@ impl DumpReader {
         level: Level,
     ) -> Result<Page, RepositoryError> {
         let bad = |problem| bad_object(Kind::Page, id, location, problem);
+        if level == Level::Root && plain_len > limits::ROOT_PAGE_BYTES_MAX {
+            let problem = format!("a root of {plain_len} bytes is above the limit of 64 MiB");
+            return Err(bad(Problem { problem, source: None }));
+        }
         check_plain_len(plain_len, location).map_err(bad)?;
         let object = (Kind::Page, id, plain_len);
         let plaintext =
@@ -208,7 +262,7 @@ impl DumpReader {
     }
 
     fn find(&self, kind: Kind, id: ObjectId, needed_by: &str) -> Result<Location, RepositoryError> {
-        self.index.find(id).ok_or_else(|| {
+        self.index.find(id).next().ok_or_else(|| {
             let damaged = self.index.damaged();
             let damaged = damaged.first().map(|(pack, error)| {
                 format!(
@@ -240,6 +294,14 @@ fn bad_object(
 ) -> RepositoryError {
     let pack = Store::pack_path(location.pack);
     RepositoryError::BadObject { kind, id, pack, offset: location.offset, problem, source }
+}
+
+/// Tells whether an error is about one place of an object, and not about the object.
+fn may_be_right_elsewhere(error: &RepositoryError) -> bool {
+    matches!(
+        error,
+        RepositoryError::BadObject { .. } | RepositoryError::Damaged { .. } | RepositoryError::Store { .. }
+    )
 }
 
 fn check_plain_len(plain_len: u64, location: &Location) -> Result<(), Problem> {

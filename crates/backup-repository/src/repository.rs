@@ -8,6 +8,7 @@ use futures::{StreamExt, TryStreamExt};
 
 use crate::error::RepositoryError;
 use crate::index::Index;
+use crate::latest;
 use crate::store::{CONFIG, Store};
 
 /// Manifests are read this many at a time.
@@ -35,14 +36,16 @@ pub struct Dump {
 pub struct Dumps {
     /// Those whose manifests are good, the earliest first.
     pub good: Vec<Dump>,
-    /// The others, with the reasons.
+    /// Those whose manifests are damaged, with the reasons.
     pub damaged: Vec<(ObjectId, RepositoryError)>,
+    /// Those whose manifests are of a later version of the format, with what they ask for.
+    pub unsupported: Vec<(ObjectId, RepositoryError)>,
 }
 
 /// Which dump of a repository is meant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum DumpChoice {
-    /// The one that was finished last.
+    /// The one that was finished last, where that is certain.
     #[default]
     Latest,
     /// The one whose id begins with these hex digits.
@@ -73,7 +76,7 @@ impl Repository {
         match Self::read(&store).await? {
             Some(config) => Ok(Self::with_config(store, config)),
             None => Err(RepositoryError::Location {
-                location: format!("{store:?}"),
+                location: store.to_string(),
                 problem: "there is no config.json, so this is no repository; is the path right?".to_owned(),
             }),
         }
@@ -104,7 +107,7 @@ impl Repository {
     pub async fn create(store: Store, config: Config) -> Result<Self, RepositoryError> {
         if !store.is_empty().await? {
             return Err(RepositoryError::Location {
-                location: format!("{store:?}"),
+                location: store.to_string(),
                 problem: "there are files, but no config.json; choose an empty place for a new repository"
                     .to_owned(),
             });
@@ -134,21 +137,22 @@ impl Repository {
     ///
     /// # Errors
     ///
-    /// [`RepositoryError::Store`]; a damaged manifest is no error, but listed as such.
+    /// [`RepositoryError::Store`]; a manifest that cannot be read is no error, but listed as such.
     pub async fn dumps(&self) -> Result<Dumps, RepositoryError> {
         let ids = self.store.manifests().await?;
         let mut read = futures::stream::iter(ids)
             .map(|(id, _)| async move { Ok::<_, RepositoryError>((id, self.read_manifest(id).await)) })
             .buffered(READS);
-        let mut dumps = Dumps { good: Vec::new(), damaged: Vec::new() };
+        let mut dumps = Dumps { good: Vec::new(), damaged: Vec::new(), unsupported: Vec::new() };
         while let Some((id, manifest)) = read.try_next().await? {
             match manifest {
                 Ok(manifest) => dumps.good.push(Dump { id, manifest }),
                 Err(error @ RepositoryError::Store { .. }) => return Err(error),
+                Err(error @ RepositoryError::Unsupported { .. }) => dumps.unsupported.push((id, error)),
                 Err(error) => dumps.damaged.push((id, error)),
             }
         }
-        dumps.good.sort_by(|left, right| key(left).cmp(&key(right)));
+        latest::sort(&mut dumps.good);
         Ok(dumps)
     }
 
@@ -156,12 +160,13 @@ impl Repository {
     ///
     /// # Errors
     ///
-    /// [`RepositoryError::NoDump`] when there is no such dump, or the digits fit several; [`RepositoryError::Uncertain`] when
-    /// the latest is meant and any manifest is damaged; [`RepositoryError::Damaged`], [`RepositoryError::WrongName`] or
+    /// [`RepositoryError::NoDump`] when there is no such dump, or the digits fit several; when the latest is meant,
+    /// [`RepositoryError::Uncertain`] while any manifest cannot be read, and [`RepositoryError::NoLatest`] when the dumps are of
+    /// several namespaces or origins, or a time is not plausible; [`RepositoryError::Damaged`], [`RepositoryError::WrongName`] or
     /// [`RepositoryError::Unsupported`] when that of the dump is.
     pub async fn dump(&self, choice: &DumpChoice) -> Result<Dump, RepositoryError> {
         match choice {
-            DumpChoice::Latest => self.latest().await,
+            DumpChoice::Latest => latest::choose(self.dumps().await?),
             DumpChoice::Id(digits) => {
                 let all = self.store.manifests().await?;
                 let fitting: Vec<_> =
@@ -179,15 +184,24 @@ impl Repository {
         }
     }
 
-    async fn latest(&self) -> Result<Dump, RepositoryError> {
-        let mut dumps = self.dumps().await?;
-        let damaged = dumps.damaged.len();
-        if damaged > 0 {
-            // An older dump in place of a damaged one could make a validator sign twice.
-            let (_, source) = dumps.damaged.swap_remove(0);
-            return Err(RepositoryError::Uncertain { damaged, source: Box::new(source) });
+    /// Checks that the repository is the one that was opened, and still has these packs in their lengths.
+    pub(crate) async fn check_unchanged(&self, packs: &[(ObjectId, u64)]) -> Result<(), RepositoryError> {
+        let changed = |problem| Err(RepositoryError::Changed { problem });
+        match Self::read(&self.store).await {
+            Ok(Some(config)) if config == *self.config => {}
+            Ok(None) => return changed(format!("{} has no {CONFIG}", self.store)),
+            Ok(Some(_)) | Err(RepositoryError::Damaged { .. } | RepositoryError::Unsupported { .. }) => {
+                return changed(format!("{CONFIG} is another one"));
+            }
+            Err(error) => return Err(error),
         }
-        dumps.good.pop().ok_or_else(|| no_dump("this repository holds no dump".to_owned()))
+        // They are listed in the order of their names.
+        let found = self.store.packs().await?;
+        let missing = packs.iter().find(|pack| found.binary_search(pack).is_err());
+        match missing {
+            Some((pack, len)) => changed(format!("{} of {len} bytes is not there", Store::pack_path(*pack))),
+            None => Ok(()),
+        }
     }
 
     async fn read_manifest(&self, id: ObjectId) -> Result<Manifest, RepositoryError> {
@@ -207,13 +221,6 @@ impl Repository {
     }
 }
 
-fn no_dump(problem: String) -> RepositoryError {
+pub(crate) fn no_dump(problem: String) -> RepositoryError {
     RepositoryError::NoDump { problem }
-}
-
-/// The time when a dump was finished, in an order that fractions of seconds do not disturb, then its id.
-fn key(dump: &Dump) -> (&str, &str, ObjectId) {
-    let finished = dump.manifest.finished.trim_end_matches('Z');
-    let (seconds, fraction) = finished.split_once('.').unwrap_or((finished, ""));
-    (seconds, fraction, dump.id)
 }

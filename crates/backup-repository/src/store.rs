@@ -26,6 +26,8 @@ const MANIFESTS: &str = "manifests";
 pub struct Store {
     inner: Arc<dyn ObjectStore>,
     prefix: Path,
+    /// As it was given, for messages.
+    name: Arc<str>,
     #[cfg(feature = "fs")]
     local: Option<Arc<std::path::PathBuf>>,
 }
@@ -36,12 +38,23 @@ impl Store {
     /// A store of local files should be durable (`LocalFileSystem::with_fsync`), or a dump may be lost with the power.
     #[must_use]
     pub fn new(inner: Arc<dyn ObjectStore>, prefix: Path) -> Self {
+        let name = match prefix.as_ref() {
+            "" => inner.to_string(),
+            _ => format!("{inner}/{prefix}"),
+        };
         Self {
             inner,
             prefix,
+            name: name.into(),
             #[cfg(feature = "fs")]
             local: None,
         }
+    }
+
+    /// Remembers the location that led here, for messages.
+    pub(crate) fn with_name(mut self, location: &str) -> Self {
+        self.name = location.into();
+        self
     }
 
     /// Remembers the directory behind a local store, for [`Store::remove_leftovers`].
@@ -130,7 +143,19 @@ impl Store {
     }
 
     /// Writes a file whole and durably, or not at all. An equal file that is there already is replaced.
+    ///
+    /// # Errors
+    ///
+    /// [`RepositoryError::Changed`] when the directory of a local store has no config any more: its file system may be
+    /// gone, and the store would make new directories where that was mounted.
     pub(crate) async fn write(&self, path: &str, bytes: Bytes) -> Result<(), RepositoryError> {
+        #[cfg(feature = "fs")]
+        if let Some(directory) = self.local.clone() {
+            let there = tokio::task::spawn_blocking(move || directory.join(CONFIG).exists());
+            if !there.await? {
+                return Err(RepositoryError::Changed { problem: format!("{self} has no {CONFIG}") });
+            }
+        }
         let written = self.inner.put(&self.path(path), bytes.into()).await;
         written.map(drop).map_err(store_error("writing", path))
     }
@@ -166,6 +191,13 @@ impl Store {
 
     fn path(&self, path: &str) -> Path {
         self.prefix.parts().chain(Path::from(path).parts()).collect()
+    }
+}
+
+impl std::fmt::Display for Store {
+    /// Writes the directory or URL, or what the embedding program's store says of itself.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(&self.name)
     }
 }
 

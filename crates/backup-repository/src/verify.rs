@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use backup_format::{DigestState, Limits, Manifest, ObjectId, Reference};
+use backup_format::{DigestState, FormatError, Limits, Manifest, ObjectId, Reference};
 use futures::{StreamExt, TryStreamExt};
 use tokio::task::spawn_blocking;
 
@@ -48,6 +48,13 @@ impl FromStr for Subset {
             Some((part, of)) if (1..=of).contains(&part) => Ok(Self { part, of }),
             _ => Err(format!("{text:?}: expected I/N with I from 1 to N, like 3/7")),
         }
+    }
+}
+
+impl std::fmt::Display for Subset {
+    /// Writes `I/N`.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}/{}", self.part, self.of)
     }
 }
 
@@ -123,14 +130,22 @@ impl Repository {
 fn check_tables(reader: &DumpReader) -> Result<(), RepositoryError> {
     match reader.index.damaged().first() {
         Some((pack, error)) => {
-            let source = backup_format::FormatError::Malformed {
-                object: "pack",
-                offset: 0,
-                problem: error.to_string(),
-            };
-            Err(RepositoryError::Damaged { path: Store::pack_path(*pack), source })
+            Err(RepositoryError::Damaged { path: Store::pack_path(*pack), source: again(error) })
         }
         None => Ok(()),
+    }
+}
+
+/// Makes the same error of a table once more.
+fn again(error: &FormatError) -> FormatError {
+    match error {
+        FormatError::Malformed { object, offset, problem } => {
+            FormatError::Malformed { object, offset: *offset, problem: problem.clone() }
+        }
+        FormatError::TooLong { object, offset, what, found, limit } => {
+            FormatError::TooLong { object, offset: *offset, what, found: *found, limit: *limit }
+        }
+        other => FormatError::Malformed { object: "pack", offset: 0, problem: other.to_string() },
     }
 }
 

@@ -13,7 +13,7 @@ use crate::repository;
 
 /// List the dumps of a repository, the newest last
 ///
-/// Damaged manifests are listed as such, and make the exit code 3.
+/// Damaged manifests are listed as such, and make the exit code 3; those of a later version make it 4.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Example:
@@ -31,17 +31,30 @@ pub(crate) async fn run(args: ListArgs) -> Result<Report> {
     let dumps = repository.dumps().await?;
     let mut report = Report::default();
     report.field("dumps", dumps.good.iter().map(as_json).collect::<Vec<_>>());
-    let damaged = dumps.damaged.iter().map(|(id, error)| json!({ "dump": id, "error": full_text(error) }));
-    report.field("damaged", damaged.collect::<Vec<_>>());
-    report.text(&table(&dumps));
-    if !dumps.damaged.is_empty() {
-        let manifests = count(dumps.damaged.len() as u64, "manifest");
-        report.failure = Some(Problem::Damage(format!(
-            "{manifests} of repository {} cannot be used; restore the files from a copy of the repository",
-            args.repository
-        )));
+    for (name, list) in [("damaged", &dumps.damaged), ("unsupported", &dumps.unsupported)] {
+        let list = list.iter().map(|(id, error)| json!({ "dump": id, "error": full_text(error) }));
+        report.field(name, list.collect::<Vec<_>>());
     }
+    report.text(&table(&dumps));
+    report.failure = failure(&dumps, &args.repository);
     Ok(report)
+}
+
+/// Tells what is wrong with the manifests: first of all that some are damaged.
+fn failure(dumps: &Dumps, repository: &RepositoryLocation) -> Option<Problem> {
+    let manifests =
+        |number: usize| format!("{} of repository {repository}", count(number as u64, "manifest"));
+    match (dumps.damaged.len(), dumps.unsupported.len()) {
+        (0, 0) => None,
+        (0, number) => Some(Problem::Refused(format!(
+            "{} cannot be read by this version of the program; use a newer one",
+            manifests(number)
+        ))),
+        (number, _) => Some(Problem::Damage(format!(
+            "{} cannot be used; restore the files from a copy of the repository",
+            manifests(number)
+        ))),
+    }
 }
 
 fn as_json(dump: &Dump) -> Value {
@@ -51,7 +64,7 @@ fn as_json(dump: &Dump) -> Value {
 }
 
 fn table(dumps: &Dumps) -> String {
-    if dumps.good.is_empty() && dumps.damaged.is_empty() {
+    if dumps.good.is_empty() && dumps.damaged.is_empty() && dumps.unsupported.is_empty() {
         return "no dumps\n".to_owned();
     }
     let header =
@@ -75,8 +88,10 @@ fn table(dumps: &Dumps) -> String {
         ]
     });
     let mut text = report::table(std::iter::once(header.map(str::to_owned)).chain(rows).collect(), 0, 7);
-    for (id, error) in &dumps.damaged {
-        text += &format!("{id:.ID_DIGITS$}  DAMAGED: {}\n", full_text(error));
+    for (title, list) in [("DAMAGED", &dumps.damaged), ("UNSUPPORTED", &dumps.unsupported)] {
+        for (id, error) in list {
+            text += &format!("{id:.ID_DIGITS$}  {title}: {}\n", full_text(error));
+        }
     }
     text
 }

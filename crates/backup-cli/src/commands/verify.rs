@@ -90,6 +90,7 @@ pub(crate) async fn run(args: VerifyArgs, progress: Progress) -> Result<Report> 
         rehearse(&repository, &dump, &args.read, progress.clone()).await?;
     }
     let mut report = describe(level, &dump, &verified);
+    report.field("subset", args.subset.map(|subset| subset.to_string()));
     if let (Some(database), Some(source)) = (&source, &args.against) {
         let digest = compare(&**database, source, &dump, &args.read, progress).await?;
         report.field("digest", digest);
