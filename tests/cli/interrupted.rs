@@ -75,3 +75,18 @@ fn an_interrupted_restore_says_so_and_the_same_command_goes_on() {
     assert_eq!(place.done(&arguments)["digest"], made["digest"]);
     assert_eq!(place.done(&["digest", "rocksdb:copy/large"])["digest"], made["digest"]);
 }
+
+#[test]
+fn of_two_restores_to_one_target_one_is_refused_and_the_other_ends_well() {
+    let place = Place::empty();
+    large::create(&place.path("db/large"), 11);
+    let made = place.done(&["backup", "rocksdb:db/large", "repo"]);
+    let arguments = ["restore", "repo", "rocksdb:copy/large"];
+    let children = [start(&place, &arguments), start(&place, &arguments)];
+    let runs = children.map(|child| Run::new(&arguments, child.wait_with_output().unwrap()));
+    let mut codes = runs.each_ref().map(|run| run.code);
+    codes.sort_unstable();
+    assert_eq!(codes, [Some(0), Some(4)], "{} {}", runs[0], runs[1]);
+    assert_eq!(place.done(&["digest", "rocksdb:copy/large"])["digest"], made["digest"]);
+    assert_eq!(place.path("copy").read_dir().unwrap().count(), 1);
+}

@@ -54,7 +54,12 @@ fn a_backup_that_is_killed_leaves_old_dumps_whole_and_the_next_run_makes_the_sam
             killed += 1;
             let left = place.done(&["list", &name]);
             let count = |field: &str| left[field].as_array().unwrap().len();
-            assert_eq!((count("dumps"), count("damaged")), (0, 0), "a manifest of a killed backup");
+            assert_eq!(count("damaged"), 0, "a damaged manifest of a killed backup");
+            // Its manifest is written last: where there is one, only the end of the program was killed.
+            if count("dumps") > 0 {
+                let verified = place.done(&["verify", &name, "--level", "2"]);
+                assert_eq!(verified["digest"], reference["digest"]);
+            }
         }
         let made = place.done(&backup);
         for field in ["root", "digest", "entries", "segments", "pages", "plain_bytes"] {

@@ -2,14 +2,17 @@
 
 mod bad_input;
 mod demo;
+mod documents;
 mod exit_codes;
 mod files;
 mod interrupted;
 mod killed;
 mod large;
+mod layouts;
 mod live;
 mod native;
 mod output;
 mod program;
 mod scenarios;
+mod scratch;
 mod upstream;

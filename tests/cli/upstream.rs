@@ -1,8 +1,11 @@
 //! The upstream file: export, import, and back again.
 
 use std::fs;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use crate::program::Place;
+use crate::program::{Place, Run};
 
 #[test]
 fn an_exported_dump_is_imported_with_the_same_digest_and_exported_to_the_same_bytes() {
@@ -47,4 +50,23 @@ fn an_import_of_nothing_is_implausible() {
     place.exits(4, &["import", "empty.bcs", "repo"]).says("it is empty");
     place.done(&["import", "empty.bcs", "repo", "--allow-implausible"]);
     place.exits(0, &["verify", "repo"]);
+}
+
+#[test]
+fn an_import_of_a_pipe_says_so_and_does_not_wait_for_a_writer() {
+    let place = Place::empty();
+    assert!(Command::new("mkfifo").arg(place.path("pipe")).status().unwrap().success());
+    let mut child = place.command(&["import", "pipe", "repo"]).stderr(Stdio::piped()).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > deadline {
+            child.kill().unwrap();
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    let run = Run::new(&["import", "pipe", "repo"], child.wait_with_output().unwrap());
+    assert_eq!(run.code, Some(1), "{run}");
+    run.says("pipe is not a regular file");
+    assert!(!place.path("repo").exists());
+    place.exits(1, &["import", ".", "repo"]).says("is not a regular file");
 }

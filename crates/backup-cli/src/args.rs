@@ -142,6 +142,13 @@ impl LayoutArgs {
 pub(crate) struct SourceArgs {
     #[command(flatten)]
     layout: LayoutArgs,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+/// How a source with a write-ahead log is opened.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct LogArgs {
     /// RocksDB: where the database keeps its write-ahead log, if that is not its own directory
     #[arg(long, value_name = "DIR", hide_short_help = true)]
     wal_dir: Option<PathBuf>,
@@ -151,15 +158,21 @@ pub(crate) struct SourceArgs {
     allow_missing_log: bool,
 }
 
+impl LogArgs {
+    /// Returns what an engine needs for a backup of its own.
+    pub(crate) fn options(&self) -> EngineOptions {
+        EngineOptions {
+            wal_dir: self.wal_dir.clone(),
+            allow_missing_log: self.allow_missing_log,
+            ..EngineOptions::default()
+        }
+    }
+}
+
 impl SourceArgs {
     /// Returns what an engine needs to read.
     pub(crate) fn options(&self, read: &ReadArgs) -> EngineOptions {
-        EngineOptions {
-            layout: self.layout.layout,
-            limits: read.limits(),
-            wal_dir: self.wal_dir.clone(),
-            allow_missing_log: self.allow_missing_log,
-        }
+        EngineOptions { layout: self.layout.layout, limits: read.limits(), ..self.log.options() }
     }
 }
 

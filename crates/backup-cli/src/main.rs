@@ -69,7 +69,9 @@ fn run(cli: Cli) -> Result<Report> {
         }
     });
     // Threads that still write when the program ends could be cut off in the engine's own clean-up.
+    let deadline = Instant::now() + REST;
     runtime.shutdown_timeout(REST);
+    engine::rest(deadline.saturating_duration_since(Instant::now()));
     drop(meter);
     result
 }

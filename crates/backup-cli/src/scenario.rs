@@ -7,6 +7,10 @@ use serde::Serialize;
 
 use crate::origin;
 
+/// What whoever restores is told who has not said which key will run on it.
+pub(crate) const CAUTION: &str =
+    "a validator that starts from an old state with its own key may sign twice: read docs/KEY-SAFETY.md";
+
 /// The key that a validator will have: that of `--for-key`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ForKey {
@@ -37,7 +41,8 @@ pub(crate) enum Scenario {
     MismatchedKey,
     /// The key of the validator that the dump comes from.
     StaleOwnKey,
-    /// A key for a dump that does not say what validator it comes from.
+    /// A key for a dump that does not say what validator it comes from, or says it by a key of another kind: a validator
+    /// has more than one.
     UnknownOrigin,
 }
 
@@ -50,6 +55,7 @@ impl Scenario {
             (ForKey::None, _) => Self::NoKey,
             (ForKey::Public(_), None) => Self::UnknownOrigin,
             (ForKey::Public(key), Some(origin)) if *key == origin => Self::StaleOwnKey,
+            (ForKey::Public(key), Some(origin)) if !origin::same_kind(key, &origin) => Self::UnknownOrigin,
             (ForKey::Public(_), Some(_)) => Self::MismatchedKey,
         }
     }
@@ -63,7 +69,7 @@ impl Scenario {
                  it, the validator can sign a second block where it had voted",
             ),
             Self::UnknownOrigin => Some(
-                "the dump does not say what validator it comes from, so this may be its own key: started from an old \
+                "the dump does not say by a key of this kind what validator it comes from, so this may be its own key: started from an old \
                  dump, a validator can sign a second block where it had voted",
             ),
         }
@@ -104,6 +110,7 @@ mod tests {
             (&own, Some(upper), Scenario::StaleOwnKey, true),
             (&own, Some(key(0xcd)), Scenario::MismatchedKey, false),
             (&own, None, Scenario::UnknownOrigin, true),
+            (&own, Some(format!("ed25519:{}", "cd".repeat(32))), Scenario::UnknownOrigin, true),
             (&own, Some("validator 7".to_owned()), Scenario::UnknownOrigin, true),
         ];
         for (for_key, origin, scenario, dangerous) in cases {

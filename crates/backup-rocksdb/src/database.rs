@@ -130,20 +130,23 @@ impl RocksDbNamespace {
     }
 
     /// Adds this database to a directory of RocksDB's BackupEngine, which is made if it is missing. The database is
-    /// flushed first. By path it must not be open anywhere, and is opened for writing.
+    /// flushed first. By path it must not be open anywhere, and is opened for writing: RocksDB writes files of its own
+    /// into it, as each program does that opens a database.
     ///
     /// # Errors
     ///
-    /// [`RocksDbError::Locked`] when another program has the database open; [`RocksDbError::NoDatabase`],
-    /// [`RocksDbError::Engine`] and [`RocksDbError::Io`].
+    /// [`RocksDbError::Locked`] when another program has the database open; [`RocksDbError::OtherOwner`] when it is not of
+    /// the user of this process; [`RocksDbError::BadBackups`] when `backups` lies in the database, or holds something else;
+    /// [`RocksDbError::LogMissing`] and [`RocksDbError::LogElsewhere`] as when reading;
+    /// [`RocksDbError::NoDatabase`], [`RocksDbError::Engine`] and [`RocksDbError::Io`].
     pub async fn native_backup(&self, backups: impl Into<PathBuf>) -> Result<NativeBackup, RocksDbError> {
-        let (backups, layout) = (backups.into(), self.options.layout);
+        let (backups, options) = (backups.into(), self.options.clone());
         let path = match &self.origin {
             Origin::Handle(database) => return database.back_up(backups).await,
             Origin::Path(path) => path.clone(),
             Origin::Unpacked(scratch) => scratch.path().to_owned(),
         };
-        worker::run("making a native backup", move || native::backup_path(&path, layout, &backups)).await
+        worker::run("making a native backup", move || native::backup_path(&path, &options, &backups)).await
     }
 
     /// Returns the layout: that of the options, or the one that the last snapshot told from the rows. `None` before.

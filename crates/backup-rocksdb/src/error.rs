@@ -283,6 +283,27 @@ pub enum RocksDbError {
         /// The backup that was asked for; `None` for the latest.
         id: Option<u32>,
     },
+    /// A database of another user, which is not opened for writing.
+    #[error(
+        "database {} belongs to user {owner}, and this is user {user}, who would leave files in it that the other cannot \
+         open; run this as user {owner}", path.display()
+    )]
+    OtherOwner {
+        /// Directory of the database.
+        path: PathBuf,
+        /// Id of the user whose it is.
+        owner: u32,
+        /// Id of the user of this process.
+        user: u32,
+    },
+    /// A directory in which no native backups may lie.
+    #[error("native backups cannot be kept in {}: {problem}; name another directory", path.display())]
+    BadBackups {
+        /// The directory.
+        path: PathBuf,
+        /// What it is.
+        problem: &'static str,
+    },
     /// A worker thread that ended before its work was done.
     #[error("{doing}: the worker thread ended before its work was done")]
     Worker {
@@ -321,7 +342,9 @@ impl RocksDbError {
             | Self::OtherPlan { .. }
             | Self::NoTarget { .. }
             | Self::Locked { .. }
-            | Self::FamilyName { .. } => ErrorClass::Refused,
+            | Self::FamilyName { .. }
+            | Self::OtherOwner { .. }
+            | Self::BadBackups { .. } => ErrorClass::Refused,
             Self::Io { .. }
             | Self::NoDatabase { .. }
             | Self::Share { .. }

@@ -29,3 +29,4 @@ pub use error::RocksDbError;
 pub use handle::Handle;
 pub use native::{NativeBackup, native_list, native_restore, native_verify};
 pub use options::RocksDbOptions;
+pub use worker::wait_for_threads;

@@ -1,19 +1,20 @@
 //! RocksDB's own BackupEngine.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+use std::{fs, io};
 
 use rocksdb::backup::{BackupEngine, BackupEngineOptions, RestoreOptions};
 use rocksdb::{ColumnFamilyDescriptor, DB, Env};
 use tempfile::TempDir;
 
 use crate::database::list_families;
-use crate::durable::{Occupancy, occupancy, sync_directory, sync_file};
+use crate::durable::{sync_directory, sync_file};
 use crate::error::RocksDbError;
 use crate::handle::Open;
 use crate::options::{self, RocksDbOptions};
 use crate::restore::is_locked;
-use crate::secondary::{current_manifest, scratch};
+use crate::secondary::{check_whole, scratch};
 use crate::target::Target;
 use crate::worker;
 use backup_layout::Layout;
@@ -79,20 +80,27 @@ pub async fn native_restore(
 /// Backs up an open database: flushes it, then copies the files that the directory does not have yet.
 pub(crate) fn backup_handle<D: Open>(database: &D, backups: &Path) -> Result<NativeBackup, RocksDbError> {
     let doing = "making a native backup in";
+    check_place(database.directory(), backups)?;
     fs::create_dir_all(backups).map_err(RocksDbError::io("creating directory", backups))?;
     let mut engine = open_engine(backups)?;
     database.back_up(&mut engine).map_err(RocksDbError::engine(doing, backups))?;
     list(&engine, backups)?.pop().ok_or_else(|| RocksDbError::NoBackup { path: backups.to_owned(), id: None })
 }
 
-/// Backs up the database in a directory, which nobody may have open.
+/// Backs up the database in a directory, which nobody may have open. RocksDB opens it for writing, and writes new files
+/// into it: what is missing, or not one's own, is refused before.
 pub(crate) fn backup_path(
     path: &Path,
-    layout: Option<Layout>,
+    given: &RocksDbOptions,
     backups: &Path,
 ) -> Result<NativeBackup, RocksDbError> {
-    current_manifest(path)?;
-    let options = options::target(layout.unwrap_or(Layout::Plain));
+    check_owner(path)?;
+    check_place(path, backups)?;
+    check_whole(path, given)?;
+    let mut options = options::target(given.layout.unwrap_or(Layout::Plain));
+    if let Some(wal_dir) = &given.wal_dir {
+        options.set_wal_dir(wal_dir);
+    }
     let families = list_families(path)?;
     let descriptors = families.iter().map(|family| ColumnFamilyDescriptor::new(family, options.clone()));
     let database = DB::open_cf_descriptors(&options, path, descriptors).map_err(|source| {
@@ -107,6 +115,52 @@ pub(crate) fn backup_path(
         }
     })?;
     backup_handle(&database, backups)
+}
+
+/// Checks that the database is this user's: the files of another one, who could not open them any more, would not be.
+fn check_owner(path: &Path) -> Result<(), RocksDbError> {
+    let user = rustix::process::geteuid().as_raw();
+    let files = [path.to_owned(), path.join("CURRENT")];
+    let mut owners = files.iter().filter_map(|file| fs::metadata(file).ok()).map(|found| found.uid());
+    match owners.find(|owner| *owner != user) {
+        Some(owner) => Err(RocksDbError::OtherOwner { path: path.to_owned(), owner, user }),
+        None => Ok(()),
+    }
+}
+
+/// Checks that native backups may lie in a directory: not in the database, and not among other things that are known.
+fn check_place(database: &Path, backups: &Path) -> Result<(), RocksDbError> {
+    let refused = |problem| Err(RocksDbError::BadBackups { path: backups.to_owned(), problem });
+    let (database, place) = (resolve(database)?, resolve(backups)?);
+    match place.strip_prefix(&database) {
+        Ok(rest) if rest.as_os_str().is_empty() => return refused("it is the database"),
+        Ok(_) => return refused("it is inside the database"),
+        Err(_) => {}
+    }
+    if place.join("config.json").exists() {
+        return refused("it holds config.json, so it seems to be a repository of dumps");
+    }
+    if place.join("CURRENT").exists() {
+        return refused("it holds CURRENT, so it seems to be a database");
+    }
+    Ok(())
+}
+
+/// Returns a path without links, also of a directory that is not there yet.
+fn resolve(path: &Path) -> Result<PathBuf, RocksDbError> {
+    let resolving = |path| RocksDbError::io("resolving", path);
+    let mut resolved = PathBuf::new();
+    for part in std::path::absolute(path).map_err(resolving(path))?.components() {
+        resolved = match part {
+            Component::ParentDir => resolved.parent().unwrap_or(&resolved).to_owned(),
+            part => resolved.join(part),
+        };
+        match resolved.canonicalize() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            found => resolved = found.map_err(resolving(path))?,
+        }
+    }
+    Ok(resolved)
 }
 
 /// Restores a backup into a scratch directory, to be read there.
@@ -125,10 +179,8 @@ pub(crate) fn unpack(
 }
 
 fn restore(backups: &Path, id: Option<u32>, path: &Path) -> Result<NativeBackup, RocksDbError> {
-    if occupancy(path)? == Occupancy::Taken {
-        return Err(RocksDbError::TargetNotEmpty { path: path.to_owned() });
-    }
     let target = Target::new(path, Layout::Plain)?;
+    target.check_free()?;
     let mut engine = open_existing(backups)?;
     let backup = verify(&engine, backups, id)?;
     target.create_base()?;

@@ -19,7 +19,7 @@ use crate::handle::DEFAULT_FAMILY;
 use crate::ingest::Ingest;
 use crate::options::{self, RocksDbOptions};
 use crate::snapshot::RocksDbSnapshot;
-use crate::target::{MarkerFile, Stage, Target, Work};
+use crate::target::{MarkerFile, Stage, Target, Work, WorkLock};
 use crate::unit::{UnitRecord, UnitWriter};
 use crate::view::ViewClient;
 use crate::worker;
@@ -31,7 +31,7 @@ pub(crate) type TargetDb = DBWithThreadMode<MultiThreaded>;
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// A restore under way. While it lasts, the lock of the database in the work directory keeps others away.
+/// A restore under way. While it lasts, the lock of the work directory keeps others away.
 #[derive(Clone)]
 pub(crate) struct RocksDbRestore {
     target: Target,
@@ -40,6 +40,7 @@ pub(crate) struct RocksDbRestore {
     plan: RestorePlan,
     options: RocksDbOptions,
     database: Arc<TargetDb>,
+    _lock: Arc<WorkLock>,
 }
 
 impl RocksDbRestore {
@@ -50,9 +51,8 @@ impl RocksDbRestore {
         plan: RestorePlan,
         options: RocksDbOptions,
     ) -> Result<Self, RocksDbError> {
-        target.check(&marker)?;
-        target.create_base()?;
         let work = target.work(&marker);
+        let lock = Arc::new(lock_patiently(&target, &marker, &work)?);
         let wanted = MarkerFile::new(&marker, target.layout, plan.order);
         let mut marker = match work.marker()? {
             Some(found) => {
@@ -63,19 +63,18 @@ impl RocksDbRestore {
         };
         if marker.stage == Stage::Publishing && occupancy(&work.database())? == Occupancy::Missing {
             // It was moved to its place, and has been moved away from there since.
-            fs::remove_dir_all(&work.path).map_err(RocksDbError::io("removing", &work.path))?;
+            work.clear()?;
             marker = wanted;
         }
         let create =
             |path: &Path| fs::create_dir_all(path).map_err(RocksDbError::io("creating directory", path));
-        create(&work.path)?;
         target.sync_base()?;
         work.set_marker(&marker)?;
         let database = Arc::new(open_patiently(&work, &target)?);
         create(&work.tables())?;
         create(&work.units())?;
         sync_directory(&work.path)?;
-        Ok(Self { target, work, marker, plan, options, database })
+        Ok(Self { target, work, marker, plan, options, database, _lock: lock })
     }
 
     fn sorted(&self) -> bool {
@@ -128,9 +127,7 @@ impl RocksDbRestore {
             let problem = "it cannot be put in its place before it is finished";
             return Err(RocksDbError::Stage { path: self.work.path, problem });
         }
-        if occupancy(&self.target.path)? == Occupancy::Taken {
-            return Err(RocksDbError::TargetNotEmpty { path: self.target.path });
-        }
+        self.target.check_free()?;
         self.set_stage(Stage::Publishing)?;
         let Self { target, work, database, .. } = self;
         close(database, &work)?;
@@ -147,6 +144,34 @@ impl RocksDbRestore {
         close(database, &work)?;
         fs::remove_dir_all(&work.path).map_err(RocksDbError::io("removing", &work.path))?;
         target.sync_base()
+    }
+}
+
+/// Makes the work directory and locks it, and waits a while for another restore to end. Whether the target is free is known
+/// only with the lock: that other one may just have put it there.
+fn lock_patiently(target: &Target, marker: &RestoreMarker, work: &Work) -> Result<WorkLock, RocksDbError> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        target.check(marker)?;
+        target.create_base()?;
+        if let Some(lock) = work.lock()? {
+            return match target.check(marker) {
+                Ok(()) => Ok(lock),
+                Err(error) => {
+                    // Nothing but what this has just made is removed.
+                    drop(fs::remove_dir(&work.path));
+                    Err(error)
+                }
+            };
+        }
+        if Instant::now() >= deadline {
+            return Err(RocksDbError::Locked {
+                path: work.path.clone(),
+                holder: "another restore",
+                advice: "wait until that one has ended",
+            });
+        }
+        thread::sleep(PAUSE);
     }
 }
 

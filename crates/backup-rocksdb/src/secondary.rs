@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -96,6 +97,15 @@ fn copy_logs(path: &Path, to: &Path, options: &RocksDbOptions) -> Result<Manifes
         thread::sleep(PAUSE);
     }
     Err(RocksDbError::Unsteady { path: path.to_owned() })
+}
+
+/// Checks what can be told of a database without opening it: that it has a manifest, and the logs that this asks for.
+pub(crate) fn check_whole(path: &Path, options: &RocksDbOptions) -> Result<(), RocksDbError> {
+    let mut manifest = Manifest::open(&current_manifest(path)?)?;
+    manifest.follow(|_| ())?;
+    check_wal_dir(path, options)?;
+    let logs = logs_in(options.wal_dir.as_deref().unwrap_or(path))?;
+    check_logs(path, &manifest.state, &logs, options)
 }
 
 /// Lets an instance catch up until its SST files are those of one version of the database.
@@ -228,10 +238,12 @@ fn same_directory(left: &Path, right: &Path) -> bool {
     matches!((left.canonicalize(), right.canonicalize()), (Ok(left), Ok(right)) if left == right)
 }
 
-/// Makes a directory for scratch files, which is removed when it is dropped.
+/// Makes a directory for scratch files, which is removed when it is dropped. It holds copies of rows, so it is for nobody
+/// but its owner.
 pub(crate) fn scratch(options: &RocksDbOptions) -> Result<TempDir, RocksDbError> {
     let base = options.scratch_dir.clone().unwrap_or_else(std::env::temp_dir);
     let mut builder = tempfile::Builder::new();
+    builder.permissions(fs::Permissions::from_mode(0o700));
     builder.prefix("kvbackup-").tempdir_in(&base).map_err(RocksDbError::io("making a directory in", &base))
 }
 

@@ -1,10 +1,14 @@
 //! The directory that a restore makes, and the work directory beside it.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use backup_format::{Order, RestoreMarker};
 use backup_layout::Layout;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
@@ -115,9 +119,7 @@ impl Target {
 
     /// Checks that the target is free and that no other restore was begun. Changes nothing.
     pub(crate) fn check(&self, marker: &RestoreMarker) -> Result<(), RocksDbError> {
-        if occupancy(&self.path)? == Occupancy::Taken {
-            return Err(RocksDbError::TargetNotEmpty { path: self.path.clone() });
-        }
+        self.check_free()?;
         let own = self.work(marker);
         for path in self.work_directories()? {
             let other = Work { path };
@@ -131,6 +133,20 @@ impl Target {
             }
         }
         Ok(())
+    }
+
+    /// Checks that nothing, or an empty directory, is where the target is to be. No directory can be renamed to a symbolic
+    /// link, wherever it leads.
+    pub(crate) fn check_free(&self) -> Result<(), RocksDbError> {
+        // With a slash at its end a path would be followed.
+        if self.base.join(&self.name).is_symlink() {
+            let problem = "it is a symbolic link; name the place that it leads to";
+            return Err(RocksDbError::NoTarget { namespace: self.path.display().to_string(), problem });
+        }
+        match occupancy(&self.path)? {
+            Occupancy::Taken => Err(RocksDbError::TargetNotEmpty { path: self.path.clone() }),
+            Occupancy::Missing | Occupancy::Empty => Ok(()),
+        }
     }
 
     /// Makes a directory beside the target for the restore of a native backup, which is removed when it is dropped.
@@ -172,6 +188,10 @@ impl Target {
     }
 }
 
+/// The lock of a work directory, which lasts until this is dropped.
+#[derive(Debug)]
+pub(crate) struct WorkLock(#[expect(dead_code, reason = "it is held, not used")] File);
+
 /// The directory in which a restore works: `marker.json`, `db` with the database, `sst` with files that are not in it
 /// yet, `units` with a record for each unit that is written.
 #[derive(Clone, Debug)]
@@ -188,6 +208,38 @@ impl Work {
     /// Writes the marker, durably.
     pub(crate) fn set_marker(&self, marker: &MarkerFile) -> Result<(), RocksDbError> {
         write_json(&self.marker_path(), marker)
+    }
+
+    /// Makes the directory, and locks it; `None` while another restore holds the lock.
+    pub(crate) fn lock(&self) -> Result<Option<WorkLock>, RocksDbError> {
+        let lock = || -> io::Result<Option<WorkLock>> {
+            fs::create_dir_all(&self.path)?;
+            let file = File::open(&self.path)?;
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Err(Errno::WOULDBLOCK) => return Ok(None),
+                result => result?,
+            }
+            // Whoever held it may have removed the directory meanwhile, and the lock is that of nothing.
+            let (held, there) = (file.metadata()?, fs::metadata(&self.path)?);
+            Ok((held.dev() == there.dev() && held.ino() == there.ino()).then_some(WorkLock(file)))
+        };
+        match lock() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            result => result.map_err(RocksDbError::io("locking", &self.path)),
+        }
+    }
+
+    /// Removes all but the marker and the lock.
+    pub(crate) fn clear(&self) -> Result<(), RocksDbError> {
+        for path in [self.tables(), self.units()] {
+            match fs::remove_dir_all(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(RocksDbError::io("removing", &path)(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn database(&self) -> PathBuf {

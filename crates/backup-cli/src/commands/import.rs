@@ -1,9 +1,9 @@
 //! `import`: from an upstream file to a repository.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use backup_layout::Layout;
 use backup_repository::{Progress, UpstreamFile};
 use clap::Args;
@@ -18,7 +18,8 @@ use crate::repository;
 
 /// Dump an upstream file, like linera's memory_backup.bcs, into a repository
 ///
-/// The file does not say what layout its entries were in, so say it with --layout; it is plain otherwise.
+/// The file does not say what layout its entries were in, so say it with --layout; it is plain otherwise, and is
+/// restored as that.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Example:
@@ -57,7 +58,10 @@ pub(crate) async fn run(args: ImportArgs, progress: Progress) -> Result<Report> 
 /// Opens the file as a namespace that bears its name.
 fn open(args: &ImportArgs) -> Result<UpstreamFile> {
     let path = args.file.clone();
-    File::open(&path).with_context(|| format!("opening {}", path.display()))?;
+    let opening = || format!("opening {}", path.display());
+    // It is read more than once, and opening a pipe would wait for whoever writes to it.
+    ensure!(fs::metadata(&path).with_context(opening)?.is_file(), "{} is not a regular file", path.display());
+    File::open(&path).with_context(opening)?;
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let layout = args.layout.named().unwrap_or(Layout::Plain);
     let open = move || Ok(Box::new(File::open(&path)?) as Box<_>);

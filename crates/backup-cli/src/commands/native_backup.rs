@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 
+use crate::args::LogArgs;
 use crate::locator::Source;
 use crate::report::Report;
 use crate::{engine, repository};
@@ -13,6 +14,9 @@ use crate::{engine, repository};
 ///
 /// Faster than a dump and tied to RocksDB: no digest, no other engine, no object store. `kvbackup backup
 /// rocksdb-backup:DIR REPO` makes a dump of it later.
+///
+/// The database is opened for writing, and RocksDB writes files into it: nobody else may hold it open, and this must run as
+/// the user who owns it. A validator that runs is backed up with `backup`, which writes nothing into its database.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Example:
@@ -20,11 +24,13 @@ Example:
 pub(crate) struct NativeBackupArgs {
     /// The namespace: rocksdb:DIR/NAMESPACE
     source: Source,
-    /// Directory of the BackupEngine; further backups add to it
+    /// Directory of the BackupEngine; further backups add to it. It must not lie in the database
     directory: PathBuf,
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 pub(crate) async fn run(args: NativeBackupArgs) -> Result<Report> {
     repository::keep_private();
-    engine::native_backup(&args.source, &args.directory).await
+    engine::native_backup(&args.source, &args.directory, args.log.options()).await
 }

@@ -11,7 +11,8 @@ use crate::report::Report;
 
 /// Restore a backup that RocksDB's own BackupEngine made
 ///
-/// TARGET must not exist or be empty: RocksDB itself would empty it first.
+/// TARGET must not exist or be empty: RocksDB itself would empty it first. What is restored is a state of the past, from which
+/// a validator with its own key may sign twice: docs/KEY-SAFETY.md says what to do before it signs.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Example:

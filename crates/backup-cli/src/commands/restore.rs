@@ -10,7 +10,7 @@ use crate::locator::{RepositoryLocation, Target};
 use crate::problem::Problem;
 use crate::report::{Report, count};
 use crate::repository::{self, DumpArgs};
-use crate::scenario::{ForKey, Scenario};
+use crate::scenario::{CAUTION, ForKey, Scenario};
 
 /// Restore a dump into a namespace that is empty, or half restored from the same dump
 ///
@@ -94,11 +94,9 @@ pub(crate) async fn run(args: RestoreArgs, progress: Progress) -> Result<Report>
     if let Some(scenario) = scenario {
         report.field("scenario", scenario);
         report.line("scenario", scenario);
-    } else if restored.restored.is_some() && args.target != Target::Memory && layout.starts_with("linera-") {
-        report.line(
-            "caution",
-            "a validator that starts from an old dump with its own key may sign twice; see --for-key",
-        );
+    } else if restored.restored.is_some() && args.target != Target::Memory {
+        report.field("caution", CAUTION);
+        report.line("caution", format_args!("{CAUTION}, and say --for-key"));
     }
     Ok(report.timed())
 }

@@ -19,7 +19,8 @@ use crate::repository::{self, DumpArgs};
 ///
 /// Level 1 reads the manifest, the tables of all packs and all pages, and checks that every segment is there. Level 2 reads
 /// everything and computes the digest anew. Level 4 also restores into memory and reads that back: it needs memory for
-/// all entries. --against is level 3: the digest of a namespace is compared with that of the dump.
+/// all entries. --against is level 3: the digest of a namespace, read in the layout of the dump unless another one is named,
+/// is compared with that of the dump.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -72,12 +73,14 @@ impl Level {
 
 pub(crate) async fn run(args: VerifyArgs, progress: Progress) -> Result<Report> {
     let level = choose_level(&args)?;
-    let source = match &args.against {
-        Some(source) => Some(engine::open_source(source, args.open.options(&args.read)).await?),
-        None => None,
-    };
     let repository = repository::open(&args.repository).await?;
     let dump = repository::find(&repository, &args.dump).await?;
+    let source = match &args.against {
+        Some(source) => {
+            Some(engine::open_compared(source, &dump.manifest, args.open.options(&args.read)).await?)
+        }
+        None => None,
+    };
     let options = VerifyOptions {
         level: if level == Level::Structure { VerifyLevel::Structure } else { VerifyLevel::Content },
         subset: args.subset,
@@ -136,7 +139,11 @@ async fn compare(
         return Ok(found.state.digest());
     }
     Err(Problem::Difference(Box::new(Difference {
-        what: source.to_string(),
+        what: format!(
+            "{source} (layout {}; the dump is in {})",
+            database.source().layout,
+            dump.manifest.source.layout
+        ),
         expected: Side { state: expected, contents: dump.manifest.contents.clone() },
         found: Side { state: found.state, contents: found.contents },
     }))

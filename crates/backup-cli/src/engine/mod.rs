@@ -4,6 +4,7 @@
 pub(crate) mod rocksdb;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Result;
 use backup_format::{DatabaseBackup, Limits, Manifest};
@@ -40,6 +41,18 @@ pub(crate) async fn open_source(source: &Source, options: EngineOptions) -> Resu
     }
 }
 
+/// Opens a namespace that is to be compared with a dump, in the layout of the dump unless another one was asked for.
+pub(crate) async fn open_compared(
+    source: &Source,
+    manifest: &Manifest,
+    mut options: EngineOptions,
+) -> Result<Box<dyn DatabaseBackup>> {
+    let asked = one_layout(source.layout(), options.layout)?;
+    // A layout that only a later version knows cannot be that of what is compared; it is told from the rows.
+    options.layout = Some(LayoutChoice(asked.or(manifest.source.layout.parse().ok())));
+    open_source(source, options).await
+}
+
 /// Opens a namespace that a dump is to be restored into, in the layout of the dump unless another one was asked for.
 pub(crate) fn open_target(
     target: &Target,
@@ -58,12 +71,16 @@ pub(crate) fn open_target(
 }
 
 /// Backs up with the engine's own means.
-pub(crate) async fn native_backup(source: &Source, directory: &Path) -> Result<Report> {
+pub(crate) async fn native_backup(
+    source: &Source,
+    directory: &Path,
+    options: EngineOptions,
+) -> Result<Report> {
     #[cfg(feature = "rocksdb")]
-    return rocksdb::native_backup(source, directory).await;
+    return rocksdb::native_backup(source, directory, options).await;
     #[cfg(not(feature = "rocksdb"))]
     {
-        let _ = directory;
+        let _ = (directory, options);
         Err(left_out(source))
     }
 }
@@ -77,6 +94,15 @@ pub(crate) async fn native_restore(directory: &Path, id: Option<u32>, target: &T
         let _ = (directory, id);
         Err(left_out(target))
     }
+}
+
+/// Waits until engines have come to rest and removed their scratch files, for at most `patience`.
+pub(crate) fn rest(patience: Duration) {
+    #[cfg(feature = "rocksdb")]
+    // What is not done by then is left: nobody is told, since the command has its result.
+    let _ = backup_rocksdb::wait_for_threads(patience);
+    #[cfg(not(feature = "rocksdb"))]
+    let _ = patience;
 }
 
 /// Makes a namespace in memory that calls its content as the dump does.
@@ -93,8 +119,8 @@ pub(crate) fn kinds_of(layout: Layout) -> fn(&[u8]) -> Option<&'static str> {
     }
 }
 
-/// Decides in which layout a dump is restored. Entries of one linera are not those of another: a worker that starts from
-/// the wrong ones may fail late, or not at all.
+/// Decides in which layout a dump is restored: in its own. Entries of one linera are not those of another, nor rows the
+/// entries that stand in them: a worker that starts from the wrong ones may fail late, or not at all.
 fn target_layout(from: &str, asked: Option<Layout>) -> Result<Layout> {
     let Ok(from) = from.parse::<Layout>() else {
         let text = format!(
@@ -103,8 +129,7 @@ fn target_layout(from: &str, asked: Option<Layout>) -> Result<Layout> {
         return Err(Problem::Refused(text).into());
     };
     match (from, asked) {
-        (Layout::Linera015, Some(asked @ Layout::Linera016))
-        | (Layout::Linera016, Some(asked @ Layout::Linera015)) => {
+        (from, Some(asked)) if from != asked => {
             let text = format!(
                 "the dump is in layout {from} and cannot be restored as {asked}: their keys and values differ, and \
                  neither is converted to the other; leave the layout out"
@@ -141,14 +166,16 @@ mod tests {
         let layout = |from: &str, asked| target_layout(from, asked).unwrap();
         assert_eq!(layout("linera-0.15", None), Layout::Linera015);
         assert_eq!(layout("linera-0.16", Some(Layout::Linera016)), Layout::Linera016);
-        assert_eq!(layout("plain", Some(Layout::Linera015)), Layout::Linera015);
+        assert_eq!(layout("plain", None), Layout::Plain);
     }
 
     #[test]
-    fn neither_linera_is_restored_as_the_other_and_unknown_layouts_are_refused_by_name() {
+    fn no_layout_is_restored_as_another_and_unknown_layouts_are_refused_by_name() {
         let refused = [
             ("linera-0.15", Some(Layout::Linera016), "linera-0.16"),
             ("linera-0.16", Some(Layout::Linera015), "linera-0.15"),
+            ("plain", Some(Layout::Linera015), "plain"),
+            ("linera-0.16", Some(Layout::Plain), "linera-0.16"),
             ("linera-0.17", None, "linera-0.17"),
             ("linera-0.17", Some(Layout::Linera016), "linera-0.17"),
         ];

@@ -11,6 +11,7 @@ use crate::engine::EngineOptions;
 use crate::locator::{RocksDbPath, Source, Target};
 use crate::problem::Problem;
 use crate::report::{self, Report, count};
+use crate::scenario::CAUTION;
 
 /// Opens a namespace that is to be read.
 pub(crate) async fn open_source(
@@ -18,9 +19,7 @@ pub(crate) async fn open_source(
     layout: Option<Layout>,
     given: EngineOptions,
 ) -> Result<Box<dyn DatabaseBackup>> {
-    let mut options = options(layout, given.limits);
-    options.wal_dir = given.wal_dir;
-    options.allow_missing_log = given.allow_missing_log;
+    let options = reading(layout, given);
     match source {
         Source::RocksDb(path) => Ok(Box::new(RocksDbNamespace::at(&path.path, options))),
         Source::RocksDbBackup(path, id) => {
@@ -36,6 +35,13 @@ pub(crate) fn open_target(path: &RocksDbPath, layout: Layout, limits: Limits) ->
     Box::new(RocksDbNamespace::at(&path.path, options(Some(layout), limits)))
 }
 
+fn reading(layout: Option<Layout>, given: EngineOptions) -> RocksDbOptions {
+    let mut options = options(layout, given.limits);
+    options.wal_dir = given.wal_dir;
+    options.allow_missing_log = given.allow_missing_log;
+    options
+}
+
 fn options(layout: Option<Layout>, limits: Limits) -> RocksDbOptions {
     let options = RocksDbOptions::default().with_limits(limits);
     match layout {
@@ -45,12 +51,12 @@ fn options(layout: Option<Layout>, limits: Limits) -> RocksDbOptions {
 }
 
 /// Makes a backup with RocksDB's BackupEngine.
-pub(crate) async fn native_backup(source: &Source, directory: &Path) -> Result<Report> {
+pub(crate) async fn native_backup(source: &Source, directory: &Path, given: EngineOptions) -> Result<Report> {
     let Source::RocksDb(path) = source else {
         let text = format!("{source} is a native backup already; expected rocksdb:DIR/NAMESPACE");
         return Err(Problem::Usage(text).into());
     };
-    let namespace = RocksDbNamespace::at(&path.path, options(path.layout, Limits::default()));
+    let namespace = RocksDbNamespace::at(&path.path, reading(path.layout, given));
     let made = namespace.native_backup(directory).await.map_err(EngineError::from)?;
     let mut report = describe(&made);
     report.field("directory", directory.display().to_string());
@@ -72,6 +78,8 @@ pub(crate) async fn native_restore(directory: &Path, id: Option<u32>, target: &T
     let mut report = describe(&restored);
     report.field("target", target.to_string());
     report.line("restored to", target);
+    report.field("caution", CAUTION);
+    report.line("caution", CAUTION);
     report.line("next", format_args!("kvbackup digest {target}, to compare it with another copy"));
     Ok(report)
 }

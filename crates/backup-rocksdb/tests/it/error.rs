@@ -86,6 +86,17 @@ fn errors() -> Vec<(RocksDbError, ErrorClass, String)> {
             "database /base/ns is held open by another program; use `backup` instead",
         ),
         of(
+            RocksDbError::OtherOwner { path: path(), owner: 7, user: 0 },
+            Refused,
+            "database /base/ns belongs to user 7, and this is user 0, who would leave files in it that the other cannot \
+             open; run this as user 7",
+        ),
+        of(
+            RocksDbError::BadBackups { path: path(), problem: "it is the database" },
+            Refused,
+            "native backups cannot be kept in /base/ns: it is the database; name another directory",
+        ),
+        of(
             RocksDbError::UnitEntries { page: ObjectId([0; 32]), expected: 2, found: 1 },
             Failed,
             &format!("restoring page {}: expected 2 entries, found 1", "0".repeat(64)),

@@ -1,12 +1,15 @@
 //! Reading namespaces by path and by handle.
 
+use std::fs;
 use std::num::NonZeroUsize;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use backup_format::{Consistency, DatabaseBackup, ErrorClass, Order};
 use backup_layout::Layout;
-use backup_rocksdb::{RocksDbNamespace, RocksDbOptions};
+use backup_rocksdb::{RocksDbNamespace, RocksDbOptions, wait_for_threads};
 use futures::StreamExt;
 use rocksdb::{DB, DBWithThreadMode, MultiThreaded};
 use tempfile::tempdir;
@@ -107,7 +110,7 @@ async fn each_snapshot_by_path_beside_a_writer_is_of_one_moment() {
                 put(&database, Layout::Linera015, &of_round(round));
                 rounds.store(round, Ordering::SeqCst);
                 // A thousand flushes a second are enough: the manifest, which each reading goes through, grows with them.
-                std::thread::sleep(std::time::Duration::from_micros(200));
+                std::thread::sleep(Duration::from_micros(200));
                 if stop.load(Ordering::Relaxed) {
                     break;
                 }
@@ -252,7 +255,7 @@ async fn dropping_streams_and_snapshot_lets_go_of_the_database() {
     stream.next().await.unwrap().unwrap();
     drop((stream, snapshot, namespace));
     while Arc::strong_count(&database) > 1 {
-        std::thread::sleep(std::time::Duration::from_millis(1));
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -372,4 +375,25 @@ async fn a_share_of_nobody_is_an_error() {
     assert_error(snapshot.entries(&share).await.map(drop), ErrorClass::Failed, &["share"]);
     let one = NonZeroUsize::MIN;
     assert_eq!(snapshot.shares(one).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn scratch_files_are_for_their_owner_alone_and_gone_with_the_snapshot() {
+    let base = tempdir().unwrap();
+    let path = fixture(base.path());
+    let scratch = base.path().join("scratch");
+    fs::create_dir(&scratch).unwrap();
+    let mut options = RocksDbOptions::default();
+    options.scratch_dir = Some(scratch.clone());
+    let snapshot = RocksDbNamespace::at(&path, options).snapshot().await.unwrap();
+    let own = scratch.join(&names(&scratch)[0]);
+    assert_eq!(fs::metadata(&own).unwrap().permissions().mode() & 0o777, 0o700);
+    drop(snapshot);
+    // Threads of other tests are waited for as well, and may be there all the time.
+    for _ in 0..100 {
+        if names(&scratch).is_empty() || wait_for_threads(Duration::from_millis(100)) {
+            break;
+        }
+    }
+    assert_eq!(names(&scratch), [""; 0]);
 }

@@ -209,6 +209,26 @@ async fn a_restore_of_another_dump_stands_in_the_way() {
 }
 
 #[tokio::test]
+async fn a_second_restore_of_the_same_dump_waits_and_disturbs_nothing() {
+    let base = tempdir().unwrap();
+    let entries = chains(4, 4, 20);
+    let path = base.path().join("ns");
+    let plan = plan(Order::Plain, &entries);
+    let mut sink = with(&path, Layout::Linera015).restore(&marker(1), &plan).await.unwrap();
+    assert!(write_unit(&*sink, 0, &entries).await.unwrap());
+    let second = tokio::spawn({
+        let path = path.clone();
+        async move { with(&path, Layout::Linera015).restore(&marker(1), &plan).await.map(drop) }
+    });
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    sink.finish().await.unwrap();
+    sink.publish().await.unwrap();
+    assert_error(second.await.unwrap(), ErrorClass::Refused, &["ns", "not empty"]);
+    assert_eq!(names(base.path()), ["ns"]);
+    assert_eq!(read(&at(&path)).await, entries);
+}
+
+#[tokio::test]
 async fn what_cannot_be_a_target_is_refused() {
     let base = tempdir().unwrap();
     let plan = plan(Order::Plain, &[]);
@@ -226,6 +246,14 @@ async fn what_cannot_be_a_target_is_refused() {
         ErrorClass::Refused,
         &["open", "by path"],
     );
+    let link = base.path().join("link");
+    std::os::unix::fs::symlink(base.path().join("missing"), &link).unwrap();
+    let link = with(&link, Layout::Linera015);
+    for refused in [link.check_restorable(&marker(1)).await, link.restore(&marker(1), &plan).await.map(drop)]
+    {
+        assert_error(refused, ErrorClass::Refused, &["link", "symbolic link"]);
+    }
+    assert_eq!(names(base.path()), ["link", "open"]);
 }
 
 #[tokio::test]
