@@ -109,15 +109,15 @@ async fn each_snapshot_by_path_beside_a_writer_is_of_one_moment() {
             for round in 1.. {
                 put(&database, Layout::Linera015, &of_round(round));
                 rounds.store(round, Ordering::SeqCst);
-                // A thousand flushes a second are enough: the manifest, which each reading goes through, grows with them.
-                std::thread::sleep(Duration::from_micros(200));
+                // Some hundred flushes a second are enough: the manifest, which each reading goes through, grows with them.
+                std::thread::sleep(Duration::from_millis(1));
                 if stop.load(Ordering::Relaxed) {
                     break;
                 }
             }
         }
     });
-    for _ in 0..400 {
+    for _ in 0..200 {
         let least = rounds.load(Ordering::SeqCst);
         let found = read(&at(&path)).await;
         let round = u64::from_be_bytes(found[0].2[..8].try_into().unwrap());
