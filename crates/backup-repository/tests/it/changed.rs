@@ -24,7 +24,8 @@ async fn disturbed(
     repository: &Repository,
     namespace: &MemoryNamespace,
     directory: &Path,
-    (meant, disturb): (fn(&Event) -> bool, fn(&Path)),
+    meant: fn(&Event) -> bool,
+    disturb: fn(&Path),
 ) -> Result<BackupReport, RepositoryError> {
     let directory = directory.to_owned();
     let progress = Progress::new(move |event| {
@@ -66,7 +67,7 @@ async fn a_repository_that_went_away_is_noticed_and_not_made_anew() {
     let directory = place.path().join("repo");
     let repository = local(&directory).await;
     let vanish = |directory: &Path| fs::rename(directory, directory.with_file_name("elsewhere")).unwrap();
-    let result = disturbed(&repository, &namespace(&content(20)), &directory, (reading, vanish)).await;
+    let result = disturbed(&repository, &namespace(&content(20)), &directory, reading, vanish).await;
     assert_changed(result, &directory, "config.json");
     assert!(!directory.exists(), "directories were made where the repository had been");
 }
@@ -81,7 +82,7 @@ async fn a_pack_that_was_written_and_is_gone_or_cut_is_noticed() {
     for disturb in [remove_packs, cut_packs] {
         let place = tempfile::tempdir().unwrap();
         let repository = local(place.path()).await;
-        let result = disturbed(&repository, &namespace(&content(21)), place.path(), (stored, disturb)).await;
+        let result = disturbed(&repository, &namespace(&content(21)), place.path(), stored, disturb).await;
         assert_changed(result, place.path(), "packs/");
     }
 }
@@ -95,7 +96,7 @@ async fn a_pack_that_was_reused_and_is_gone_is_noticed() {
     let again = repository.backup(&namespace, options(2, 1)).await.unwrap();
     assert_eq!((again.new_packs, again.manifest.root), (0, first.manifest.root));
     files(&place.path().join("manifests")).iter().for_each(|path| fs::remove_file(path).unwrap());
-    let result = disturbed(&repository, &namespace, place.path(), (reading, remove_packs)).await;
+    let result = disturbed(&repository, &namespace, place.path(), reading, remove_packs).await;
     assert_changed(result, place.path(), "packs/");
     repository.dump(&DumpChoice::Latest).await.unwrap_err();
 }
@@ -107,6 +108,6 @@ async fn another_repository_in_its_place_is_noticed() {
     let replace = |directory: &Path| {
         fs::write(directory.join("config.json"), Config::new([1; 16], [2; 16]).encode()).unwrap();
     };
-    let result = disturbed(&repository, &namespace(&content(23)), place.path(), (reading, replace)).await;
+    let result = disturbed(&repository, &namespace(&content(23)), place.path(), reading, replace).await;
     assert_changed(result, place.path(), "another one");
 }

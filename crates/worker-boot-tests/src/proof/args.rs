@@ -97,10 +97,10 @@ What is not proven, and why:
   - that the network description and its first committee are the right ones: compare them with another validator's
   - that the dump is recent; a validator that boots from an old dump with its own key may sign twice
   - the consensus state of each chain (votes, locks, rounds, pending proposals) and what the worker keeps for itself
-    (exported heights, synchronization trackers, block exporters): only the dump's digest vouches for it
+    (exported heights, synchronization trackers, expected events, block exporters): only the dump's digest vouches for it
   - execution states where the committee's policy does not hash the content (FLAG_ZERO_HASH and the like), and chains
     that are not initialized; each is listed under not_proven
-  - certificates whose blocks run applications: this program has no Wasm or EVM runtime
+  - certificates whose blocks run applications: this program has no Wasm or EVM runtime, and ends with exit code 1
 
 A database of layout linera-0.15 is expected; others are refused.
 

@@ -81,7 +81,7 @@ impl Boots<'_> {
                 problem
             }
             None if self.findings.count() > before => "see findings".to_owned(),
-            None => "ok".to_owned(),
+            None => Scenario::OK.to_owned(),
         };
         Ok(scenario)
     }

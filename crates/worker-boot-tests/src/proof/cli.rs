@@ -8,7 +8,8 @@ use clap::Parser;
 
 use crate::proof::args::Args;
 use crate::proof::report::Report;
-use crate::proof::run::prove;
+use crate::proof::run::prove_until;
+use crate::proof::signals;
 use crate::proof::text::text;
 
 const FAILED: u8 = 1;
@@ -30,9 +31,10 @@ pub fn main() -> ExitCode {
         drop(writeln!(io::stderr(), "error: {problem}"));
         return ExitCode::from(USAGE);
     }
-    match prove(&args).and_then(|report| print(&args, &report).map(|()| report)) {
-        Ok(report) if report.findings_total == 0 => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::from(FOUND),
+    match prove_until(&args, signals::listen).and_then(|report| print(&args, &report).map(|()| report)) {
+        Ok(report) if report.findings_total > 0 => ExitCode::from(FOUND),
+        Ok(report) if report.is_complete() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::from(FAILED),
         Err(error) => {
             drop(writeln!(io::stderr(), "error: {error:#}"));
             ExitCode::from(FAILED)

@@ -1,6 +1,6 @@
 //! Proof that a dump boots, or that it does not: the program `bootproof`.
 //!
-//! A dump is restored into a scratch directory ([`restore`](self)), all entries are looked at once, then each chain by
+//! A dump is restored into a scratch directory, all entries are looked at once, then each chain by
 //! itself, then linera's worker is booted on copies. Whatever is wrong becomes a [`Finding`] of a [`Kind`] at a [`Place`].
 
 mod args;
@@ -25,6 +25,7 @@ mod report;
 mod restore;
 mod run;
 mod scratch;
+mod signals;
 mod subject;
 mod sweep;
 mod text;
@@ -36,7 +37,7 @@ pub use kind::Kind;
 pub use network::Anchor;
 pub use place::Place;
 pub use report::{Applied, CastVote, KeyChoice, Report, Scenario};
-pub use run::prove;
+pub use run::{prove, prove_until};
 pub use subject::Subject;
 pub use sweep::Counts;
 pub use text::text;

@@ -18,6 +18,8 @@ pub struct Report {
     pub subject: String,
     /// Id of the dump; `None` for a namespace, and for a dump that was not found whole.
     pub dump: Option<String>,
+    /// Id of the dump that a namespace was compared with.
+    pub against_dump: Option<String>,
     /// Digest of the restored namespace; `None` when it could not be restored.
     pub digest: Option<String>,
     /// Layout of the dump or namespace.
@@ -40,6 +42,14 @@ pub struct Report {
     pub scenarios: Vec<Scenario>,
     /// Seconds from the start.
     pub seconds: f64,
+}
+
+impl Report {
+    /// Tells whether all boots came to their end, as far as nothing was found.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.findings_total > 0 || self.scenarios.iter().all(|scenario| scenario.result == Scenario::OK)
+    }
 }
 
 /// Which key a worker was booted with.
@@ -73,6 +83,11 @@ pub struct Scenario {
     pub votes: Vec<CastVote>,
     /// `ok`, or what went wrong.
     pub result: String,
+}
+
+impl Scenario {
+    /// The result of a boot in which all was as it should be.
+    pub const OK: &str = "ok";
 }
 
 /// A certificate, and what became of it.

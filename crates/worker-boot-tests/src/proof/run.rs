@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use backup_format::Consistency;
 use backup_repository::{Dump, DumpChoice};
 use linera_base::crypto::{ValidatorPublicKey, ValidatorSecretKey};
@@ -41,6 +41,22 @@ use crate::worker::open_storage;
 ///
 /// Never because of what a database holds.
 pub fn prove(args: &Args) -> Result<Report> {
+    prove_until(args, || Ok(std::future::pending()))
+}
+
+/// As [`prove`], but gives up when the future that `stop` makes says why. Nothing is left in the scratch directory then.
+///
+/// # Errors
+///
+/// As [`prove`], and when it was stopped.
+///
+/// # Panics
+///
+/// As [`prove`].
+pub fn prove_until<F: Future<Output = &'static str>>(
+    args: &Args,
+    stop: impl FnOnce() -> Result<F> + Send,
+) -> Result<Report> {
     let started = Instant::now();
     let certificates =
         args.certificates.iter().map(|path| read_certificate(path)).collect::<Result<Vec<_>>>()?;
@@ -48,9 +64,13 @@ pub fn prove(args: &Args) -> Result<Report> {
     // Outside of the runtime, so that all databases in it are closed when it is removed.
     let scratch = Scratch::create(args.scratch.as_deref())?;
     let proof = || async {
-        let proof =
-            Proof { args, scratch: &scratch, findings: Findings::default(), meter: Meter::new(args.quiet) };
-        proof.run(&certificates, own_key.as_ref()).await
+        let stop = stop()?;
+        let (findings, meter) = (Findings::default(), Meter::new(args.quiet));
+        let proof = Proof { args, scratch: &scratch, findings, meter };
+        tokio::select! {
+            report = proof.run(&certificates, own_key.as_ref()) => report,
+            reason = stop => bail!("stopped by {reason}"),
+        }
     };
     let mut report = block_on(proof)?;
     report.seconds = (started.elapsed().as_secs_f64() * 1e3).round() / 1e3;
@@ -75,40 +95,43 @@ struct Content {
 
 impl Proof<'_> {
     async fn run(self, certificates: &[Certificate], own_key: Option<&ValidatorSecretKey>) -> Result<Report> {
-        let restored = self.restore().await?;
+        let against = self.against().await?;
+        let restored = self.restore(against.as_ref()).await?;
         let (mut content, mut scenarios) = (Content::default(), Vec::new());
         if let Some(dump) = &restored {
             let point_in_time = dump.manifest.consistency == Consistency::PointInTime;
             content = self.check(point_in_time).await?;
             scenarios = self.boot(&content, certificates, own_key).await?;
         }
-        Ok(self.report(restored.as_ref(), content, scenarios))
+        let mut report = self.report(restored.as_ref(), content, scenarios);
+        report.against_dump = against.map(|dump| dump.id.to_string());
+        Ok(report)
+    }
+
+    /// Finds the dump that a namespace is to be compared with.
+    async fn against(&self) -> Result<Option<Dump>> {
+        let Some(location) = &self.args.against_dump else { return Ok(None) };
+        let found = restore::find(location, &self.choice()).await;
+        Ok(Some(found.with_context(|| format!("finding the dump to compare with in {location}"))?.1))
     }
 
     /// Gets what is to be proven into the scratch directory; `None` when it is too damaged for that.
-    async fn restore(&self) -> Result<Option<Dump>> {
+    async fn restore(&self, against: Option<&Dump>) -> Result<Option<Dump>> {
         let Self { args, scratch, findings, meter } = self;
         let restorer = Restorer { scratch, findings, meter };
-        let choice = args.dump.clone().unwrap_or_default();
-        match &args.subject {
-            Subject::Repository(location) => restorer.dump(location, &choice).await,
-            Subject::Namespace(path) => {
-                let against = match &args.against_dump {
-                    Some(location) => Some(self.find(location, &choice).await?),
-                    None => None,
-                };
-                let copy = restorer.namespace(path, args.allow_missing_log).await?;
-                if let (Some(dump), Some(copy)) = (&against, &copy) {
-                    restore::compare(findings, dump, copy);
-                }
-                Ok(copy)
-            }
+        let path = match &args.subject {
+            Subject::Repository(location) => return restorer.dump(location, &self.choice()).await,
+            Subject::Namespace(path) => path,
+        };
+        let copy = restorer.namespace(path, args.allow_missing_log).await?;
+        if let (Some(dump), Some(copy)) = (against, &copy) {
+            restore::compare(findings, dump, copy);
         }
+        Ok(copy)
     }
 
-    async fn find(&self, location: &str, choice: &DumpChoice) -> Result<Dump> {
-        let found = restore::find(location, choice).await;
-        Ok(found.with_context(|| format!("finding the dump to compare with in {location}"))?.1)
+    fn choice(&self) -> DumpChoice {
+        self.args.dump.clone().unwrap_or_default()
     }
 
     /// Checks all that the restored namespace holds.
@@ -180,6 +203,7 @@ impl Proof<'_> {
             linera: LINERA,
             subject: self.args.subject.to_string(),
             dump: restored.filter(|_| is_dump).map(|dump| dump.id.to_string()),
+            against_dump: None,
             digest: manifest.map(|manifest| manifest.digest.to_string()),
             layout: manifest.map(|manifest| manifest.source.layout.clone()),
             consistency: manifest.map(|manifest| manifest.consistency.to_string()),

@@ -31,6 +31,7 @@ fn write(report: &Report, out: &mut String) -> fmt::Result {
     notes("NOT PROVEN", &report.not_proven, out)?;
     notes("remark", &report.remarks, out)?;
     let result = match report.findings_total {
+        0 if !report.is_complete() => "nothing was found, but not all could be done, see above".to_owned(),
         0 if report.not_proven.is_empty() => "nothing was found: this boots".to_owned(),
         0 => "nothing was found, and it boots; but not all of it is proven, see above".to_owned(),
         1 => "1 finding".to_owned(),
@@ -43,7 +44,12 @@ fn write(report: &Report, out: &mut String) -> fmt::Result {
 fn head(report: &Report, out: &mut String) -> fmt::Result {
     line(out, "tool", format_args!("{}, with linera {}", report.tool, report.linera))?;
     line(out, "subject", &report.subject)?;
-    for (label, value) in [("dump", &report.dump), ("digest", &report.digest), ("layout", &report.layout)] {
+    for (label, value) in [
+        ("dump", &report.dump),
+        ("against", &report.against_dump),
+        ("digest", &report.digest),
+        ("layout", &report.layout),
+    ] {
         if let Some(value) = value {
             line(out, label, value)?;
         }

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use linera_base::crypto::ValidatorSecretKey;
 use linera_chain::types::ConfirmedBlockCertificate;
-use worker_boot_tests::proof::{KeyChoice, Kind, Report, Tip};
+use worker_boot_tests::proof::{CastVote, KeyChoice, Kind, Report, Tip};
 
 use crate::Tests;
 use crate::fixture::{self, file};
@@ -18,6 +19,7 @@ pub const TESTS: Tests = &[
     ("one with a wrong signature is refused", one_with_a_wrong_signature_is_refused),
     ("one of another network is refused", one_of_another_network_is_refused),
     ("without a network description none is applied", without_a_network_description_none_is_applied),
+    ("votes that were cast are told with their validator", votes_that_were_cast_are_told),
     ("a key outside of the committee is remarked", a_key_outside_of_the_committee_is_remarked),
 ];
 
@@ -89,6 +91,24 @@ fn a_key_outside_of_the_committee_is_remarked() {
         report.remarks
     );
     assert_eq!(report.scenarios.len(), 3);
+}
+
+fn votes_that_were_cast_are_told() {
+    let past = History::Voted.past();
+    let report = prove_entries(&past.entries, &[]);
+    let validator: ValidatorSecretKey = serde_json::from_str(&format!("\"{}\"", "21".repeat(32))).unwrap();
+    let vote = CastVote {
+        validator: Some(validator.public().to_string()),
+        chain: hex::encode(past.sender),
+        height: 1,
+        round: "multi-leader round 0".to_owned(),
+        kind: "validated".to_owned(),
+    };
+    // They are in the database, whichever key the worker has.
+    for boot in &report.scenarios {
+        assert_eq!(boot.votes, std::slice::from_ref(&vote));
+    }
+    assert!(prove(&[]).scenarios.iter().all(|boot| boot.votes.is_empty()));
 }
 
 /// Proves a dump of the fixture.

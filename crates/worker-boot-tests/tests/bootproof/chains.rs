@@ -1,11 +1,17 @@
 //! Pasts with committees, blobs, new chains and applications.
 
 use linera_base::crypto::CryptoHash;
-use linera_base::data_types::{Amount, ApplicationPermissions, Blob, Epoch};
-use linera_base::identifiers::{AccountOwner, ApplicationId, BlobType, ChainId};
+use linera_base::data_types::{
+    Amount, ApplicationDescription, ApplicationPermissions, Blob, BlockHeight, Bytecode, Epoch,
+    OracleResponse,
+};
+use linera_base::identifiers::{AccountOwner, ApplicationId, BlobType, ChainId, ModuleId};
 use linera_base::ownership::ChainOwnership;
+use linera_base::vm::VmRuntime;
+use linera_chain::data_types::{BlockExecutionOutcome, Transaction};
+use linera_chain::types::ConfirmedBlockCertificate;
 use linera_execution::system::{AdminOperation, OpenChainConfig};
-use linera_execution::{FLAG_HISTORICAL_HASH, SystemOperation};
+use linera_execution::{FLAG_HISTORICAL_HASH, Operation, SystemOperation};
 use linera_storage::Storage as _;
 use linera_views::views::RootView;
 
@@ -39,6 +45,37 @@ async fn open_chain(lone: &Lone) {
     let created = opened.block().created_blob_ids();
     let child = created.iter().find(|blob| blob.blob_type == BlobType::ChainDescription).unwrap();
     lone.operate(lone.admin, transfer(ChainId(child.hash))).await;
+}
+
+/// Publishes an application, past the worker, and returns a certified block that runs it.
+pub async fn certificate_that_runs_an_application() -> (Past, ConfirmedBlockCertificate) {
+    let lone = begin(&[]).await;
+    let bytecode = || Bytecode::new(b"nothing that runs".to_vec()).compress();
+    let contract = Blob::new_contract_bytecode(bytecode());
+    let service = Blob::new_service_bytecode(bytecode());
+    let description = ApplicationDescription {
+        module_id: ModuleId::new(contract.id().hash, service.id().hash, VmRuntime::Wasm),
+        creator_chain_id: lone.admin,
+        block_height: BlockHeight(0),
+        application_index: 0,
+        parameters: Vec::new(),
+        required_application_ids: Vec::new(),
+    };
+    let blobs = [Blob::new_application_description(&description), contract, service];
+    for blob in &blobs {
+        lone.storage().write_blob(blob).await.unwrap();
+    }
+    let operation = Operation::User { application_id: (&description).into(), bytes: Vec::new() };
+    let outcome = BlockExecutionOutcome {
+        messages: vec![Vec::new()],
+        oracle_responses: vec![blobs.iter().map(|blob| OracleResponse::Blob(blob.id())).collect()],
+        events: vec![Vec::new()],
+        blobs: vec![Vec::new()],
+        ..BlockExecutionOutcome::default()
+    };
+    let transactions = vec![Transaction::ExecuteOperation(operation)];
+    let certificate = lone.certify_outcome(lone.admin, transactions, outcome).await;
+    (lone.past().await, certificate)
 }
 
 /// Moves both chains to a second committee, with these flags besides those of the first.

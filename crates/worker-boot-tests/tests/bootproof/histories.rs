@@ -31,6 +31,8 @@ pub enum History {
     Epochs,
     /// An application has state on a chain without blocks.
     Application,
+    /// The validator has voted for a block that is not confirmed.
+    Voted,
     /// The state of the sender is older than its blocks.
     SetBack,
     /// States are not hashed.
@@ -45,7 +47,7 @@ pub enum History {
 
 impl History {
     /// Those in which nothing may be found, with what is not proven in each.
-    pub const GOOD: [(Self, &'static [&'static str]); 13] = [
+    pub const GOOD: [(Self, &'static [&'static str]); 14] = [
         (Self::Fixture, &[]),
         (Self::MessageInOutbox, &[]),
         (Self::MessagesInInbox, &[]),
@@ -55,6 +57,7 @@ impl History {
         (Self::UnknownChain, &["not initialized"]),
         (Self::Epochs, &[]),
         (Self::Application, &[]),
+        (Self::Voted, &[]),
         (Self::ZeroHash, &["FLAG_ZERO_HASH"]),
         (Self::HistoricalHash, &["FLAG_HISTORICAL_HASH"]),
         (Self::ShadowHash, &["FLAG_HISTORICAL_HASH_SHADOW"]),
@@ -63,7 +66,7 @@ impl History {
 
     /// Returns the database, which is made once.
     pub fn past(self) -> &'static Past {
-        static PASTS: [OnceLock<Past>; 14] = [const { OnceLock::new() }; 14];
+        static PASTS: [OnceLock<Past>; 15] = [const { OnceLock::new() }; 15];
         PASTS[self as usize].get_or_init(|| block_on(|| async { Ok(self.make().await) }).unwrap())
     }
 
@@ -78,6 +81,7 @@ impl History {
             Self::UnknownChain => traffic::unknown_chain().await,
             Self::Epochs => chains::epochs().await,
             Self::Application => chains::application().await,
+            Self::Voted => traffic::voted().await,
             Self::SetBack => traffic::set_back().await,
             Self::ZeroHash => chains::hashed(FLAG_ZERO_HASH).await,
             Self::HistoricalHash => chains::hashed(FLAG_HISTORICAL_HASH).await,

@@ -1,10 +1,14 @@
 //! The program as it is built: exit codes, and what it prints.
 
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
+use worker_boot_tests::runtime::block_on;
 
 use crate::Tests;
+use crate::chains;
 use crate::fixture::{self, file};
 use crate::histories::History;
 use crate::keys::BLOCK;
@@ -15,7 +19,9 @@ pub const TESTS: Tests = &[
     ("a damaged dump is 3 and told in both forms", a_damaged_dump_is_3_and_told_in_both_forms),
     ("a namespace is 0 and text", a_namespace_is_0_and_text),
     ("what cannot be done is 1", what_cannot_be_done_is_1),
+    ("a certificate that runs an application is 1", a_certificate_that_runs_an_application_is_1),
     ("wrong usage is 2", wrong_usage_is_2),
+    ("one that is stopped cleans up", one_that_is_stopped_cleans_up),
     ("help teaches", help_teaches),
 ];
 
@@ -91,12 +97,49 @@ fn what_cannot_be_done_is_1() {
     }
 }
 
+fn a_certificate_that_runs_an_application_is_1() {
+    let made = block_on(|| async { Ok(chains::certificate_that_runs_an_application().await) });
+    let (past, certificate) = made.unwrap();
+    let (repository, directory) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    dump(&past.entries, repository.path());
+    let path = directory.path().join("application.bcs");
+    std::fs::write(&path, bcs::to_bytes(&certificate).unwrap()).unwrap();
+    let output = run(&[repository.path().to_str().unwrap(), "--json", "--cert", path.to_str().unwrap()]);
+    assert_eq!(code(&output), 1, "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["findings_total"], 0);
+    assert!(report["not_proven"][0]["what"].as_str().unwrap().contains("run applications"), "{report}");
+    assert!(report["scenarios"][0]["result"].as_str().unwrap().starts_with("not proven"), "{report}");
+}
+
 fn wrong_usage_is_2() {
     for arguments in [&[][..], &["memory:"], &["/backup", "--against-dump", "/other"], &["/backup", "--what"]]
     {
         let output = run(arguments);
         assert_eq!(code(&output), 2, "{arguments:?}: {output:?}");
     }
+}
+
+fn one_that_is_stopped_cleans_up() {
+    let scratch = tempfile::tempdir().unwrap();
+    let subject = format!("rocksdb:{}", fixture::namespace().display());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bootproof"));
+    command.args([&subject, "--scratch", scratch.path().to_str().unwrap()]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    while std::fs::read_dir(scratch.path()).unwrap().next().is_none_or(|made| is_empty(&made.unwrap().path()))
+    {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(code(&output), 1, "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("stopped by SIGTERM"), "{output:?}");
+    assert!(is_empty(scratch.path()));
+}
+
+fn is_empty(directory: &Path) -> bool {
+    std::fs::read_dir(directory).unwrap().next().is_none()
 }
 
 fn help_teaches() {

@@ -73,6 +73,12 @@ pub async fn unknown_chain() -> Past {
     lone.past().await
 }
 
+pub async fn voted() -> Past {
+    let lone = begin(&[]).await;
+    lone.propose(lone.admin, vec![execute(transfer(lone.other))]).await;
+    lone.past().await
+}
+
 /// Three blocks that the state of their chain does not know of.
 pub async fn set_back() -> Past {
     let lone = begin(&[]).await;

@@ -7,8 +7,11 @@ use linera_base::data_types::{
 };
 use linera_base::identifiers::{Account, AccountOwner, ChainId};
 use linera_base::ownership::ChainOwnership;
-use linera_chain::data_types::{BundleExecutionPolicy, IncomingBundle, ProposedBlock, Transaction, Vote};
-use linera_chain::types::{ConfirmedBlock, ConfirmedBlockCertificate};
+use linera_chain::data_types::{
+    BlockExecutionOutcome, BlockProposal, BundleExecutionPolicy, IncomingBundle, ProposedBlock, Transaction,
+    Vote,
+};
+use linera_chain::types::{Block, ConfirmedBlock, ConfirmedBlockCertificate};
 use linera_core::ProcessConfirmedBlockMode;
 use linera_core::data_types::{ChainInfo, ChainInfoQuery};
 use linera_execution::committee::{Committee, ValidatorState};
@@ -27,6 +30,12 @@ use crate::past::Past;
 
 const NAMESPACE: &str = "lone";
 
+/// Seed of the key that owns the chains.
+const OWNER: u64 = 7;
+
+/// The round in which all blocks are certified.
+const ROUND: Round = Round::MultiLeader(0);
+
 /// The only validator. Each has a database of its own; all of one policy are of the same network.
 pub struct Lone {
     worker: Worker<RocksDbDatabase>,
@@ -44,7 +53,7 @@ impl Lone {
     /// Writes what a network begins with. `flags` go into the policy of its committee.
     pub async fn begin(flags: &[&str]) -> Self {
         let key: ValidatorSecretKey = serde_json::from_str(&format!("\"{}\"", "21".repeat(32))).unwrap();
-        let account = InMemorySigner::new(Some(7)).generate_new();
+        let account = InMemorySigner::new(Some(OWNER)).generate_new();
         let flags: Vec<_> = flags.iter().map(|flag| (*flag).to_owned()).collect();
         let state = ValidatorState {
             network_address: "Tcp:nowhere:1".to_owned(),
@@ -82,25 +91,30 @@ impl Lone {
         transactions: Vec<Transaction>,
         blobs: Vec<Blob>,
     ) -> ConfirmedBlockCertificate {
-        let info = self.info(ChainInfoQuery::new(chain)).await;
-        let block = ProposedBlock {
-            chain_id: chain,
-            epoch: info.epoch,
-            transactions,
-            height: info.next_block_height,
-            timestamp: Timestamp::from(1_000),
-            authenticated_signer: Some(self.owner),
-            previous_block_hash: info.block_hash,
-        };
+        let block = self.next_block(chain, transactions).await;
         for blob in &blobs {
             self.storage().write_blob(blob).await.unwrap();
         }
         let policy = BundleExecutionPolicy::committed();
         let staged = self.worker.stage_block_execution(block, None, blobs, policy).await.unwrap();
-        let value = ConfirmedBlock::new(staged.1);
-        let round = Round::MultiLeader(0);
-        let vote = Vote::new(value.clone(), round, &self.key);
-        ConfirmedBlockCertificate::new(value, round, vec![(self.key.public(), vote.signature)])
+        self.sign(staged.1)
+    }
+
+    /// Certifies a block that nobody executed.
+    pub async fn certify_outcome(
+        &self,
+        chain: ChainId,
+        transactions: Vec<Transaction>,
+        outcome: BlockExecutionOutcome,
+    ) -> ConfirmedBlockCertificate {
+        let block = self.next_block(chain, transactions).await;
+        self.sign(Block::new(block, outcome))
+    }
+
+    fn sign(&self, block: Block) -> ConfirmedBlockCertificate {
+        let value = ConfirmedBlock::new(block);
+        let vote = Vote::new(value.clone(), ROUND, &self.key);
+        ConfirmedBlockCertificate::new(value, ROUND, vec![(self.key.public(), vote.signature)])
     }
 
     /// Applies a certificate and delivers its messages.
@@ -144,7 +158,7 @@ impl Lone {
 
     /// Returns another committee of the same validator, with these flags and its own.
     pub fn next_committee(&self, flags: &[&str]) -> Blob {
-        let account = InMemorySigner::new(Some(7)).generate_new();
+        let account = InMemorySigner::new(Some(OWNER)).generate_new();
         let state = ValidatorState {
             network_address: "Tcp:nowhere:2".to_owned(),
             votes: 3,
@@ -155,6 +169,28 @@ impl Lone {
         policy.http_request_allow_list.extend(self.flags.iter().cloned().chain(flags));
         let committee = Committee::new([(self.key.public(), state)].into(), policy);
         Blob::new_committee(bcs::to_bytes(&committee).unwrap())
+    }
+
+    /// Proposes a block, so that the validator votes for it.
+    pub async fn propose(&self, chain: ChainId, transactions: Vec<Transaction>) {
+        let block = self.next_block(chain, transactions).await;
+        let mut signer = InMemorySigner::new(Some(OWNER));
+        signer.generate_new();
+        let proposal = BlockProposal::new_initial(self.owner, ROUND, block, &signer).await.unwrap();
+        self.worker.handle_block_proposal(proposal).await.0.unwrap();
+    }
+
+    async fn next_block(&self, chain: ChainId, transactions: Vec<Transaction>) -> ProposedBlock {
+        let info = self.info(ChainInfoQuery::new(chain)).await;
+        ProposedBlock {
+            chain_id: chain,
+            epoch: info.epoch,
+            transactions,
+            height: info.next_block_height,
+            timestamp: Timestamp::from(1_000),
+            authenticated_signer: Some(self.owner),
+            previous_block_hash: info.block_hash,
+        }
     }
 
     /// Returns what waits in the inboxes of a chain.

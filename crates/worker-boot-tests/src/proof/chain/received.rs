@@ -10,6 +10,7 @@ use linera_chain::data_types::MessageBundle;
 
 use crate::proof::chain::Chain;
 use crate::proof::chain::inboxes::Inbox;
+use crate::proof::chain::log;
 use crate::proof::cursor::Cursor;
 use crate::proof::kind::Kind;
 
@@ -70,10 +71,10 @@ impl Chain<'_> {
     async fn sent_by(&self, origin: ChainId, inbox: &Inbox) -> Result<Sent> {
         let mut sent = Sent::default();
         let height = BlockHeight(inbox.to_add.height);
-        let mut next = self.context.records.hash_at(origin, height).await?.map(|hash| (hash, height));
+        let mut next = self.hash_in(origin, height).await?.map(|hash| (hash, height));
         if next.is_none() {
-            let place = self.place(format!("block of chain {origin} that the inbox names")).height(height);
-            self.add(Kind::HeightIndex, place, "a row in the index of that chain", "nothing");
+            let place = self.place(format!("inbox of chain {origin}")).height(height);
+            self.add(Kind::Inbox, place, "the height of a block of that chain", "a height without a block");
             return Ok(sent);
         }
         while let Some((hash, height)) = next {
@@ -85,6 +86,20 @@ impl Chain<'_> {
         sent.waiting.reverse();
         sent.whole = true;
         Ok(sent)
+    }
+
+    /// Tells which block another chain has at a height, by the index or by its log. Where one of them lacks it, that is a
+    /// finding where that chain is checked.
+    async fn hash_in(&self, chain: ChainId, height: BlockHeight) -> Result<Option<CryptoHash>> {
+        if let Some(hash) = self.context.records.hash_at(chain, height).await? {
+            return Ok(Some(hash));
+        }
+        if !self.context.has_state(chain) {
+            return Ok(None);
+        }
+        let Ok(view) = self.context.load(chain).await? else { return Ok(None) };
+        let entry = log::entries(&view.confirmed_log, height.0, height.0.saturating_add(1)).await?.pop();
+        Ok(entry.flatten().and_then(Result::ok))
     }
 
     /// Adds one block; returns the one before it with messages to this chain. `None` when the block is not there or
