@@ -11,6 +11,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 #[derive(Clone, Debug)]
 pub(crate) struct Package {
     pub(crate) name: String,
+    pub(crate) version: String,
     /// Where its Cargo.toml is.
     pub(crate) manifest: PathBuf,
     /// What it depends on directly, whatever the target or feature.
@@ -138,6 +139,7 @@ fn package(from: cargo_metadata::Package) -> Package {
     let programs = from.targets.iter().filter(|target| target.is_bin());
     Package {
         name: from.name.to_string(),
+        version: from.version.to_string(),
         manifest: from.manifest_path.into(),
         programs: programs.map(|target| target.name.clone()).collect(),
         features: from.features.into_keys().filter(|feature| feature != "default").collect(),

@@ -45,6 +45,7 @@ mod tests {
     fn with(features: &[&str]) -> Vec<String> {
         let package = Package {
             name: "some".into(),
+            version: "0.1.0".into(),
             manifest: "some/Cargo.toml".into(),
             dependencies: Vec::new(),
             features: features.iter().map(ToString::to_string).collect(),

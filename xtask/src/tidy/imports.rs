@@ -110,6 +110,7 @@ mod tests {
             .collect();
         Package {
             name: name.into(),
+            version: "0.1.0".into(),
             manifest: format!("/w/crates/{name}/Cargo.toml").into(),
             dependencies,
             features: Vec::new(),

@@ -61,6 +61,7 @@ mod tests {
         fs::write(folder.path().join("src/lib.rs"), source).unwrap();
         let member = Package {
             name: "some".into(),
+            version: "0.1.0".into(),
             manifest: folder.path().join("Cargo.toml"),
             dependencies: Vec::new(),
             features: Vec::new(),
