@@ -49,6 +49,15 @@ impl ObjectId {
         Self(*blake3::hash(bytes).as_bytes())
     }
 
+    /// The same of a file in parts.
+    pub(crate) fn of_parts(parts: &[Vec<u8>]) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        for part in parts {
+            hasher.update(part);
+        }
+        Self(*hasher.finalize().as_bytes())
+    }
+
     /// Returns the first 16 bytes as a number: enough to find an object among those of a repository.
     #[must_use]
     pub fn prefix(&self) -> u128 {

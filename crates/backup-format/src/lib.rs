@@ -22,8 +22,8 @@ pub use config::Config;
 pub use cut::{Cut, Cutter, page_is_full};
 pub use digest::{Digest, DigestBuilder, DigestState, LeafHasher, LtHash};
 pub use engine::{
-    DatabaseBackup, EngineError, EntryStream, ErrorClass, Estimate, RestoreMarker, RestorePlan, RestoreSink,
-    RestoreUnit, RestoreWriter, Share, Snapshot, SourceInfo,
+    DatabaseBackup, EngineError, EntryStream, ErrorClass, Estimate, Parts, RestoreMarker, RestorePlan,
+    RestoreSink, RestoreUnit, RestoreWriter, Share, Snapshot, SourceInfo,
 };
 pub use entry::{Entries, Entry, EntryBatch, Group};
 pub use error::{FormatError, show};

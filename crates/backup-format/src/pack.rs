@@ -17,8 +17,6 @@ pub const TRAILER_BYTES: u64 = 16;
 
 /// Bytes of one line of the table.
 const LINE_BYTES: usize = 3 + 32 + 8 + 8;
-/// Memory for a pack beyond its target: a segment of usual length and a table.
-const ROOM_BYTES: usize = 1 << 20;
 /// Bytes of a pack that are neither bodies nor table.
 const FRAME_BYTES: u64 = MAGIC.len() as u64 + TRAILER_BYTES;
 
@@ -47,10 +45,11 @@ pub struct TableLine {
     pub stored_len: u64,
 }
 
-/// Collects objects and makes a pack of them.
+/// Collects objects and makes a pack of them. Bodies are kept as they come, and never copied.
 #[derive(Clone, Debug)]
 pub struct PackBuilder {
-    file: Vec<u8>,
+    bodies: Vec<Vec<u8>>,
+    bodies_len: u64,
     table: Vec<TableLine>,
     target: u64,
 }
@@ -59,24 +58,15 @@ impl PackBuilder {
     /// Starts a pack that is full when its bodies reach `target` bytes.
     #[must_use]
     pub fn new(target: u64) -> Self {
-        // Room for one object more than the target, and the table: growing step by step would take twice as much.
-        let room = target.min(limits::PACK_BYTES_MAX) as usize + ROOM_BYTES;
-        Self::with_buffer(target, Vec::with_capacity(room))
-    }
-
-    /// The same in memory that an earlier pack took; what is in it is overwritten.
-    #[must_use]
-    pub fn with_buffer(target: u64, mut buffer: Vec<u8>) -> Self {
-        buffer.clear();
-        buffer.extend_from_slice(MAGIC);
-        Self { file: buffer, table: Vec::new(), target }
+        Self { bodies: Vec::new(), bodies_len: 0, table: Vec::new(), target }
     }
 
     /// Appends an object; returns the offset of its body in the file.
-    pub fn push(&mut self, line: TableLine, stored: &[u8]) -> u64 {
+    pub fn push(&mut self, line: TableLine, stored: Vec<u8>) -> u64 {
         debug_assert_eq!(line.stored_len, stored.len() as u64);
-        let offset = self.file.len() as u64;
-        self.file.extend_from_slice(stored);
+        let offset = MAGIC.len() as u64 + self.bodies_len;
+        self.bodies_len += stored.len() as u64;
+        self.bodies.push(stored);
         self.table.push(line);
         offset
     }
@@ -90,27 +80,60 @@ impl PackBuilder {
     /// Tells whether the pack should be closed: by the bytes of its bodies, or by number of objects.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.file.len() as u64 >= self.target.saturating_add(MAGIC.len() as u64)
-            || self.table.len() >= limits::PACK_OBJECTS_MAX
+        self.bodies_len >= self.target || self.table.len() >= limits::PACK_OBJECTS_MAX
     }
 
-    /// Returns the file, which must hold an object, and its name.
+    /// Returns the file, which must hold an object.
     #[must_use]
-    pub fn finish(mut self) -> (ObjectId, Vec<u8>) {
-        let mut table = Vec::with_capacity(LINE_BYTES * self.table.len() + 4);
-        put_uleb(&mut table, self.table.len() as u32);
+    pub fn finish(self) -> PackFile {
+        let mut end = Vec::with_capacity(LINE_BYTES * self.table.len() + 4 + TRAILER_BYTES as usize);
+        put_uleb(&mut end, self.table.len() as u32);
         for line in &self.table {
-            table.extend_from_slice(&[line.kind as u8, line.codec as u8, 0]);
-            table.extend_from_slice(&line.id.0);
-            table.extend_from_slice(&line.plain_len.to_le_bytes());
-            table.extend_from_slice(&line.stored_len.to_le_bytes());
+            end.extend_from_slice(&[line.kind as u8, line.codec as u8, 0]);
+            end.extend_from_slice(&line.id.0);
+            end.extend_from_slice(&line.plain_len.to_le_bytes());
+            end.extend_from_slice(&line.stored_len.to_le_bytes());
         }
-        self.file.reserve_exact(table.len() + TRAILER_BYTES as usize);
-        self.file.extend_from_slice(&table);
-        self.file.extend_from_slice(&(table.len() as u32).to_le_bytes());
-        self.file.extend_from_slice(&table_check(&table));
-        self.file.extend_from_slice(END_MAGIC);
-        (ObjectId::of_file(&self.file), self.file)
+        let (table_len, check) = (end.len() as u32, table_check(&end));
+        end.extend_from_slice(&table_len.to_le_bytes());
+        end.extend_from_slice(&check);
+        end.extend_from_slice(END_MAGIC);
+        let mut parts = self.bodies;
+        parts.insert(0, MAGIC.to_vec());
+        parts.push(end);
+        PackFile { parts }
+    }
+}
+
+/// A pack that is complete, as the parts of its file.
+#[derive(Clone, Debug)]
+pub struct PackFile {
+    parts: Vec<Vec<u8>>,
+}
+
+impl PackFile {
+    /// Returns the name: the hash of the file. Computes it, which takes some milliseconds.
+    #[must_use]
+    pub fn name(&self) -> ObjectId {
+        ObjectId::of_parts(&self.parts)
+    }
+
+    /// Returns the length of the file in bytes.
+    #[must_use]
+    pub fn byte_len(&self) -> u64 {
+        self.parts.iter().map(|part| part.len() as u64).sum()
+    }
+
+    /// Returns the parts, which make the file when they follow each other.
+    #[must_use]
+    pub fn into_parts(self) -> Vec<Vec<u8>> {
+        self.parts
+    }
+
+    /// Returns the file in one piece.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.parts.concat()
     }
 }
 

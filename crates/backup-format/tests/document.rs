@@ -50,9 +50,10 @@ fn the_example_is_what_this_crate_writes() {
     for (kind, id, plaintext) in objects {
         let length = plaintext.len() as u64;
         let line = TableLine { kind, codec: Codec::Raw, id, plain_len: length, stored_len: length };
-        builder.push(line, plaintext);
+        builder.push(line, plaintext.to_vec());
     }
-    let (name, file) = builder.finish();
+    let file = builder.finish();
+    let (name, file) = (file.name(), file.into_bytes());
     let mut digest = DigestBuilder::default();
     segment.groups().for_each(|group| digest.push(&group));
     let digest = digest.finish().digest();

@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use backup_format::{
-    Consistency, DatabaseBackup, DigestState, Kind, Level, Limits, Manifest, ObjectId, Order, Page,
-    Reference, Snapshot, Source, SourceInfo,
+    Consistency, DatabaseBackup, DigestState, FormatError, Kind, Level, Limits, Manifest, ObjectId, Order,
+    Page, Reference, Snapshot, Source, SourceInfo,
 };
 
 use crate::codec::{self, Compression};
@@ -104,26 +104,39 @@ impl Context {
         writer: &mut PackWriter,
         page: &Page,
     ) -> Result<Reference, RepositoryError> {
-        let plaintext = page.encode().map_err(|source| self.bad_entry(source))?;
-        let id = self.repository.keys.id(Kind::Page, &plaintext);
-        let plain_len = plaintext.len() as u64;
-        if self.known.claim(id) {
-            let stored = codec::encode(self.options.compression, Kind::Page, id, &plaintext)?;
-            writer.push(Kind::Page, id, plain_len, &stored).await?;
-        }
-        let first = page.references.first();
-        Ok(Reference {
-            id,
-            first_root: first.map(|first| first.first_root.clone()).unwrap_or_default(),
-            first_key: first.map(|first| first.first_key.clone()).unwrap_or_default(),
-            plain_len,
-            entries: page.entries(),
-        })
+        let place = (&self.repository, &self.known, self.options.compression);
+        store_page(place, writer, page).await?.map_err(|source| self.bad_entry(source))
     }
 
-    pub(crate) fn bad_entry(&self, source: backup_format::FormatError) -> RepositoryError {
+    pub(crate) fn bad_entry(&self, source: FormatError) -> RepositoryError {
         RepositoryError::Entry { namespace: self.namespace.clone(), source }
     }
+}
+
+/// Encodes a page and stores it, unless it is there already; returns the reference to it, or why it cannot be encoded.
+pub(crate) async fn store_page(
+    (repository, known, compression): (&Repository, &Known, Compression),
+    writer: &mut PackWriter,
+    page: &Page,
+) -> Result<Result<Reference, FormatError>, RepositoryError> {
+    let plaintext = match page.encode() {
+        Ok(plaintext) => plaintext,
+        Err(source) => return Ok(Err(source)),
+    };
+    let id = repository.keys.id(Kind::Page, &plaintext);
+    let plain_len = plaintext.len() as u64;
+    if known.claim(id) {
+        let stored = codec::encode(compression, Kind::Page, id, &plaintext)?;
+        writer.push(Kind::Page, id, plain_len, stored).await?;
+    }
+    let first = page.references.first();
+    Ok(Ok(Reference {
+        id,
+        first_root: first.map(|first| first.first_root.clone()).unwrap_or_default(),
+        first_key: first.map(|first| first.first_key.clone()).unwrap_or_default(),
+        plain_len,
+        entries: page.entries(),
+    }))
 }
 
 impl Repository {
@@ -178,7 +191,7 @@ impl Repository {
 }
 
 /// Makes the manifest of an empty dump, from all that is known before anything is read.
-fn draft(
+pub(crate) fn draft(
     info: SourceInfo,
     options: &BackupOptions,
     (started, order, consistency): (String, Order, Consistency),
@@ -300,7 +313,7 @@ async fn publish(
 }
 
 /// The time in UTC, RFC 3339, to the millisecond: finer than two dumps follow each other.
-fn now() -> String {
+pub(crate) fn now() -> String {
     let now = time::OffsetDateTime::now_utc();
     let (date, clock) = (now.date(), now.time());
     format!(

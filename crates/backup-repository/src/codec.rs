@@ -1,9 +1,9 @@
 //! From plaintexts to stored bytes and back.
 
-use std::cell::RefCell;
 use std::fmt;
 use std::io;
 use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
 
 use backup_format::pack::Codec;
 use backup_format::{Keys, Kind, ObjectId};
@@ -65,14 +65,33 @@ pub(crate) struct Stored {
     pub bytes: Vec<u8>,
 }
 
-thread_local! {
-    static COMPRESSOR: RefCell<Option<(i32, Compressor<'static>)>> = const { RefCell::new(None) };
-    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
-    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+/// What encoding and decoding need, and what takes some milliseconds and a megabyte to make.
+#[derive(Default)]
+struct Coder {
+    compressor: Option<(i32, Compressor<'static>)>,
+    decompressor: Option<Decompressor<'static>>,
+    /// Takes what was compressed, before its length is known, and then what that decodes to.
+    scratch: Vec<u8>,
 }
+
+/// Coders that nobody uses at the moment. There are never more than were used at the same time: threads come and go, and each
+/// of them would keep one.
+static CODERS: Mutex<Vec<Coder>> = Mutex::new(Vec::new());
 
 /// Scratch memory above this is given back after use: only single huge values need more.
 const SCRATCH_BYTES: usize = 1 << 20;
+
+/// Does something with a coder.
+fn with_coder<T>(work: impl FnOnce(&mut Coder) -> T) -> T {
+    let coders = || CODERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut coder = coders().pop().unwrap_or_default();
+    let result = work(&mut coder);
+    if coder.scratch.capacity() > SCRATCH_BYTES {
+        coder.scratch = Vec::new();
+    }
+    coders().push(coder);
+    result
+}
 
 /// Encodes an object, decodes it again, and compares.
 pub(crate) fn encode(
@@ -81,66 +100,65 @@ pub(crate) fn encode(
     id: ObjectId,
     plaintext: &[u8],
 ) -> Result<Stored, RepositoryError> {
-    let raw = || Stored { codec: Codec::Raw, bytes: plaintext.to_vec() };
-    let stored = match compression {
-        Compression::None => raw(),
-        Compression::Zstd(level) => {
-            let bytes = compress(level, plaintext).map_err(|source| RepositoryError::Compress {
-                kind,
-                id,
-                source,
-            })?;
-            if bytes.len() < plaintext.len() { Stored { codec: Codec::Zstd, bytes } } else { raw() }
+    let compress = |source| RepositoryError::Compress { kind, id, source };
+    with_coder(|coder| {
+        let raw = || Stored { codec: Codec::Raw, bytes: plaintext.to_vec() };
+        let stored = match compression {
+            Compression::None => raw(),
+            Compression::Zstd(level) => match coder.compress(level, plaintext).map_err(compress)? {
+                bytes if bytes.len() < plaintext.len() => {
+                    Stored { codec: Codec::Zstd, bytes: bytes.to_vec() }
+                }
+                _ => raw(),
+            },
+        };
+        if coder.decodes_to(&stored, plaintext) {
+            return Ok(stored);
         }
-    };
-    if decodes_to(&stored, plaintext) {
-        return Ok(stored);
-    }
-    Err(RepositoryError::EncodeMismatch { kind, id, plain_len: plaintext.len() as u64 })
+        Err(RepositoryError::EncodeMismatch { kind, id, plain_len: plaintext.len() as u64 })
+    })
 }
 
-fn compress(level: i32, plaintext: &[u8]) -> io::Result<Vec<u8>> {
-    COMPRESSOR.with_borrow_mut(|slot| {
-        if slot.as_ref().is_none_or(|(found, _)| *found != level) {
+impl Coder {
+    /// Compresses into the scratch memory: what is kept takes no more memory than it has bytes.
+    fn compress(&mut self, level: i32, plaintext: &[u8]) -> io::Result<&[u8]> {
+        if self.compressor.as_ref().is_none_or(|(found, _)| *found != level) {
             let mut compressor = Compressor::new(level)?;
             compressor.set_parameter(zstd_safe::CParameter::ContentSizeFlag(true))?;
-            // High levels choose larger windows by themselves, which readers would refuse.
-            if level > 19 || plaintext.len() > 1 << WINDOW_LOG_MAX {
-                compressor.set_parameter(zstd_safe::CParameter::WindowLog(WINDOW_LOG_MAX))?;
-            }
-            *slot = Some((level, compressor));
+            self.compressor = Some((level, compressor));
         }
-        let (_, compressor) = slot.as_mut().expect("it was filled above");
-        compressor.compress(plaintext)
-    })
-}
-
-fn decodes_to(stored: &Stored, plaintext: &[u8]) -> bool {
-    match stored.codec {
-        Codec::Raw => stored.bytes == plaintext,
-        Codec::Zstd => SCRATCH.with_borrow_mut(|scratch| {
-            scratch.clear();
-            scratch.reserve(plaintext.len());
-            let equal = decompress(&stored.bytes, scratch).is_ok() && scratch == plaintext;
-            if scratch.capacity() > SCRATCH_BYTES {
-                *scratch = Vec::new();
-            }
-            equal
-        }),
+        let (_, compressor) = self.compressor.as_mut().expect("it was filled above");
+        // High levels choose larger windows by themselves, which readers would refuse; 0 leaves it to them.
+        let window = if level > 19 || plaintext.len() > 1 << WINDOW_LOG_MAX { WINDOW_LOG_MAX } else { 0 };
+        compressor.set_parameter(zstd_safe::CParameter::WindowLog(window))?;
+        self.scratch.clear();
+        self.scratch.reserve(zstd_safe::compress_bound(plaintext.len()));
+        compressor.compress_to_buffer(plaintext, &mut self.scratch)?;
+        Ok(&self.scratch)
     }
-}
 
-/// Decompresses one frame into the spare capacity of `plaintext`.
-fn decompress(stored: &[u8], plaintext: &mut Vec<u8>) -> io::Result<()> {
-    DECOMPRESSOR.with_borrow_mut(|slot| {
-        if slot.is_none() {
+    fn decodes_to(&mut self, stored: &Stored, plaintext: &[u8]) -> bool {
+        if stored.codec == Codec::Raw {
+            return stored.bytes == plaintext;
+        }
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.clear();
+        scratch.reserve(plaintext.len());
+        let equal = self.decompress(&stored.bytes, &mut scratch).is_ok() && scratch == plaintext;
+        self.scratch = scratch;
+        equal
+    }
+
+    /// Decompresses one frame into the spare capacity of `plaintext`.
+    fn decompress(&mut self, stored: &[u8], plaintext: &mut Vec<u8>) -> io::Result<()> {
+        if self.decompressor.is_none() {
             let mut decompressor = Decompressor::new()?;
             decompressor.set_parameter(zstd_safe::DParameter::WindowLogMax(WINDOW_LOG_MAX))?;
-            *slot = Some(decompressor);
+            self.decompressor = Some(decompressor);
         }
-        let decompressor = slot.as_mut().expect("it was filled above");
+        let decompressor = self.decompressor.as_mut().expect("it was filled above");
         decompressor.decompress_to_buffer(stored, plaintext).map(drop)
-    })
+    }
 }
 
 /// Decodes stored bytes to a plaintext of `plain_len` bytes, which the caller compared with its ceiling.
@@ -163,7 +181,7 @@ pub(crate) fn decode(codec: Codec, stored: &[u8], plain_len: u64) -> Result<Vec<
         return Err("expected exactly one zstd frame".to_owned());
     }
     let mut plaintext = Vec::with_capacity(plain_len as usize);
-    decompress(stored, &mut plaintext).map_err(|error| format!("zstd: {error}"))?;
+    with_coder(|coder| coder.decompress(stored, &mut plaintext)).map_err(|error| format!("zstd: {error}"))?;
     match plaintext.len() as u64 {
         len if len == plain_len => Ok(plaintext),
         len => Err(format!("expected a plaintext of {plain_len} bytes, found {len}")),

@@ -178,6 +178,33 @@ pub enum RepositoryError {
         /// What is missing.
         problem: String,
     },
+    /// Several processes cannot dump the namespace together.
+    #[error(
+        "namespace {namespace} cannot be dumped by several processes: its engine has no parts that they could read \
+         apart; dump it by one process, which uses all cores"
+    )]
+    NoParts {
+        /// The namespace.
+        namespace: String,
+    },
+    /// A job that cannot go on like this, or be finished.
+    #[error("job {job}: {problem}")]
+    Job {
+        /// Its name.
+        job: String,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+    /// The other shares of a job did not read the first phase in time.
+    #[error(
+        "job {job}: waited for the first phase of other shares: {missing}; run this share again when they are at work"
+    )]
+    Waiting {
+        /// Its name.
+        job: String,
+        /// What is not read yet.
+        missing: String,
+    },
     /// Two contents that should be equal are not.
     #[error(
         "{what} differs: expected digest {expected} ({expected_entries} entries in {expected_partitions} partitions), \
@@ -250,6 +277,8 @@ impl RepositoryError {
             | Self::Inconsistent { .. }
             | Self::Different { .. } => ErrorClass::Damaged,
             Self::Implausible { .. }
+            | Self::NoParts { .. }
+            | Self::Job { .. }
             | Self::Unsupported { .. }
             | Self::AboveLimit { .. }
             | Self::NoLatest { .. } => ErrorClass::Refused,
@@ -266,6 +295,7 @@ impl RepositoryError {
             Self::Store { source, .. } => matches!(source, object_store::Error::Generic { .. }),
             Self::Engine { source, .. } => source.is_transient(),
             Self::Entry { source, .. } => source.is_transient(),
+            Self::Waiting { .. } => true,
             _ => false,
         }
     }

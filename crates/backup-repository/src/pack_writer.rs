@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use backup_format::pack::{PackBuilder, TableLine};
+use backup_format::pack::{PackBuilder, PackFile, TableLine};
 use backup_format::{Kind, ObjectId};
 use bytes::Bytes;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::codec::Stored;
 use crate::error::RepositoryError;
@@ -43,9 +43,7 @@ pub(crate) struct PackWriter {
     store: Arc<Store>,
     target: u64,
     open: PackBuilder,
-    on_their_way: VecDeque<JoinHandle<Result<Bytes, RepositoryError>>>,
-    /// Memory of a pack that arrived. It goes round, since large blocks that are freed on another thread stay with it.
-    spare: Option<Vec<u8>>,
+    on_their_way: VecDeque<JoinHandle<Result<(ObjectId, u64), RepositoryError>>>,
     progress: Progress,
     /// False in a dry run: packs are built and counted, and not stored.
     writes: bool,
@@ -56,7 +54,7 @@ impl PackWriter {
     pub(crate) fn new(store: Arc<Store>, target: u64, progress: Progress, writes: bool) -> Self {
         let open = PackBuilder::new(target);
         let on_their_way = VecDeque::new();
-        Self { store, target, open, on_their_way, spare: None, progress, writes, written: Written::default() }
+        Self { store, target, open, on_their_way, progress, writes, written: Written::default() }
     }
 
     pub(crate) async fn push(
@@ -64,10 +62,10 @@ impl PackWriter {
         kind: Kind,
         id: ObjectId,
         plain_len: u64,
-        stored: &Stored,
+        stored: Stored,
     ) -> Result<(), RepositoryError> {
         let stored_len = stored.bytes.len() as u64;
-        self.open.push(TableLine { kind, codec: stored.codec, id, plain_len, stored_len }, &stored.bytes);
+        self.open.push(TableLine { kind, codec: stored.codec, id, plain_len, stored_len }, stored.bytes);
         self.written.objects += 1;
         if self.open.is_full() { self.close().await } else { Ok(()) }
     }
@@ -83,18 +81,9 @@ impl PackWriter {
 
     async fn close(&mut self) -> Result<(), RepositoryError> {
         self.arrive(ON_THEIR_WAY_MAX - 1).await?;
-        let next = match self.spare.take() {
-            Some(buffer) => PackBuilder::with_buffer(self.target, buffer),
-            None => PackBuilder::new(self.target),
-        };
-        let (name, file) = std::mem::replace(&mut self.open, next).finish();
-        self.written.packs.push((name, file.len() as u64));
-        if self.writes {
-            let put = put(self.store.clone(), name, file.into(), self.progress.clone());
-            self.on_their_way.push_back(tokio::spawn(put));
-        } else {
-            self.spare = Some(file);
-        }
+        let full = std::mem::replace(&mut self.open, PackBuilder::new(self.target));
+        let store = self.writes.then(|| self.store.clone());
+        self.on_their_way.push_back(tokio::spawn(put(store, full, self.progress.clone())));
         Ok(())
     }
 
@@ -102,21 +91,28 @@ impl PackWriter {
     async fn arrive(&mut self, leave: usize) -> Result<(), RepositoryError> {
         while self.on_their_way.len() > leave {
             let Some(oldest) = self.on_their_way.pop_front() else { break };
-            let file = oldest.await??;
-            // A store that still holds on to the bytes keeps the memory.
-            self.spare = file.try_into_mut().ok().map(Vec::from);
+            self.written.packs.push(oldest.await??);
         }
         Ok(())
     }
 }
 
+/// Completes a pack and puts it into the store, if there is one; returns its name and length.
 async fn put(
-    store: Arc<Store>,
-    name: ObjectId,
-    file: Bytes,
+    store: Option<Arc<Store>>,
+    pack: PackBuilder,
     progress: Progress,
-) -> Result<Bytes, RepositoryError> {
-    store.write(&Store::pack_path(name), file.clone()).await?;
-    progress.stored(file.len() as u64);
-    Ok(file)
+) -> Result<(ObjectId, u64), RepositoryError> {
+    let named = spawn_blocking(move || {
+        let file = pack.finish();
+        (file.name(), file)
+    });
+    let (name, file) = named.await?;
+    let len = file.byte_len();
+    if let Some(store) = store {
+        let parts = PackFile::into_parts(file).into_iter().map(Bytes::from);
+        store.write(&Store::pack_path(name), parts.collect()).await?;
+        progress.stored(len);
+    }
+    Ok((name, len))
 }

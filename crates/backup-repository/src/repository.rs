@@ -95,7 +95,14 @@ impl Repository {
         for bytes in [&mut name, &mut salt] {
             getrandom::fill(bytes).map_err(|source| RepositoryError::Random { source })?;
         }
-        Self::create(store, Config::new(name, salt)).await
+        match Self::create(store.clone(), Config::new(name, salt)).await {
+            // Somebody else may have begun a moment earlier.
+            Err(error @ RepositoryError::Location { .. }) => match Self::read(&store).await? {
+                Some(config) => Ok(Self::with_config(store, config)),
+                None => Err(error),
+            },
+            result => result,
+        }
     }
 
     /// Creates a repository with this config where nothing is. When somebody else creates one there at the same time, that

@@ -219,14 +219,14 @@ impl ShareWorker {
         Ok(())
     }
 
-    async fn append(&mut self, encoded: Encoded) -> Result<(), RepositoryError> {
+    async fn append(&mut self, mut encoded: Encoded) -> Result<(), RepositoryError> {
         self.digest(&encoded);
         if encoded.starts_page {
             self.close_page().await?;
         }
         self.segments += 1;
         self.plain_bytes += encoded.reference.plain_len;
-        if let Some(stored) = &encoded.stored {
+        if let Some(stored) = encoded.stored.take() {
             let Reference { id, plain_len, .. } = encoded.reference;
             self.writer.push(Kind::Segment, id, plain_len, stored).await?;
         }

@@ -7,7 +7,7 @@ use backup_format::ObjectId;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 
 use crate::error::RepositoryError;
 
@@ -148,7 +148,7 @@ impl Store {
     ///
     /// [`RepositoryError::Changed`] when the directory of a local store has no config any more: its file system may be
     /// gone, and the store would make new directories where that was mounted.
-    pub(crate) async fn write(&self, path: &str, bytes: Bytes) -> Result<(), RepositoryError> {
+    pub(crate) async fn write(&self, path: &str, content: PutPayload) -> Result<(), RepositoryError> {
         #[cfg(feature = "fs")]
         if let Some(directory) = self.local.clone() {
             let there = tokio::task::spawn_blocking(move || directory.join(CONFIG).exists());
@@ -156,7 +156,7 @@ impl Store {
                 return Err(RepositoryError::Changed { problem: format!("{self} has no {CONFIG}") });
             }
         }
-        let written = self.inner.put(&self.path(path), bytes.into()).await;
+        let written = self.inner.put(&self.path(path), content).await;
         written.map(drop).map_err(store_error("writing", path))
     }
 
@@ -167,6 +167,28 @@ impl Store {
             Ok(_) => Ok(true),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
             Err(source) => Err(store_error("creating", path)(source)),
+        }
+    }
+
+    /// Lists the names of the files in a directory.
+    pub(crate) async fn files_below(&self, directory: &str) -> Result<Vec<String>, RepositoryError> {
+        let prefix = self.path(directory);
+        let files = self.inner.list(Some(&prefix)).map_ok(|file| {
+            let below = file.location.prefix_match(&prefix).map(|parts| parts.collect::<Vec<_>>());
+            below.and_then(|parts| match parts.as_slice() {
+                [name] => Some(name.as_ref().to_owned()),
+                _ => None,
+            })
+        });
+        let files: Vec<_> = files.try_collect().await.map_err(store_error("listing", directory))?;
+        Ok(files.into_iter().flatten().collect())
+    }
+
+    /// Removes a file, if it is there.
+    pub(crate) async fn remove(&self, path: &str) -> Result<(), RepositoryError> {
+        match self.inner.delete(&self.path(path)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(source) => Err(store_error("removing", path)(source)),
         }
     }
 

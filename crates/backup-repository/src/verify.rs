@@ -59,6 +59,20 @@ impl std::fmt::Display for Subset {
 }
 
 impl Subset {
+    /// Returns N.
+    pub(crate) fn of(self) -> u64 {
+        self.of
+    }
+
+    /// Returns the part of `count` neighbours that is this one, when they are divided evenly.
+    pub(crate) fn range(self, count: usize) -> std::ops::Range<usize> {
+        let end = |part: u64| {
+            let end = count as u128 * u128::from(part) / u128::from(self.of.max(1));
+            usize::try_from(end).unwrap_or(count)
+        };
+        end(self.part - 1)..end(self.part)
+    }
+
     fn has(self, index: u64) -> bool {
         index % self.of == self.part - 1
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use backup_format::{
-    Consistency, DatabaseBackup, EngineError, EntryStream, ErrorClass, Estimate, Order, RestoreMarker,
+    Consistency, DatabaseBackup, EngineError, EntryStream, ErrorClass, Estimate, Order, Parts, RestoreMarker,
     RestorePlan, RestoreSink, RestoreUnit, RestoreWriter, Segment, Share, Snapshot, SourceInfo,
 };
 use futures::{StreamExt, stream};
@@ -14,7 +14,7 @@ use crate::faults::{Faults, InjectedFault, guard};
 
 /// Wraps a namespace and fails as its [`Faults`] say, with errors of a chosen class.
 ///
-/// Operations, in the words of [`Faults::only`]: `snapshot`, `estimate`, `shares`, `entries`, `batch` (each batch of a
+/// Operations, in the words of [`Faults::only`]: `snapshot`, `estimate`, `shares`, `parts`, `entries`, `batch` (each batch of a
 /// stream, and its end), `check_restorable`, `restore`, `writer`, `write`, `finish_unit`, `finish`, `view` (the sink's
 /// snapshot), `publish`, `discard`. Streams end after an error. All other methods are passed on.
 #[derive(Clone)]
@@ -107,6 +107,14 @@ impl Snapshot for FaultySnapshot {
 
     async fn shares(&self, count: NonZeroUsize) -> Result<Vec<Share>, EngineError> {
         self.hook.guard("shares", self.inner.shares(count)).await
+    }
+
+    async fn parts(&self) -> Result<Option<Parts>, EngineError> {
+        self.hook.guard("parts", self.inner.parts()).await
+    }
+
+    fn parts_consistency(&self) -> Consistency {
+        self.inner.parts_consistency()
     }
 
     async fn entries(&self, share: &Share) -> Result<EntryStream, EngineError> {

@@ -12,4 +12,4 @@ mod snapshot;
 pub use database::{DatabaseBackup, SourceInfo};
 pub use error::{EngineError, ErrorClass};
 pub use restore::{RestoreMarker, RestorePlan, RestoreSink, RestoreUnit, RestoreWriter};
-pub use snapshot::{EntryStream, Estimate, Share, Snapshot};
+pub use snapshot::{EntryStream, Estimate, Parts, Share, Snapshot};

@@ -23,6 +23,20 @@ pub struct Share {
     pub starts_page: bool,
 }
 
+/// The parts of a namespace that several processes can read, each with a snapshot of its own.
+///
+/// They are the same whoever asks, however much the namespace changes. A partition lies in one part as a whole, and every part
+/// begins a page. All of `first` and then all of `second` are the namespace in the order of the dump.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parts {
+    /// Tells this namespace from all others, wherever it is read from.
+    pub identity: String,
+    /// What must be read before any of `second` is begun.
+    pub first: Vec<Share>,
+    /// The rest.
+    pub second: Vec<Share>,
+}
+
 /// What a namespace seems to hold, without reading it: for progress bars only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Estimate {
@@ -51,6 +65,18 @@ pub trait Snapshot: Send + Sync {
     /// Divides the whole into at most `count` ranges, which follow each other in the order of the snapshot and together
     /// are all of it. An empty namespace has one empty share.
     async fn shares(&self, count: NonZeroUsize) -> Result<Vec<Share>, EngineError>;
+
+    /// Divides the whole for several processes; `None`, the default, when it can only be read by one: because its snapshots
+    /// are of one moment each, or its shares depend on more than on the engine.
+    async fn parts(&self) -> Result<Option<Parts>, EngineError> {
+        Ok(None)
+    }
+
+    /// Says what the parts can vouch for that this snapshot has read so far, if no part of the second phase was begun before
+    /// all of the first were read, by whomever; never more than is true.
+    fn parts_consistency(&self) -> Consistency {
+        Consistency::Fuzzy
+    }
 
     /// Reads a share, from its first entry to its last. May be called again, also while an earlier stream of the
     /// same share is unread; a [`Consistency::PointInTime`] snapshot then gives the same entries.

@@ -196,10 +196,11 @@ fn check_table(lines: &[TableLine], reference: &Table, table: &[u8]) {
     }
     let mut builder = PackBuilder::new(bodies + 1);
     for line in lines {
-        builder.push(line.clone(), &vec![7; line.stored_len as usize]);
+        builder.push(line.clone(), vec![7; line.stored_len as usize]);
     }
-    let (name, file) = builder.finish();
-    assert_eq!(name, ObjectId::of_file(&file));
+    let file = builder.finish();
+    let (name, byte_len, file) = (file.name(), file.byte_len(), file.into_bytes());
+    assert_eq!((name, byte_len), (ObjectId::of_file(&file), file.len() as u64));
     assert_eq!(&file[8 + bodies as usize..file.len() - 16], table);
 }
 

@@ -25,9 +25,10 @@ fn object() -> impl Strategy<Value = (TableLine, Vec<u8>)> {
 fn build(objects: &[(TableLine, Vec<u8>)]) -> (ObjectId, Vec<u8>) {
     let mut builder = PackBuilder::new(1 << 20);
     for (line, stored) in objects {
-        builder.push(line.clone(), stored);
+        builder.push(line.clone(), stored.clone());
     }
-    builder.finish()
+    let file = builder.finish();
+    (file.name(), file.into_bytes())
 }
 
 fn open(file: &[u8]) -> Result<Vec<TableLine>, FormatError> {
@@ -105,18 +106,18 @@ fn a_pack_is_full_by_bytes_or_by_number_of_objects() {
     };
     let mut builder = PackBuilder::new(100);
     assert!(builder.is_empty() && !builder.is_full());
-    assert_eq!(builder.push(line(99), &[0; 99]), 8);
+    assert_eq!(builder.push(line(99), vec![0; 99]), 8);
     assert!(!builder.is_empty() && !builder.is_full());
-    assert_eq!(builder.push(line(1), &[0]), 107);
+    assert_eq!(builder.push(line(1), vec![0]), 107);
     assert!(builder.is_full());
     assert!(!PackBuilder::new(u64::MAX).is_full());
     let mut builder = PackBuilder::new(100);
     for _ in 0..limits::PACK_OBJECTS_MAX {
         assert!(!builder.is_full());
-        builder.push(line(0), &[]);
+        builder.push(line(0), Vec::new());
     }
     assert!(builder.is_full());
-    assert_eq!(open(&builder.finish().1).unwrap().len(), limits::PACK_OBJECTS_MAX);
+    assert_eq!(open(&builder.finish().into_bytes()).unwrap().len(), limits::PACK_OBJECTS_MAX);
 }
 
 fn trailer(table_len: u32, table: &[u8], magic: &[u8; 4]) -> [u8; TRAILER_BYTES as usize] {

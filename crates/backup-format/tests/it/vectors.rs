@@ -213,9 +213,10 @@ fn build(objects: &[(Kind, ObjectId, Vec<u8>)]) -> (ObjectId, Vec<u8>) {
         }
         stored.extend_from_slice(plaintext);
         let stored_len = stored.len() as u64;
-        builder.push(TableLine { kind: *kind, codec, id: *id, plain_len, stored_len }, &stored);
+        builder.push(TableLine { kind: *kind, codec, id: *id, plain_len, stored_len }, stored);
     }
-    builder.finish()
+    let file = builder.finish();
+    (file.name(), file.into_bytes())
 }
 
 #[test]

@@ -5,6 +5,8 @@ mod changed;
 mod copies;
 mod damage;
 mod futures;
+mod job;
 mod latest;
 mod refused;
+mod ring;
 mod support;

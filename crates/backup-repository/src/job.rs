@@ -1,0 +1,276 @@
+//! A job: several processes that make one dump.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use backup_format::{FormatError, Order, Parts, Reader, SourceInfo, limits, put_bytes};
+
+use crate::backup::BackupOptions;
+use crate::error::RepositoryError;
+use crate::sealed::{self, Sort};
+
+const OBJECT: &str = "job";
+const VERSION: u8 = 1;
+const NAME_BYTES_MAX: usize = 64;
+/// Longest text in a job's file; annotations have a limit of their own.
+const TEXT_BYTES_MAX: usize = 4 << 10;
+/// Most parts of a phase: far more than any engine has.
+pub(crate) const PARTS_MAX: usize = 4_096;
+
+/// The name of a job, the same for all who work on it: 1 to 64 letters, digits, `-`, `_` and `.`, not beginning with
+/// `.`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct JobName(String);
+
+impl JobName {
+    /// Returns the text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for JobName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        if (1..=NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(fits) && !text.starts_with('.') {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(format!(
+            "{text:?}: expected the name of a job: 1 to {NAME_BYTES_MAX} letters, digits, '-', '_' and '.', not \
+             beginning with '.'"
+        ))
+    }
+}
+
+impl fmt::Display for JobName {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+/// What all who work on a job agree on. The first of them writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Job {
+    /// Random, so that what is left of an earlier job of the same name is not taken for part of this one.
+    pub nonce: [u8; 16],
+    pub shares: u64,
+    pub started: String,
+    pub tool: String,
+    pub source: SourceInfo,
+    /// Tells the namespace from all others.
+    pub identity: String,
+    pub order: Order,
+    pub origin: Option<String>,
+    pub annotations: BTreeMap<String, String>,
+    /// Number of parts of each phase.
+    pub first: u64,
+    pub second: u64,
+}
+
+impl Job {
+    pub(crate) fn new(
+        shares: u64,
+        started: String,
+        (source, order): (SourceInfo, Order),
+        parts: &Parts,
+        options: &BackupOptions,
+    ) -> Result<Self, RepositoryError> {
+        let mut nonce = [0; 16];
+        getrandom::fill(&mut nonce).map_err(|source| RepositoryError::Random { source })?;
+        Ok(Self {
+            nonce,
+            shares,
+            started,
+            tool: options.tool.clone(),
+            source,
+            identity: parts.identity.clone(),
+            order,
+            origin: options.origin.clone(),
+            annotations: options.annotations.clone(),
+            first: parts.first.len() as u64,
+            second: parts.second.len() as u64,
+        })
+    }
+
+    /// Names the first thing in which what a process would do differs from the job: what, in the job, in the process. The
+    /// versions of engine and program, and the time, may differ.
+    pub(crate) fn difference(&self, other: &Self) -> Option<(&'static str, String, String)> {
+        let text = |job: &Self| {
+            let parts = format!("{} and {}", job.first, job.second);
+            let origin = job.origin.clone().unwrap_or_else(|| "none".to_owned());
+            [
+                ("number of shares", job.shares.to_string()),
+                ("engine", job.source.engine.clone()),
+                ("namespace", format!("{} ({})", job.source.namespace, job.identity)),
+                ("layout", job.source.layout.clone()),
+                ("order", u8::from(job.order).to_string()),
+                ("number of parts", parts),
+                ("origin", origin),
+                ("annotations", format!("{:?}", job.annotations)),
+            ]
+        };
+        let pairs = text(self).into_iter().zip(text(other));
+        let mut different = pairs.filter(|(own, other)| own != other);
+        different.next().map(|((what, own), (_, other))| (what, own, other))
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = vec![VERSION];
+        out.extend_from_slice(&self.nonce);
+        for number in [self.shares, self.first, self.second] {
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+        out.push(self.order.into());
+        let SourceInfo { engine, engine_version, layout, namespace } = &self.source;
+        for text in [&self.started, &self.tool, engine, engine_version, layout, namespace, &self.identity] {
+            put_bytes(&mut out, text.as_bytes());
+        }
+        out.push(u8::from(self.origin.is_some()));
+        put_bytes(&mut out, self.origin.as_deref().unwrap_or_default().as_bytes());
+        out.extend_from_slice(&(self.annotations.len() as u64).to_le_bytes());
+        for (name, value) in &self.annotations {
+            put_bytes(&mut out, name.as_bytes());
+            put_bytes(&mut out, value.as_bytes());
+        }
+        sealed::seal(Sort::Job, &out)
+    }
+
+    /// Reads a job's file; returns also its hash, by which parts name their job.
+    pub(crate) fn decode(file: &[u8]) -> Result<(Self, [u8; 32]), FormatError> {
+        let (body, hash) = sealed::open(OBJECT, Sort::Job, file)?;
+        let mut reader = Reader::new(OBJECT, body);
+        check_version(&mut reader, VERSION)?;
+        let nonce = reader.array()?;
+        let (shares, first, second) = (reader.u64()?, reader.u64()?, reader.u64()?);
+        if shares == 0 || first.max(second) > PARTS_MAX as u64 {
+            return Err(reader.malformed(format!("expected 1 share or more, and at most {PARTS_MAX} parts")));
+        }
+        let order = Order::try_from(reader.u8()?).map_err(|error| reader.malformed(error))?;
+        let mut text = |what| take_text(&mut reader, TEXT_BYTES_MAX, what);
+        let (started, tool) = (text("time")?, text("program")?);
+        let (engine, engine_version) = (text("engine")?, text("version of the engine")?);
+        let (layout, namespace, identity) = (text("layout")?, text("namespace")?, text("identity")?);
+        let has_origin = reader.u8()? == 1;
+        let origin = take_text(&mut reader, TEXT_BYTES_MAX, "origin")?;
+        let annotations = take_annotations(&mut reader)?;
+        reader.end()?;
+        let source = SourceInfo { engine, engine_version, layout, namespace };
+        let origin = has_origin.then_some(origin);
+        let job = Self {
+            nonce,
+            shares,
+            started,
+            tool,
+            source,
+            identity,
+            order,
+            origin,
+            annotations,
+            first,
+            second,
+        };
+        Ok((job, hash))
+    }
+}
+
+pub(crate) fn check_version(reader: &mut Reader<'_>, known: u8) -> Result<(), FormatError> {
+    let found = reader.u8()?;
+    if found == known {
+        return Ok(());
+    }
+    Err(reader
+        .malformed(format!("expected version {known}, found {found}; a newer program may have written it")))
+}
+
+pub(crate) fn take_text(
+    reader: &mut Reader<'_>,
+    max: usize,
+    what: &'static str,
+) -> Result<String, FormatError> {
+    let bytes = reader.byte_string(max, what)?;
+    std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| reader.malformed(format!("{what} is no UTF-8")))
+}
+
+fn take_annotations(reader: &mut Reader<'_>) -> Result<BTreeMap<String, String>, FormatError> {
+    let count = reader.u64()?;
+    if count > limits::ANNOTATIONS_MAX as u64 {
+        return Err(reader.malformed(format!("expected at most {} annotations", limits::ANNOTATIONS_MAX)));
+    }
+    let mut text = || take_text(reader, limits::ANNOTATION_BYTES_MAX, "annotation");
+    (0..count).map(|_| Ok((text()?, text()?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job() -> Job {
+        let text = |text: &str| text.to_owned();
+        let (engine, engine_version) = (text("scylla"), text("Apache Cassandra 5.0.8"));
+        let (layout, namespace) = (text("linera-0.15"), text("validator_0"));
+        Job {
+            nonce: [7; 16],
+            shares: 4,
+            started: text("2026-01-31T00:00:00.000Z"),
+            tool: text("test 1"),
+            source: SourceInfo { engine, engine_version, layout, namespace },
+            identity: text("kv.validator_0"),
+            order: Order::Token,
+            origin: Some(text("02ab")),
+            annotations: [(text("a"), text("b"))].into(),
+            first: 64,
+            second: 64,
+        }
+    }
+
+    #[test]
+    fn a_job_is_read_as_it_was_written_and_no_cut_of_it_is() {
+        let without = Job { origin: None, annotations: BTreeMap::new(), ..job() };
+        for job in [job(), without] {
+            let file = job.encode();
+            assert_eq!(Job::decode(&file).unwrap().0, job);
+            // The hash is made right, so that the reader itself is asked.
+            let (body, _) = sealed::open(OBJECT, Sort::Job, &file).unwrap();
+            for length in 0..body.len() {
+                assert!(Job::decode(&sealed::seal(Sort::Job, &body[..length])).is_err(), "{length}");
+            }
+            for at in 0..body.len() {
+                let mut bad = body.to_vec();
+                bad[at] ^= 0xff;
+                // What it says may be another job, but it is read without a panic.
+                drop(Job::decode(&sealed::seal(Sort::Job, &bad)));
+            }
+        }
+    }
+
+    #[test]
+    fn processes_that_differ_in_what_matters_are_told_apart() {
+        let job = job();
+        assert_eq!(job.difference(&Job { nonce: [8; 16], started: String::new(), ..job.clone() }), None);
+        let others = [
+            ("number of shares", Job { shares: 5, ..job.clone() }),
+            ("namespace", Job { identity: "kv.other".to_owned(), ..job.clone() }),
+            ("number of parts", Job { second: 63, ..job.clone() }),
+            ("origin", Job { origin: None, ..job.clone() }),
+            ("annotations", Job { annotations: BTreeMap::new(), ..job.clone() }),
+            ("order", Job { order: Order::Plain, ..job.clone() }),
+        ];
+        for (what, other) in others {
+            assert_eq!(job.difference(&other).map(|(what, ..)| what), Some(what));
+        }
+    }
+
+    #[test]
+    fn a_name_is_one_part_of_a_path() {
+        for good in ["a", "nightly-2026.01_31", &"x".repeat(64)] {
+            assert_eq!(good.parse::<JobName>().unwrap().to_string(), good);
+        }
+        for bad in ["", ".", "..", ".a", "a/b", "a b", "a\u{e4}", &"x".repeat(65)] {
+            assert!(bad.parse::<JobName>().is_err(), "{bad:?}");
+        }
+    }
+}
