@@ -148,6 +148,34 @@ pub enum LayoutError {
         /// Number of segments that segment 0 announces.
         count: u32,
     },
+    /// A partition of a table whose key starts with an unknown byte.
+    #[error(
+        "partition {partition_key}: its key does not start with 00 as layout {layout} has it; is it the right layout?"
+    )]
+    ForeignPartition {
+        /// Name of the layout.
+        layout: &'static str,
+        /// The partition key.
+        partition_key: String,
+    },
+    /// A row with an empty key that is no sentinel.
+    #[error(
+        "root key {root_key}: the row with the empty key has {found} bytes; linera keeps an empty value there"
+    )]
+    SentinelValue {
+        /// The root key.
+        root_key: String,
+        /// Length of its value in bytes.
+        found: usize,
+    },
+    /// An entry with an empty key in a layout that keeps a sentinel there.
+    #[error(
+        "root key {root_key}: an entry with an empty key, which layout linera-0.16 cannot hold in a table"
+    )]
+    EmptyKey {
+        /// The root key.
+        root_key: String,
+    },
     /// A header of a journal that does not say how many blocks there are.
     #[error(
         "root key {root_key}: the header of its journal is {found}; expected the number of blocks, 4 bytes \
@@ -223,6 +251,7 @@ impl LayoutError {
             | Self::WrongLayout { .. }
             | Self::NestedRootKeys { .. }
             | Self::JournalTooLong { .. }
+            | Self::EmptyKey { .. }
             | Self::TooLong(_) => ErrorClass::Refused,
             Self::EmptyRowKey { .. }
             | Self::ForeignRow { .. }
@@ -231,6 +260,8 @@ impl LayoutError {
             | Self::NoSegmentNumber { .. }
             | Self::NoSegmentCount { .. }
             | Self::MissingSegment { .. }
+            | Self::ForeignPartition { .. }
+            | Self::SentinelValue { .. }
             | Self::JournalHeader { .. }
             | Self::JournalBlockMissing { .. }
             | Self::JournalBlock { .. }

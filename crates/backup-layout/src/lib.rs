@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod cql;
 mod error;
 mod journal;
 mod layout;

@@ -54,6 +54,11 @@ impl Kind {
         }
     }
 
+    /// Tells whether linera opens such partitions for one worker alone.
+    pub(crate) fn is_exclusive(self) -> bool {
+        matches!(self, Self::ChainState | Self::ExporterState)
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::ChainState => "chain_state",

@@ -1,5 +1,6 @@
 //! Tests of the crate as its users see it.
 
+mod cql;
 mod error;
 mod journal;
 mod layout;
