@@ -1,23 +1,26 @@
-//! `boot-tests` and `bootproof`: linera's real worker on restored namespaces, in a workspace of its own.
+//! `boot-tests` and `bootproof`: linera's real worker on restored namespaces, in a workspace of its own. Its tests need a CQL
+//! server.
 
 use std::process::Command;
 
 use anyhow::Result;
 
 use crate::test::{self, Counts};
-use crate::{cargo, process, setup};
+use crate::{cargo, cql, process, setup};
 
 const MANIFEST: &str = "crates/worker-boot-tests/Cargo.toml";
 
 /// Runs the task `boot-tests`: every test of the workspace, or what the options choose.
 pub(crate) fn run_tests(options: &[String]) -> Result<()> {
     setup::ensure()?;
-    process::run(command("test")?.args(options))
+    let mut command = command("test")?;
+    cql::with_server(|| process::run(command.args(options)))
 }
 
 /// Runs the tests for `test-all`, and counts them.
 pub(crate) fn counted() -> Result<Counts> {
-    test::counted(command("test")?.arg("--no-fail-fast"))
+    let mut command = command("test")?;
+    cql::with_server(|| test::counted(command.arg("--no-fail-fast")))
 }
 
 /// Builds `bootproof` and runs it with these options.
@@ -27,7 +30,8 @@ pub(crate) fn prove(options: &[String]) -> Result<()> {
     process::run(command("run")?.args(["--quiet", "--bin", "bootproof", "--"]).args(options))
 }
 
-/// Runs clippy over the workspace, with none, each and all of its features.
+/// Runs clippy over the workspace with all engines, and with the one that needs nothing else. Further combinations would
+/// check linera's crates anew for each.
 pub(crate) fn clippy() -> Result<usize> {
     let combinations: [&[&str]; 2] = [&[], &["--no-default-features", "--features", "memory"]];
     for features in combinations {

@@ -18,7 +18,8 @@ pub(crate) fn run(options: &[String]) -> Result<()> {
     no_more_options("demo", options)?;
     setup::ensure()?;
     println!("Building kvbackup. The first time this compiles RocksDB, which takes some minutes.");
-    process::run(&mut cargo::cargo(&["build", "--package", "backup-cli", "--features", "rocksdb"]))?;
+    let build = ["build", "--package", "backup-cli", "--no-default-features", "--features", "rocksdb"];
+    process::run(&mut cargo::cargo(&build))?;
     let demo = Demo::prepare()?;
     let digests = demo.play()?;
     println!("\none digest everywhere: {}", one_digest(&digests)?);

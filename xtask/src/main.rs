@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+mod bench;
 mod boot;
 mod cargo;
+mod cql;
 mod demo;
 mod fuzz;
 mod process;
@@ -19,8 +21,9 @@ The chores of this workspace.
 
 Usage: cargo xtask TASK [OPTIONS]
 
-  setup     Finds what the workspace needs to build (a C++ compiler, libclang, protoc, ccache), and
-            installs what is missing with apt-get, dnf or brew. The tasks below call it.
+  setup     Finds what the workspace needs to build (a C++ compiler, libclang, protoc, ccache,
+            Java, Maven), and installs what is missing with apt-get, dnf or brew. The tasks below
+            call it.
               --check           only report; fails when something is missing
   demo      Builds kvbackup and shows it on the database of a real validator: inspect, backup,
             verify, restore into RocksDB and into memory, and one digest everywhere.
@@ -36,6 +39,20 @@ Usage: cargo xtask TASK [OPTIONS]
               --list            name the steps
               --only STEP       run this step alone (may be given several times)
               --skip STEP       leave this step out (may be given several times)
+  bench     Compares kvbackup with RocksDB's own ways of backing up, in one run, and writes
+            docs/BENCHMARKS.md and docs/benchmarks.svg. Takes a quarter of an hour.
+              MIX:MEGABYTES..   what to measure with: mix validator, small or chains
+              --rounds N        how often; 5 by default
+  cql start | stop | status | kill NODE | revive NODE
+            Runs CQL servers for tests: Apache Cassandra from its Maven artifacts, on 127.0.0.1 and
+            the addresses that follow. Where SCYLLA_URI names a server, that one is used instead.
+            `test`, `boot-tests` and `test-all` start what they need and stop it by themselves. `kill` ends a
+            node, 1 to N, without a warning; `revive` starts it again on what it had stored.
+              --nodes N         start so many nodes, 1 to 5 (default 1); each takes 1 GB of memory
+              --name NAME       another cluster beside the one without a name, on addresses that are
+                                free: 127.0.1.1 and up. `stop` without a name stops all
+              --secured         start: clients need a password (user cassandra, password cassandra)
+                                and TLS; target/cql/named/NAME/keys/ca.pem vouches for the nodes
   tidy      Checks who imports whom, that docs/FORMAT.md was looked at when the schema changed,
             and the house style. xtask/README.md explains each rule.
               --bless           say that docs/FORMAT.md was read again and is true
@@ -72,6 +89,8 @@ fn run(arguments: &[String]) -> Result<()> {
         "boot-tests" => boot::run_tests(options),
         "bootproof" => boot::prove(options.strip_prefix(&["--".to_owned()][..]).unwrap_or(options)),
         "test-all" => test_all::run(options),
+        "bench" => bench::run(options),
+        "cql" => cql::run(options),
         "tidy" => tidy::run(options),
         "fuzz" => fuzz::run(options),
         "help" | "--help" | "-h" => {

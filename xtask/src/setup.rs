@@ -56,6 +56,24 @@ const CCACHE: Need = Need {
     find: |machine| machine.program(Path::new("ccache")),
 };
 
+const JAVA: Need = Need {
+    name: "Java 17",
+    why: "tests of the CQL engine run Apache Cassandra, which needs this version",
+    apt: &["openjdk-17-jre-headless"],
+    dnf: &["java-17-openjdk-headless"],
+    brew: &["openjdk@17"],
+    find: find_java,
+};
+
+const MAVEN: Need = Need {
+    name: "Maven",
+    why: "it resolves Apache Cassandra's jars",
+    apt: &["maven"],
+    dnf: &["maven"],
+    brew: &["maven"],
+    find: |machine| machine.program(Path::new("mvn")),
+};
+
 /// What the search looks at: the environment and the file system below a root.
 struct Machine {
     variables: BTreeMap<&'static str, OsString>,
@@ -64,7 +82,7 @@ struct Machine {
 
 impl Machine {
     fn this() -> Self {
-        let names = ["PATH", "CXX", "LIBCLANG_PATH", "LLVM_CONFIG_PATH", "PROTOC"];
+        let names = ["PATH", "CXX", "LIBCLANG_PATH", "LLVM_CONFIG_PATH", "PROTOC", "JAVA_HOME"];
         let variables = names.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))).collect();
         Self { variables, root: "/".into() }
     }
@@ -144,13 +162,27 @@ pub(crate) fn ensure() -> Result<()> {
     run(&[])
 }
 
-/// What this workspace needs: the last two only where the boot tests are.
+/// What this workspace needs: some of it only where the boot tests or the CQL engine are.
 fn needs() -> Vec<&'static Need> {
     let mut needs: Vec<_> = NEEDS.iter().collect();
     if boot_tests_exist() {
         needs.extend([&PROTOC, &CCACHE]);
     }
+    // Who names a server of his own starts none.
+    if cql_is_needed() && std::env::var_os("SCYLLA_URI").is_none() {
+        needs.extend([&JAVA, &MAVEN]);
+    }
     needs
+}
+
+/// Tells whether tests of this workspace talk to a CQL server.
+pub(crate) fn cql_is_needed() -> bool {
+    cargo::root().join("crates/backup-scylla/Cargo.toml").is_file()
+}
+
+/// Returns Java 17 of this machine.
+pub(crate) fn java() -> Option<PathBuf> {
+    find_java(&Machine::this())
 }
 
 fn boot_tests_exist() -> bool {
@@ -224,6 +256,27 @@ fn find_compiler(machine: &Machine) -> Option<PathBuf> {
 fn find_protoc(machine: &Machine) -> Option<PathBuf> {
     let chosen = machine.variables.get("PROTOC").map_or(Path::new("protoc"), Path::new);
     machine.program(chosen)
+}
+
+/// Finds Java 17: `JAVA_HOME` if it is that version, then the usual folders. Other versions are passed over.
+fn find_java(machine: &Machine) -> Option<PathBuf> {
+    let chosen = machine.variables.get("JAVA_HOME").map(PathBuf::from);
+    let usual = JAVA_FOLDERS.iter().flat_map(|pattern| expand(&machine.root, pattern));
+    chosen.into_iter().chain(usual).find(|home| is_java_17(home)).map(|home| home.join("bin/java"))
+}
+
+const JAVA_FOLDERS: [&str; 5] = [
+    "usr/lib/jvm/*17*",
+    "usr/lib/jvm/*",
+    "opt/homebrew/opt/openjdk@17/libexec/openjdk.jdk/Contents/Home",
+    "usr/local/opt/openjdk@17/libexec/openjdk.jdk/Contents/Home",
+    "Library/Java/JavaVirtualMachines/*/Contents/Home",
+];
+
+/// Every Java has a file that tells its version.
+fn is_java_17(home: &Path) -> bool {
+    let release = std::fs::read_to_string(home.join("release")).unwrap_or_default();
+    release.lines().any(|line| line.starts_with("JAVA_VERSION=\"17.")) && home.join("bin/java").is_file()
 }
 
 /// Finds libclang as bindgen does: `LIBCLANG_PATH`, then llvm-config, then the usual folders.
@@ -377,6 +430,25 @@ mod tests {
         assert_eq!(find_compiler(&bare), Some(compiler));
         assert_eq!(Manager::find(&bare), Some(Manager::Dnf));
         assert_eq!(find_protoc(&machine(root.path(), &[("PROTOC", &own)])), Some(own.clone()));
+    }
+
+    #[test]
+    fn java_17_is_found_among_other_versions() {
+        let root = tempfile::tempdir().unwrap();
+        let add = |home: &str, version: &str| {
+            let path = touch(root.path(), &format!("{home}/release"));
+            std::fs::write(path, format!("IMPLEMENTOR=\"x\"\nJAVA_VERSION=\"{version}\"\n")).unwrap();
+            touch(root.path(), &format!("{home}/bin/java"))
+        };
+        add("usr/lib/jvm/temurin-21-1.17", "21.0.1");
+        assert_eq!(find_java(&machine(root.path(), &[])), None);
+        let found = add("usr/lib/jvm/java-17-openjdk-amd64", "17.0.15");
+        assert_eq!(find_java(&machine(root.path(), &[])), Some(found.clone()));
+        let (own, other) = (root.path().join("own"), root.path().join("other"));
+        let chosen = add("own", "17.0.1");
+        add("other", "11.0.2");
+        assert_eq!(find_java(&machine(root.path(), &[("JAVA_HOME", &own)])), Some(chosen));
+        assert_eq!(find_java(&machine(root.path(), &[("JAVA_HOME", &other)])), Some(found));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::{cargo, process, setup};
+use crate::{cargo, cql, process, setup};
 
 /// Runs the task.
 pub(crate) fn run(options: &[String]) -> Result<()> {
@@ -14,7 +14,18 @@ pub(crate) fn run(options: &[String]) -> Result<()> {
     if !options.iter().take_while(|option| *option != "--").any(|o| o == "-p" || o == "--package") {
         command.arg("--workspace");
     }
-    process::run(command.args(options))
+    let command = command.args(options);
+    if !concerns_cql(options) {
+        return process::run(command);
+    }
+    cql::with_server(|| process::run(command))
+}
+
+/// Tells whether tests that need a CQL server may be among those that the options choose.
+fn concerns_cql(options: &[String]) -> bool {
+    let chosen: Vec<_> =
+        options.windows(2).filter(|pair| pair[0] == "-p" || pair[0] == "--package").collect();
+    chosen.is_empty() || chosen.iter().any(|pair| ["backup-scylla", "backup-cli"].contains(&pair[1].as_str()))
 }
 
 /// What the test runners counted.
@@ -69,6 +80,13 @@ mod tests {
         counts.add("test result: FAILED. 4 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out");
         counts.add("7 passed");
         assert_eq!(counts, Counts { passed: 16, failed: 2, ignored: 1 });
+    }
+
+    #[test]
+    fn a_server_is_there_when_its_tests_may_run() {
+        let concerns = |line: &str| concerns_cql(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        assert!(concerns("") && concerns("-- cut") && concerns("-p backup-format -p backup-scylla"));
+        assert!(!concerns("-p backup-format -- cut"));
     }
 
     #[test]

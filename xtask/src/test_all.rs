@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{boot, cargo, demo, process, setup, test, tidy};
+use crate::{boot, cargo, cql, demo, process, setup, test, tidy};
 
 /// One thing to prove. What it returns is a remark for the table.
 struct Step {
@@ -17,12 +17,13 @@ struct Step {
     run: fn() -> Result<String>,
 }
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     Step { name: "setup", what: "what the build needs is there", run: set_up },
     Step { name: "fmt", what: "rustfmt has nothing to change", run: format },
     Step { name: "tidy", what: "who imports whom, FORMAT.md, house style", run: tidy },
     Step { name: "clippy", what: "no warning in any combination of features", run: features::clippy },
     Step { name: "test", what: "every test", run: run_tests },
+    Step { name: "cluster", what: "killed nodes, lost answers, passwords and TLS", run: run_cluster_tests },
     Step { name: "boot", what: "linera's real worker boots on restored databases", run: run_boot_tests },
     Step { name: "doc", what: "the documentation builds without a warning", run: document },
     Step { name: "engines", what: "who picks one engine builds no other", run: engines::prove },
@@ -129,7 +130,20 @@ fn tidy() -> Result<String> {
 
 fn run_tests() -> Result<String> {
     let mut command = cargo::cargo(&["test", "--workspace", "--no-fail-fast"]);
-    Ok(test::counted(&mut command)?.to_string())
+    Ok(cql::with_server(|| test::counted(&mut command))?.to_string())
+}
+
+/// Runs the tests that break clusters and requests on purpose. They are left out where all tests run: they take minutes, and have
+/// the clusters to themselves.
+fn run_cluster_tests() -> Result<String> {
+    let common = ["test", "--package", "backup-scylla", "--no-fail-fast"];
+    let mut killing = cargo::cargo(&common);
+    killing.args(["--test", "cluster"]);
+    let mut faults = cargo::cargo(&common);
+    faults.args(["--test", "faults"]);
+    let killed = cql::with_breakable(|| test::counted(&mut killing))?;
+    let broken = cql::with_server(|| test::counted(&mut faults))?;
+    Ok(format!("clusters: {killed}; requests: {broken}"))
 }
 
 fn run_boot_tests() -> Result<String> {

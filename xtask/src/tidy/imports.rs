@@ -19,6 +19,7 @@ const SCYLLA: &str = "backup-scylla";
 const TESTKIT: &str = "backup-testkit";
 const PROGRAM: &str = "backup-cli";
 const BOOT_TESTS: &str = "worker-boot-tests";
+const BENCHES: &str = "kvbackup-benches";
 
 const OURS: [&str; 8] = [FORMAT, LAYOUT, REPOSITORY, MEMORY, ROCKSDB, SCYLLA, TESTKIT, PROGRAM];
 const ALL_BUT_PROGRAM: &[&str] = &[FORMAT, LAYOUT, REPOSITORY, MEMORY, ROCKSDB, SCYLLA, TESTKIT];
@@ -27,7 +28,7 @@ const FOR_USERS: &[&str] = &[FORMAT, LAYOUT, REPOSITORY, MEMORY, ROCKSDB, SCYLLA
 /// The conformance suite and what it stands on.
 const SUITE: &[&str] = &[TESTKIT, REPOSITORY];
 
-const TABLE: [Row; 12] = [
+const TABLE: [Row; 13] = [
     Row { name: FORMAT, imports: &[], dev_imports: &[] },
     Row { name: LAYOUT, imports: &[FORMAT], dev_imports: &[] },
     Row { name: REPOSITORY, imports: &[FORMAT], dev_imports: &[MEMORY, TESTKIT] },
@@ -39,6 +40,7 @@ const TABLE: [Row; 12] = [
     Row { name: BOOT_TESTS, imports: ALL_BUT_PROGRAM, dev_imports: &[] },
     Row { name: "backup-format-fuzz", imports: &[FORMAT], dev_imports: &[] },
     Row { name: "xtask", imports: &[], dev_imports: &[] },
+    Row { name: BENCHES, imports: FOR_USERS, dev_imports: &[] },
     Row { name: "kvbackup-tests", imports: ALL_BUT_PROGRAM, dev_imports: &[] },
 ];
 
@@ -46,7 +48,7 @@ const TABLE: [Row; 12] = [
 const DOWNSTREAM: Row = Row { name: "downstream", imports: FOR_USERS, dev_imports: &[] };
 
 /// Packages that report errors to people, not to callers.
-const WITH_ANYHOW: [&str; 4] = [PROGRAM, "xtask", "kvbackup-tests", BOOT_TESTS];
+const WITH_ANYHOW: [&str; 5] = [PROGRAM, "xtask", "kvbackup-tests", BOOT_TESTS, BENCHES];
 
 /// Checks all packages, of the workspace and beside it.
 pub(super) fn check(packages: &[Package]) -> Vec<Finding> {
