@@ -1,0 +1,37 @@
+#![doc = include_str!("../README.md")]
+
+mod address;
+mod client;
+mod database;
+mod error;
+mod marker;
+mod obstacle;
+mod options;
+mod ordered;
+mod page_size;
+mod partition;
+mod phases;
+mod proof;
+mod range;
+mod replication;
+mod restore;
+mod retry;
+mod route;
+mod rows;
+mod sample;
+mod scan;
+mod shares;
+mod snapshot;
+mod source;
+mod spill;
+mod table;
+mod target;
+mod translator;
+mod unit;
+mod window;
+
+pub use address::CqlAddress;
+pub use database::CqlNamespace;
+pub use error::CqlError;
+pub use obstacle::Obstacle;
+pub use options::{ConsistencyLevel, CqlOptions, Password, RESTORED_AT};

@@ -1,0 +1,237 @@
+//! How a namespace is read and written.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use backup_format::Limits;
+use backup_layout::Layout;
+
+use crate::error::CqlError;
+
+/// How many replicas have to answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConsistencyLevel {
+    /// One of them.
+    One,
+    /// One in the datacenter that is connected to.
+    LocalOne,
+    /// More than half of them.
+    Quorum,
+    /// More than half of those in the datacenter that is connected to; linera's own level.
+    LocalQuorum,
+    /// All of them.
+    All,
+}
+
+impl ConsistencyLevel {
+    /// All levels.
+    pub const ALL: [Self; 5] = [Self::One, Self::LocalOne, Self::Quorum, Self::LocalQuorum, Self::All];
+
+    /// Returns the name that servers and their documents use, in lower case.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::One => "one",
+            Self::LocalOne => "local_one",
+            Self::Quorum => "quorum",
+            Self::LocalQuorum => "local_quorum",
+            Self::All => "all",
+        }
+    }
+
+    pub(crate) fn level(self) -> scylla::statement::Consistency {
+        use scylla::statement::Consistency;
+        match self {
+            Self::One => Consistency::One,
+            Self::LocalOne => Consistency::LocalOne,
+            Self::Quorum => Consistency::Quorum,
+            Self::LocalQuorum => Consistency::LocalQuorum,
+            Self::All => Consistency::All,
+        }
+    }
+}
+
+impl FromStr for ConsistencyLevel {
+    type Err = CqlError;
+
+    /// Takes a name, in lower or upper case.
+    ///
+    /// # Errors
+    ///
+    /// [`CqlError::UnknownLevel`] for any other text.
+    fn from_str(name: &str) -> Result<Self, CqlError> {
+        let found = Self::ALL.into_iter().find(|level| level.name().eq_ignore_ascii_case(name));
+        found.ok_or_else(|| CqlError::UnknownLevel { name: name.to_owned() })
+    }
+}
+
+/// A password, which is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(pub(crate) String);
+
+impl Password {
+    /// Keeps a password.
+    #[must_use]
+    pub fn new(password: impl Into<String>) -> Self {
+        Self(password.into())
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Password(..)")
+    }
+}
+
+/// The timestamp of restored rows: the start of the year 2000, in microseconds since 1970.
+///
+/// It is before the time of every server that tells any time at all, so whatever is written later wins, even if clocks are
+/// wrong or put back after the restore.
+pub const RESTORED_AT: i64 = 946_684_800_000_000;
+
+/// Options of a namespace in ScyllaDB or Cassandra. All have defaults; none is stored anywhere but the timestamp.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CqlOptions {
+    /// Layout of the rows. `None`, the default, tells it from the rows when reading; to restore, it must be given.
+    pub layout: Option<Layout>,
+    /// Limits on keys and values.
+    pub limits: Limits,
+    /// Password of the address's user.
+    pub password: Option<Password>,
+    /// File of certificates (PEM) of those who may vouch for the servers. `None`, the default, connects without TLS.
+    pub tls_ca_file: Option<PathBuf>,
+    /// Where nodes are reached whose own address is of no use here, as behind a router that translates addresses: from the address
+    /// that a node names to the one to connect to. Nodes that are not in it are reached at their own; so are the address's hosts.
+    pub addresses: BTreeMap<IpAddr, SocketAddr>,
+    /// How many replicas have to answer to reads and writes; default `local_quorum`.
+    pub consistency: ConsistencyLevel,
+    /// Bytes after which a batch of entries is handed on; default 256 KiB.
+    pub batch_bytes: usize,
+    /// Bytes that a page of rows is to have; default 2 MiB. Cassandra counts pages in rows, so this is what a page has as long as
+    /// rows are about as long as those before.
+    pub page_bytes: usize,
+    /// Most rows of a page; default 5,000.
+    pub page_rows_max: u32,
+    /// Bytes that a slice is to have: a range of tokens that is read by one task; default 8 MiB.
+    pub slice_bytes: u64,
+    /// Slices of a share that are read at the same time; default 4.
+    pub slices_in_flight: usize,
+    /// Partitions of one owner that are read at the same time in a slice; default 4.
+    pub partitions_in_flight: usize,
+    /// Bytes of such a partition that are kept in memory until it is proven whole; what is more goes to a scratch file;
+    /// default 1 MiB.
+    pub partition_bytes: usize,
+    /// Times that such a partition is read before giving up, because it changes; default 10.
+    pub partition_tries: u32,
+    /// Bytes up to which such a partition is asked for in one page after it changed while it was read; default 16 MiB. A page is
+    /// always whole, but a server has to hold it in memory. ScyllaDB makes pages of at most 1 MiB, whatever is asked for.
+    pub partition_page_bytes: usize,
+    /// Directory for scratch files; default the system's directory for temporary files.
+    pub scratch_dir: Option<PathBuf>,
+    /// Bytes of memory that the journal of a partition may take; default 256 MiB.
+    pub journal_bytes: usize,
+    /// How long a server may take for one answer; default 30 s.
+    pub request_timeout: Duration,
+    /// How long a request is repeated that fails for a passing reason; default 60 s.
+    pub patience: Duration,
+    /// Bytes of a write; default 1 MiB. A row that is longer goes alone.
+    pub write_bytes: usize,
+    /// Most rows of a write; default 1,000.
+    pub write_rows: usize,
+    /// Writes that wait for their answers at the same time; default 128. It falls by itself when servers are overloaded.
+    pub writes_in_flight: usize,
+    /// Bytes of such writes; default 16 MiB, or one row.
+    pub write_bytes_in_flight: usize,
+    /// Replicas of each row when a restore creates the keyspace; `None`, the default, means 3, or as many as there are nodes.
+    pub replication: Option<u32>,
+    /// Timestamp of restored rows in microseconds since 1970; default [`RESTORED_AT`]. It must be in the past.
+    pub timestamp: i64,
+}
+
+impl Default for CqlOptions {
+    fn default() -> Self {
+        Self {
+            layout: None,
+            limits: Limits::default(),
+            password: None,
+            tls_ca_file: None,
+            addresses: BTreeMap::new(),
+            consistency: ConsistencyLevel::LocalQuorum,
+            batch_bytes: 256 << 10,
+            page_bytes: 2 << 20,
+            page_rows_max: 5_000,
+            slice_bytes: 8 << 20,
+            slices_in_flight: 4,
+            partitions_in_flight: 4,
+            partition_bytes: 1 << 20,
+            partition_tries: 10,
+            partition_page_bytes: 16 << 20,
+            scratch_dir: None,
+            journal_bytes: 256 << 20,
+            request_timeout: Duration::from_secs(30),
+            patience: Duration::from_secs(60),
+            write_bytes: 1 << 20,
+            write_rows: 1_000,
+            writes_in_flight: 128,
+            write_bytes_in_flight: 16 << 20,
+            replication: None,
+            timestamp: RESTORED_AT,
+        }
+    }
+}
+
+impl CqlOptions {
+    /// Sets the layout.
+    #[must_use]
+    pub fn with_layout(mut self, layout: Layout) -> Self {
+        self.layout = Some(layout);
+        self
+    }
+
+    /// Sets the limits on keys and values.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Sets the password of the address's user.
+    #[must_use]
+    pub fn with_password(mut self, password: Password) -> Self {
+        self.password = Some(password);
+        self
+    }
+
+    /// Sets how many replicas have to answer.
+    #[must_use]
+    pub fn with_consistency(mut self, level: ConsistencyLevel) -> Self {
+        self.consistency = level;
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_known_by_their_names() {
+        for level in ConsistencyLevel::ALL {
+            assert_eq!(level.name().parse::<ConsistencyLevel>().unwrap(), level);
+            assert_eq!(level.name().to_uppercase().parse::<ConsistencyLevel>().unwrap(), level);
+        }
+        assert!(matches!("two".parse::<ConsistencyLevel>(), Err(CqlError::UnknownLevel { .. })));
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let options = CqlOptions::default().with_password(Password::new("secret"));
+        assert!(!format!("{options:?}").contains("secret"));
+    }
+}

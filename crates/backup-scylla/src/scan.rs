@@ -1,0 +1,177 @@
+//! Reading a slice: rows to batches of entries, in the order of tokens.
+
+use std::sync::Arc;
+
+use backup_format::EntryBatch;
+use backup_layout::Layout;
+use backup_layout::cql::{Decoder, is_exclusive, root_key};
+use futures::{StreamExt, stream};
+use scylla::response::PagingState;
+
+use crate::error::CqlError;
+use crate::ordered::{Output, Stop, Work};
+use crate::partition;
+use crate::range::{TokenRange, slice_of};
+use crate::source::{OrderWatch, Source};
+
+const DOING: &str = "reading";
+/// What a partition adds to the weight of a slice when it is only listed, in bytes.
+const LISTED_WEIGHT: u64 = 256;
+
+/// Reads the partitions of one owner: lists all there are, and reads each of these by its key.
+pub(crate) fn owned(source: Arc<Source>) -> Work {
+    Arc::new(move |range, out| {
+        let source = source.clone();
+        Box::pin(async move { read_owned(&source, range, &out).await })
+    })
+}
+
+/// Reads all other partitions.
+pub(crate) fn shared(source: Arc<Source>) -> Work {
+    Arc::new(move |range, out| {
+        let source = source.clone();
+        Box::pin(async move { read_shared(&source, range, &out).await })
+    })
+}
+
+async fn read_owned(source: &Source, range: TokenRange, out: &Output) -> Result<u64, Stop> {
+    let client = &source.client;
+    let list = client.routed(&source.statements.list, range);
+    let mut order = OrderWatch::default();
+    let mut weight = 0;
+    let mut state = Some(PagingState::start());
+    while let Some(begins) = state {
+        let values = (range.after, range.to);
+        let (rows, next) = client.page(DOING, &list, &values, &source.list_pages, begins).await?;
+        state = next;
+        let mut owned = Vec::new();
+        for row in rows.rows::<(&[u8],)>().map_err(client.answer(DOING))? {
+            let (partition_key,) = row.map_err(client.answer(DOING))?;
+            let token = order.enter(source, partition_key)?;
+            weight += LISTED_WEIGHT;
+            if root_key(partition_key).is_some_and(|root_key| is_exclusive(source.layout, root_key)) {
+                owned.push((slice_of(token), partition_key.to_vec()));
+            }
+        }
+        drop(rows);
+        let readings = owned.into_iter().map(|(slice, partition_key)| async move {
+            partition::read(source, &partition_key).await.map(|entries| (slice, entries))
+        });
+        let mut readings = stream::iter(readings).buffered(client.options.partitions_in_flight.max(1));
+        while let Some(reading) = readings.next().await {
+            let (slice, mut entries) = reading?;
+            while let Some(batch) = entries.next().await? {
+                weight += batch.byte_len() as u64;
+                out.send(slice, batch).await?;
+            }
+        }
+    }
+    Ok(weight)
+}
+
+async fn read_shared(source: &Source, range: TokenRange, out: &Output) -> Result<u64, Stop> {
+    let client = &source.client;
+    let statement = client.routed(&source.statements.range, range);
+    let mut rows_of = SharedRows::new(source);
+    let mut weight = 0;
+    let mut state = Some(PagingState::start());
+    while let Some(begins) = state {
+        let values = (range.after, range.to);
+        let (rows, next) = client.page(DOING, &statement, &values, &source.shared_pages, begins).await?;
+        state = next;
+        weight += rows.rows_bytes_size() as u64;
+        for row in rows.rows::<(&[u8], &[u8], Option<&[u8]>)>().map_err(client.answer(DOING))? {
+            let (partition_key, key, value) = row.map_err(client.answer(DOING))?;
+            rows_of.push(partition_key, key, value)?;
+        }
+        drop(rows);
+        if state.is_none() {
+            rows_of.finish()?;
+        }
+        for (slice, batch) in std::mem::take(&mut rows_of.ready) {
+            out.send(slice, batch).await?;
+        }
+    }
+    Ok(weight)
+}
+
+/// Makes batches of rows.
+struct SharedRows<'a> {
+    source: &'a Source,
+    order: OrderWatch,
+    decoder: Decoder,
+    /// Whether the partition is left out.
+    is_skipped: bool,
+    slice: u16,
+    batch: EntryBatch,
+    ready: Vec<(u16, EntryBatch)>,
+}
+
+impl<'a> SharedRows<'a> {
+    fn new(source: &'a Source) -> Self {
+        Self {
+            source,
+            order: OrderWatch::default(),
+            decoder: source.decoder(),
+            is_skipped: false,
+            slice: 0,
+            batch: EntryBatch::default(),
+            ready: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, partition_key: &[u8], key: &[u8], value: Option<&[u8]>) -> Result<(), CqlError> {
+        if !self.order.is_in(partition_key) {
+            self.enter(partition_key)?;
+        }
+        if self.is_skipped {
+            return Ok(());
+        }
+        if key.is_empty() && self.source.layout != Layout::Plain {
+            self.source.findings.saw_unknown_owner();
+        }
+        let value = self.source.value(partition_key, key, value)?;
+        let pushed = self.decoder.push(key, value, &mut self.batch);
+        pushed.map_err(|error| self.source.layout_error(error))?;
+        if self.batch.byte_len() >= self.source.client.options.batch_bytes {
+            self.flush();
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, partition_key: &[u8]) -> Result<(), CqlError> {
+        self.leave()?;
+        let slice = slice_of(self.order.enter(self.source, partition_key)?);
+        if slice != self.slice {
+            self.flush();
+            self.slice = slice;
+        }
+        let root_key = root_key(partition_key);
+        let is_owned = root_key.is_some_and(|root_key| is_exclusive(self.source.layout, root_key));
+        self.is_skipped = is_owned;
+        if !self.is_skipped {
+            let entered = self.decoder.enter(partition_key).map(drop);
+            entered.map_err(|error| self.source.layout_error(error))?;
+        }
+        Ok(())
+    }
+
+    fn leave(&mut self) -> Result<(), CqlError> {
+        self.decoder.leave(&mut self.batch).map_err(|error| self.source.layout_error(error))
+    }
+
+    fn flush(&mut self) {
+        if !self.batch.is_empty() {
+            let bytes = self.source.client.options.batch_bytes;
+            let room = EntryBatch::with_capacity(bytes + bytes / 8);
+            let batch = std::mem::replace(&mut self.batch, room);
+            self.ready.push((self.slice, batch));
+        }
+    }
+
+    fn finish(&mut self) -> Result<(), CqlError> {
+        self.leave()?;
+        self.flush();
+        Ok(())
+    }
+}

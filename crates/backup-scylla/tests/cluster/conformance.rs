@@ -1,0 +1,34 @@
+//! What every engine must do, on three nodes that hold every row three times.
+
+use backup_layout::Layout;
+use backup_testkit::suite::{self, Check};
+
+use crate::engine::Cql;
+use crate::trio::Trio;
+
+/// Checks that make a table of each of some 25 contents, which takes a second or more with three nodes, and those in which operations
+/// fail before they reach any node.
+const LEFT_TO_ONE_NODE: [&str; 7] = [
+    "reading::every_content",
+    "reading::entries_strictly_increase",
+    "reading::batches_are_bounded",
+    "sharing::shares_concatenate",
+    "sharing::any_division",
+    "restoring::every_content",
+    "repository::a_dump_verifies",
+];
+
+fn is_chosen(check: &Check) -> bool {
+    let is_left = LEFT_TO_ONE_NODE.iter().any(|name| check.name.starts_with(name));
+    !check.is_heavy() && !is_left && !check.name.contains("_fails_at_any_operation")
+}
+
+#[test]
+fn three_nodes_pass_the_checks_that_need_few_tables() {
+    assert!(suite::CHECKS.iter().filter(|check| is_chosen(check)).count() > 15);
+    let failures = suite::block_on(async {
+        let _trio = Trio::whole().await;
+        suite::failures(&Cql::new(Layout::Linera015), is_chosen).await
+    });
+    assert_eq!(failures, []);
+}

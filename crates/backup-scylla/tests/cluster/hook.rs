@@ -1,0 +1,168 @@
+//! A namespace with which something happens in the middle.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use async_trait::async_trait;
+use backup_format::{
+    Consistency, DatabaseBackup, EngineError, EntryStream, Estimate, Order, RestoreMarker, RestorePlan,
+    RestoreSink, RestoreUnit, RestoreWriter, Segment, Share, Snapshot, SourceInfo,
+};
+use backup_scylla::CqlNamespace;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
+
+/// What happens.
+pub type Event = fn() -> BoxFuture<'static, ()>;
+
+/// Calls its event once: before the batch or segment of this number, counted from 1, is handed on.
+#[derive(Clone)]
+struct Counter {
+    at: u32,
+    seen: Arc<AtomicU32>,
+    event: Event,
+}
+
+impl Counter {
+    async fn count(&self) {
+        if self.seen.fetch_add(1, Ordering::Relaxed) + 1 == self.at {
+            (self.event)().await;
+        }
+    }
+}
+
+/// A namespace with an event.
+pub struct Hooked {
+    inner: CqlNamespace,
+    counter: Counter,
+}
+
+impl Hooked {
+    pub fn new(inner: CqlNamespace, at: u32, event: Event) -> Self {
+        Self { inner, counter: Counter { at, seen: Arc::default(), event } }
+    }
+
+    /// Returns how many batches or segments came before the event and after it.
+    pub fn around(&self) -> (u32, u32) {
+        let seen = self.counter.seen.load(Ordering::Relaxed);
+        ((self.counter.at - 1).min(seen), seen.saturating_sub(self.counter.at - 1))
+    }
+}
+
+#[async_trait]
+impl DatabaseBackup for Hooked {
+    fn source(&self) -> SourceInfo {
+        self.inner.source()
+    }
+
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, EngineError> {
+        let inner = self.inner.snapshot().await?;
+        Ok(Box::new(HookedSnapshot { inner, counter: self.counter.clone() }))
+    }
+
+    async fn restore(
+        &self,
+        marker: &RestoreMarker,
+        plan: &RestorePlan,
+    ) -> Result<Box<dyn RestoreSink>, EngineError> {
+        let inner = self.inner.restore(marker, plan).await?;
+        Ok(Box::new(HookedSink { inner, counter: self.counter.clone() }))
+    }
+
+    async fn check_restorable(&self, marker: &RestoreMarker) -> Result<(), EngineError> {
+        self.inner.check_restorable(marker).await
+    }
+}
+
+struct HookedSnapshot {
+    inner: Box<dyn Snapshot>,
+    counter: Counter,
+}
+
+#[async_trait]
+impl Snapshot for HookedSnapshot {
+    fn consistency(&self) -> Consistency {
+        self.inner.consistency()
+    }
+
+    fn order(&self) -> Order {
+        self.inner.order()
+    }
+
+    fn kind(&self, root_key: &[u8]) -> Option<&'static str> {
+        self.inner.kind(root_key)
+    }
+
+    async fn estimate(&self) -> Result<Estimate, EngineError> {
+        self.inner.estimate().await
+    }
+
+    async fn shares(&self, count: NonZeroUsize) -> Result<Vec<Share>, EngineError> {
+        self.inner.shares(count).await
+    }
+
+    async fn entries(&self, share: &Share) -> Result<EntryStream, EngineError> {
+        let (inner, counter) = (self.inner.entries(share).await?, self.counter.clone());
+        let batches = inner.then(move |batch| {
+            let counter = counter.clone();
+            async move {
+                counter.count().await;
+                batch
+            }
+        });
+        Ok(batches.boxed())
+    }
+}
+
+struct HookedSink {
+    inner: Box<dyn RestoreSink>,
+    counter: Counter,
+}
+
+#[async_trait]
+impl RestoreSink for HookedSink {
+    async fn writer(&self, unit: &RestoreUnit) -> Result<Option<Box<dyn RestoreWriter>>, EngineError> {
+        let inner = self.inner.writer(unit).await?;
+        let counter = self.counter.clone();
+        Ok(inner.map(|inner| Box::new(HookedWriter { inner, counter }) as Box<dyn RestoreWriter>))
+    }
+
+    async fn finish(&mut self) -> Result<(), EngineError> {
+        self.inner.finish().await
+    }
+
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, EngineError> {
+        self.inner.snapshot().await
+    }
+
+    async fn publish(self: Box<Self>) -> Result<(), EngineError> {
+        self.inner.publish().await
+    }
+
+    async fn discard(self: Box<Self>) -> Result<(), EngineError> {
+        self.inner.discard().await
+    }
+}
+
+struct HookedWriter {
+    inner: Box<dyn RestoreWriter>,
+    counter: Counter,
+}
+
+#[async_trait]
+impl RestoreWriter for HookedWriter {
+    async fn write(&mut self, segment: Segment) -> Result<(), EngineError> {
+        self.counter.count().await;
+        self.inner.write(segment).await
+    }
+
+    async fn finish(self: Box<Self>) -> Result<(), EngineError> {
+        self.inner.finish().await
+    }
+}
+
+/// Makes an event of a future.
+pub fn event(future: impl Future<Output = ()> + Send + 'static) -> BoxFuture<'static, ()> {
+    future.boxed()
+}

@@ -1,0 +1,69 @@
+//! The engine as the suite wants it.
+
+use async_trait::async_trait;
+use backup_format::limits::VALUE_BYTES_CEILING;
+use backup_format::{DatabaseBackup, Limits};
+use backup_layout::Layout;
+use backup_layout::cql::{KEY_BYTES_MAX, ROOT_KEY_BYTES_MAX};
+use backup_scylla::CqlOptions;
+use backup_testkit::{Atomicity, Capabilities, Content, Engine, RootKeys};
+use tokio::sync::OnceCell;
+
+use crate::support::{Server, permit_for};
+
+pub struct Cql {
+    layout: Layout,
+    server: OnceCell<Server>,
+}
+
+impl Cql {
+    pub fn new(layout: Layout) -> Self {
+        Self { layout, server: OnceCell::new() }
+    }
+
+    async fn server(&self) -> &Server {
+        self.server.get_or_init(Server::connect).await
+    }
+
+    fn options(&self) -> CqlOptions {
+        let limits = Limits::default().with_value_bytes_max(VALUE_BYTES_CEILING);
+        CqlOptions::default().with_layout(self.layout).with_limits(limits)
+    }
+}
+
+#[async_trait]
+impl Engine for Cql {
+    fn name(&self) -> &str {
+        self.layout.name()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            root_keys: RootKeys::Any,
+            empty_key: self.layout != Layout::Linera016,
+            root_key_bytes_max: ROOT_KEY_BYTES_MAX,
+            key_bytes_max: KEY_BYTES_MAX - 4,
+            // Linera's own limit where values are not split.
+            value_bytes_max: if self.layout == Layout::Linera015 { VALUE_BYTES_CEILING } else { 15_476_727 },
+            atomicity: Atomicity::Partition,
+            ..Capabilities::default()
+        }
+    }
+
+    async fn create(&self, content: &Content) -> Box<dyn DatabaseBackup> {
+        let server = self.server().await;
+        let permit = permit_for(content.iter().map(|(.., value)| value.len()).sum()).await;
+        let table = server.create_table().await;
+        server.put(&table, self.layout, content.iter()).await;
+        server.put_sentinels(&table, self.layout, content.root_keys()).await;
+        let mut namespace = server.namespace(&table, self.options());
+        namespace.permit = permit;
+        Box::new(namespace)
+    }
+
+    async fn empty(&self) -> Box<dyn DatabaseBackup> {
+        let server = self.server().await;
+        server.drop_tables().await;
+        Box::new(server.namespace(&server.new_name(), self.options()))
+    }
+}

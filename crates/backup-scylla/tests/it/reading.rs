@@ -1,0 +1,284 @@
+//! Reading tables as linera writes them.
+
+use std::collections::BTreeMap;
+
+use backup_format::{Consistency, DatabaseBackup, EngineError, EntryBatch, ErrorClass, Snapshot};
+use backup_layout::cql::{Encoder, partition_key};
+use backup_layout::{JournalKey, Layout, LayoutError};
+use backup_scylla::{CqlNamespace, CqlOptions};
+use backup_testkit::Content;
+use futures::TryStreamExt;
+
+use crate::support::{KEYSPACE, Server, hosts};
+
+/// Some partitions of each kind, in layout `linera-0.15`.
+pub fn validator(chains: u8) -> Content {
+    let mut content = Content::default();
+    content.put(&[5], &[0x77], b"the network");
+    for number in 0..chains {
+        let chain = [&[0][..], &[number; 32]].concat();
+        for row in 0..50 + u16::from(number) {
+            content.put(&chain, &[&[1][..], &row.to_be_bytes()].concat(), &[number; 100]);
+        }
+        let block = [&[1][..], &[number; 32]].concat();
+        content.put(&block, &[0x5b], &[1; 300]);
+        content.put(&block, &[0xdd], &[2; 700]);
+        content.put(&[&[2][..], &[number; 32], &[6]].concat(), &[0x2a], &vec![number; 3_000]);
+        content.put(&[&[7][..], &[number; 32]].concat(), &[0; 8], &[number; 32]);
+    }
+    content.put(&[6, 1, 0, 0, 0], &[1], b"exporter");
+    content
+}
+
+/// Reads all shares, one after the other.
+pub async fn read(snapshot: &dyn Snapshot, shares: usize) -> Result<Vec<EntryBatch>, EngineError> {
+    let mut batches = Vec::new();
+    for share in snapshot.shares(shares.try_into().unwrap()).await? {
+        batches.extend(snapshot.entries(&share).await?.try_collect::<Vec<_>>().await?);
+    }
+    Ok(batches)
+}
+
+pub async fn content_of(namespace: &CqlNamespace) -> Content {
+    let snapshot = namespace.snapshot().await.unwrap();
+    let mut content = Content::default();
+    read(&*snapshot, 1).await.unwrap().iter().for_each(|batch| content.extend(batch));
+    content
+}
+
+async fn filled(server: &Server, content: &Content, sentinels: bool) -> String {
+    let table = server.create_table().await;
+    server.put(&table, Layout::Linera015, content.iter()).await;
+    if sentinels {
+        server.put_sentinels(&table, Layout::Linera015, content.root_keys()).await;
+    }
+    table
+}
+
+/// Options that make much of little content: short pages, small slices.
+fn small() -> CqlOptions {
+    let mut options = CqlOptions::default();
+    options.page_bytes = 2 << 10;
+    options.slice_bytes = 16 << 10;
+    options.batch_bytes = 1 << 10;
+    options
+}
+
+#[tokio::test]
+async fn partitions_of_one_owner_come_first_and_the_dump_is_causal() {
+    let server = Server::connect().await;
+    let content = validator(20);
+    let table = filled(&server, &content, true).await;
+    let namespace = server.borrowed(&table, small());
+    for shares in [1, 4] {
+        let snapshot = namespace.snapshot().await.unwrap();
+        assert_eq!(snapshot.consistency(), Consistency::Fuzzy, "nothing was read yet");
+        let batches = read(&*snapshot, shares).await.unwrap();
+        let roots: Vec<&[u8]> = batches.iter().flat_map(EntryBatch::iter).map(|(root, _)| root).collect();
+        let owned = roots.iter().take_while(|root| matches!(root[0], 0 | 6)).count();
+        assert_eq!(owned, (0..20).map(|number| 50 + number).sum::<usize>() + 1);
+        assert!(roots[owned..].iter().all(|root| !matches!(root[0], 0 | 6)));
+        let mut found = Content::default();
+        batches.iter().for_each(|batch| found.extend(batch));
+        assert_eq!(content.difference(&found), None);
+        assert_eq!(snapshot.consistency(), Consistency::Causal);
+    }
+    let source = namespace.source();
+    assert_eq!((&*source.engine, &*source.layout, &*source.namespace), ("scylla", "linera-0.15", &*table));
+    assert!(
+        source.engine_version.contains("Cassandra") || source.engine_version.contains("ScyllaDB"),
+        "{source:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_was_read_in_the_wrong_order_is_fuzzy() {
+    let server = Server::connect().await;
+    let table = filled(&server, &validator(8), true).await;
+    let snapshot = server.borrowed(&table, small()).snapshot().await.unwrap();
+    let mut shares = snapshot.shares(2.try_into().unwrap()).await.unwrap();
+    shares.reverse();
+    for share in shares {
+        snapshot.entries(&share).await.unwrap().try_collect::<Vec<_>>().await.unwrap();
+    }
+    assert_eq!(snapshot.consistency(), Consistency::Fuzzy);
+}
+
+#[tokio::test]
+async fn a_partition_from_before_there_were_sentinels_is_proven_by_a_second_reading() {
+    let server = Server::connect().await;
+    let content = validator(3);
+    let table = filled(&server, &content, false).await;
+    let mut options = small();
+    options.partition_page_bytes = 0;
+    let namespace = server.borrowed(&table, options.clone());
+    let snapshot = namespace.snapshot().await.unwrap();
+    let mut found = Content::default();
+    read(&*snapshot, 1).await.unwrap().iter().for_each(|batch| found.extend(batch));
+    assert_eq!(content.difference(&found), None);
+    assert_eq!(snapshot.consistency(), Consistency::Causal);
+    // One reading is none.
+    options.partition_tries = 1;
+    let error = server.borrowed(&table, options).snapshot().await.unwrap();
+    let error = read(&*error, 1).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Transient);
+}
+
+#[tokio::test]
+async fn a_sentinel_where_the_layout_knows_no_owner_makes_the_dump_fuzzy() {
+    let server = Server::connect().await;
+    let content = validator(2);
+    let table = filled(&server, &content, true).await;
+    let block = content.root_keys().find(|root_key| root_key[0] == 1).unwrap();
+    server.put_rows(&table, &[(partition_key(block), Vec::new(), Vec::new())]).await;
+    let snapshot = server.borrowed(&table, small()).snapshot().await.unwrap();
+    let mut found = Content::default();
+    read(&*snapshot, 1).await.unwrap().iter().for_each(|batch| found.extend(batch));
+    assert_eq!(content.difference(&found), None);
+    assert_eq!(snapshot.consistency(), Consistency::Fuzzy);
+}
+
+#[tokio::test]
+async fn partitions_that_do_not_fit_into_memory_wait_in_a_scratch_file() {
+    let server = Server::connect().await;
+    let content = validator(5);
+    let table = filled(&server, &content, true).await;
+    let scratch = tempfile::tempdir().unwrap();
+    let mut options = small();
+    options.partition_bytes = 1 << 10;
+    options.scratch_dir = Some(scratch.path().to_owned());
+    assert_eq!(content.difference(&content_of(&server.borrowed(&table, options.clone())).await), None);
+    options.scratch_dir = Some(scratch.path().join("missing"));
+    let snapshot = server.borrowed(&table, options).snapshot().await.unwrap();
+    let error = read(&*snapshot, 1).await.unwrap_err();
+    assert!(error.to_string().starts_with("writing a scratch file in"), "{error}");
+}
+
+#[tokio::test]
+async fn a_pending_journal_is_read_as_linera_will_resolve_it() {
+    let server = Server::connect().await;
+    let content = validator(2);
+    let table = filled(&server, &content, true).await;
+    let chain = content.root_keys().next().unwrap();
+    // Delete what begins with 01; put 02 and 01ff. Below the splitting of values.
+    let mut block = vec![1, 1, 1, 0, 2];
+    let mut emit = |key: &[u8], value: &[u8]| {
+        for bytes in [key, value] {
+            block.push(u8::try_from(bytes.len()).unwrap());
+            block.extend_from_slice(bytes);
+        }
+        Ok::<_, LayoutError>(())
+    };
+    let mut encoder = Encoder::new(Layout::Linera015);
+    encoder.encode(chain, &[1, 0xff], b"kept", &mut emit).unwrap();
+    encoder.encode(chain, &[2], b"new", &mut emit).unwrap();
+    let row = |key: JournalKey, value: &[u8]| (partition_key(chain), key.bytes().to_vec(), value.to_vec());
+    server.put_rows(&table, &[row(JournalKey::Block(0), &block)]).await;
+    let namespace = server.borrowed(&table, small());
+    assert_eq!(content.difference(&content_of(&namespace).await), None, "a block without header is nothing");
+    server.put_rows(&table, &[row(JournalKey::Header, &1u32.to_le_bytes())]).await;
+    let mut expected = content.clone();
+    let old: Vec<Vec<u8>> =
+        content.iter().filter(|(root, ..)| *root == chain).map(|(_, key, _)| key.to_vec()).collect();
+    old.iter().for_each(|key| assert!(expected.remove(chain, key)));
+    expected.put(chain, &[1, 0xff], b"kept");
+    expected.put(chain, &[2], b"new");
+    let found = content_of(&namespace).await;
+    assert_eq!(expected.difference(&found), None);
+    assert_eq!(expected.digest(), found.digest());
+    server.put_rows(&table, &[row(JournalKey::Header, &2u32.to_le_bytes())]).await;
+    let snapshot = namespace.snapshot().await.unwrap();
+    let error = read(&*snapshot, 1).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Damaged, "{error}");
+}
+
+#[tokio::test]
+async fn reading_leaves_the_source_as_it_is() {
+    let server = Server::connect().await;
+    let table = filled(&server, &validator(4), true).await;
+    let state = async || {
+        let text = format!("SELECT root_key, k, v, WRITETIME(v) FROM {KEYSPACE}.{table}");
+        let rows = server.session.query_unpaged(text, ()).await.unwrap().into_rows_result().unwrap();
+        let rows = rows.rows::<(Vec<u8>, Vec<u8>, Vec<u8>, i64)>().unwrap();
+        let rows = rows.map(|row| row.unwrap()).map(|(root, key, value, at)| ((root, key), (value, at)));
+        let tables = "SELECT table_name, comment FROM system_schema.tables WHERE keyspace_name = ?";
+        let tables = server.session.query_unpaged(tables, (KEYSPACE,)).await.unwrap();
+        let tables = tables.into_rows_result().unwrap();
+        let own = tables.rows::<(String, String)>().unwrap().map(|row| row.unwrap());
+        (rows.collect::<BTreeMap<_, _>>(), own.filter(|(name, _)| *name == table).collect::<Vec<_>>())
+    };
+    let before = state().await;
+    content_of(&server.borrowed(&table, small())).await;
+    assert_eq!(before, state().await);
+}
+
+#[tokio::test]
+async fn the_layout_is_told_and_a_wrong_one_is_refused() {
+    let server = Server::connect().await;
+    let table = filled(&server, &validator(2), true).await;
+    let namespace = server.borrowed(&table, CqlOptions::default());
+    assert_eq!(namespace.layout(), None);
+    namespace.snapshot().await.unwrap();
+    assert_eq!(namespace.layout(), Some(Layout::Linera015));
+    let wrong = server.borrowed(&table, CqlOptions::default().with_layout(Layout::Linera016));
+    let error = wrong.snapshot().await.err().unwrap();
+    assert_eq!(error.class(), ErrorClass::Refused);
+    assert!(
+        error.get_ref().source().unwrap().to_string().contains("in layout linera-0.15, not in linera-0.16")
+    );
+    let empty = server.create_table().await;
+    let error = server.borrowed(&empty, CqlOptions::default()).snapshot().await.err().unwrap();
+    assert_eq!(error.class(), ErrorClass::Refused);
+}
+
+#[tokio::test]
+async fn what_is_not_there_or_not_linera_s_is_named() {
+    let server = Server::connect().await;
+    let refused = async |namespace: CqlNamespace| {
+        let error = namespace.snapshot().await.err().unwrap();
+        (error.class(), error.to_string())
+    };
+    let table = server.create_table().await;
+    let missing = server.borrowed(&table.to_uppercase(), CqlOptions::default());
+    let text = format!("no table {} in keyspace {KEYSPACE}; there is a table {table}", table.to_uppercase());
+    assert_eq!(refused(missing).await, (ErrorClass::Failed, text));
+    let address = format!("cql://{}/no_keyspace/x", hosts()).parse().unwrap();
+    let (class, text) = refused(CqlNamespace::at(address, CqlOptions::default())).await;
+    assert_eq!((class, &*text), (ErrorClass::Failed, "no table x in keyspace no_keyspace"));
+    let other = server.new_name();
+    server
+        .run(&format!(
+            "CREATE TABLE {KEYSPACE}.{other} (root_key blob, k text, v blob, PRIMARY KEY (root_key, k))"
+        ))
+        .await;
+    let (class, text) = refused(server.borrowed(&other, CqlOptions::default())).await;
+    assert_eq!(class, ErrorClass::Refused);
+    assert!(
+        text.ends_with("found k text (clustering), root_key blob (partition_key), v blob (regular)"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_named_soon() {
+    // A port of the discard protocol, on which nobody listens.
+    let address = "scylla://127.0.0.1:9/kv/ns".parse().unwrap();
+    let error = CqlNamespace::at(address, CqlOptions::default()).snapshot().await.err().unwrap();
+    assert_eq!(error.to_string(), "connecting to scylla://127.0.0.1:9/kv/ns");
+    assert_eq!(error.class(), ErrorClass::Transient);
+    assert!(std::error::Error::source(&error).unwrap().to_string().contains("refused"), "{error:?}");
+}
+
+#[test]
+fn without_a_runtime_there_is_an_error_and_no_panic() {
+    let namespace = CqlNamespace::at("cql://127.0.0.1/kv/ns".parse().unwrap(), CqlOptions::default());
+    let error = futures::executor::block_on(namespace.snapshot()).err().unwrap();
+    assert!(error.to_string().contains("no tokio runtime is running here"), "{error}");
+}
+
+#[tokio::test]
+async fn a_login_needs_a_user_and_a_password() {
+    let error = CqlNamespace::at("cql://me@127.0.0.1/kv/ns".parse().unwrap(), CqlOptions::default());
+    let error = error.snapshot().await.err().unwrap();
+    assert!(error.to_string().contains("there is no password"), "{error}");
+}
