@@ -70,6 +70,7 @@ fn help_explains_places_codes_and_variables_and_each_command_has_an_example() {
     }
     let commands = [
         "backup",
+        "finish",
         "restore",
         "verify",
         "digest",

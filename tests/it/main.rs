@@ -1,3 +1,4 @@
 //! Tests across crates: engines, repository and format together.
 
 mod damage;
+mod kubernetes;

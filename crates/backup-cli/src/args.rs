@@ -3,18 +3,22 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use backup_format::{Limits, limits};
+use backup_format::Limits;
 use backup_layout::Layout;
 use backup_repository::{BackupOptions, Compression, Progress};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    backup, completions, digest, export, import, inspect, list, native_backup, native_restore, restore,
-    verify,
+    backup, completions, digest, export, finish, import, inspect, list, native_backup, native_restore,
+    restore, verify,
 };
+#[cfg(feature = "scylla")]
+use crate::cql::CqlSourceArgs;
 use crate::engine::EngineOptions;
 use crate::locator::{LayoutChoice, parse_layout};
 use crate::origin;
+use crate::problem::Problem;
+use crate::units::parse_size;
 
 /// Back up, verify, restore and move the databases of blockchain validators.
 #[derive(Debug, Parser)]
@@ -34,6 +38,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Backup(backup::BackupArgs),
+    Finish(finish::FinishArgs),
     Restore(restore::RestoreArgs),
     Verify(verify::VerifyArgs),
     Digest(digest::DigestArgs),
@@ -49,7 +54,7 @@ pub(crate) enum Command {
 impl Command {
     /// Tells whether the same command, when it was interrupted, goes on where it stopped.
     pub(crate) fn goes_on(&self) -> bool {
-        matches!(self, Self::Backup(_) | Self::Import(_) | Self::Restore(_))
+        matches!(self, Self::Backup(_) | Self::Finish(_) | Self::Import(_) | Self::Restore(_))
     }
 }
 
@@ -83,7 +88,7 @@ pub(crate) struct WriteArgs {
     codec: Compression,
     /// Dump also what does not seem to be a validator's namespace, or is empty
     #[arg(long)]
-    allow_implausible: bool,
+    pub(crate) allow_implausible: bool,
     /// Read and encode everything, and write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -144,6 +149,9 @@ pub(crate) struct SourceArgs {
     layout: LayoutArgs,
     #[command(flatten)]
     log: LogArgs,
+    #[cfg(feature = "scylla")]
+    #[command(flatten)]
+    cql: CqlSourceArgs,
 }
 
 /// How a source with a write-ahead log is opened.
@@ -172,27 +180,21 @@ impl LogArgs {
 impl SourceArgs {
     /// Returns what an engine needs to read.
     pub(crate) fn options(&self, read: &ReadArgs) -> EngineOptions {
-        EngineOptions { layout: self.layout.layout, limits: read.limits(), ..self.log.options() }
+        EngineOptions {
+            layout: self.layout.layout,
+            limits: read.limits(),
+            #[cfg(feature = "scylla")]
+            cql: self.cql.clone().into(),
+            ..self.log.options()
+        }
     }
-}
 
-/// Reads a number of bytes, at most what a value may ever take.
-fn parse_size(text: &str) -> Result<usize, String> {
-    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
-    let unit = match &text[digits.len()..] {
-        "" | "B" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        unit => return Err(format!("unknown unit {unit:?}; expected B, KiB, MiB or GiB")),
-    };
-    let number: usize = digits.trim_end().parse().map_err(|_| format!("{digits:?} is no whole number"))?;
-    match number.checked_mul(unit) {
-        Some(bytes @ 1..=limits::VALUE_BYTES_CEILING) => Ok(bytes),
-        _ => Err(format!(
-            "expected 1 to {} bytes (500MiB), the most that fits in a dump",
-            limits::VALUE_BYTES_CEILING
-        )),
+    /// Refuses options about a namespace where none is opened.
+    pub(crate) fn refuse(&self, read: &ReadArgs, because: &str) -> Result<(), Problem> {
+        match self.options(read).first() {
+            Some(option) => Err(Problem::Usage(format!("{option} is about a namespace, {because}"))),
+            None => Ok(()),
+        }
     }
 }
 
@@ -200,10 +202,13 @@ const HELP: &str = "\
 SOURCE is a namespace that is read, also while a validator has it open:
   rocksdb:DIR/NAMESPACE           a RocksDB directory with its write-ahead log
   rocksdb-backup:DIR[#ID]         a directory of RocksDB's BackupEngine, the latest backup or number ID
+  scylla://[USER@]HOST[:PORT][,HOST[:PORT]..]/KEYSPACE/TABLE
+                                  a table of ScyllaDB or Apache Cassandra; the same with cql://
   ...?layout=NAME                 its layout, instead of telling it from the rows
 
 TARGET is a namespace that is written; it must be empty or carry this restore's marker:
   rocksdb:DIR/NAMESPACE           a new RocksDB directory
+  scylla://..                     a table that does not exist yet
   memory:                         a rehearsal: restored, read back and compared, then gone
 
 REPO is where dumps lie: a directory, or a URL where the program is built for it:
@@ -218,9 +223,10 @@ Exit codes:
   2    the command line is wrong
   3    damage or a difference was found
   4    refused for safety: target not empty, implausible namespace, unclear layout
-  130  interrupted by SIGINT or SIGTERM; backup, import and restore go on when the same command runs again
+  130  interrupted by SIGINT or SIGTERM; backup, finish, import and restore go on when the same command runs again
 
 Environment variables:
+  KVBACKUP_CQL_PASSWORD           password of USER in scylla://USER@HOST/.., unless --password-file names its file
   TMPDIR                          where scratch files go
   AWS_*, GOOGLE_*, AZURE_*        credentials and settings of object stores, as their own tools read them
   NO_COLOR                        no colours
@@ -236,7 +242,6 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
-    use crate::problem::Problem;
 
     #[test]
     fn the_command_line_is_sound() {
@@ -247,6 +252,7 @@ mod tests {
     fn only_what_goes_on_after_an_interruption_says_so() {
         let lines = [
             (&["backup", "rocksdb:db/x", "repo"][..], true),
+            (&["finish", "repo", "--job", "j"], true),
             (&["import", "x.bcs", "repo"], true),
             (&["restore", "repo", "memory:"], true),
             (&["verify", "repo"], false),
@@ -258,16 +264,6 @@ mod tests {
             let cli = Cli::try_parse_from([&["kvbackup"], line].concat()).unwrap();
             let problem = Problem::Interrupted { signal: "SIGINT", goes_on: cli.command.goes_on() };
             assert_eq!(problem.to_string().contains("goes on where this stopped"), goes_on, "{line:?}");
-        }
-    }
-
-    #[test]
-    fn sizes_have_units_and_a_ceiling() {
-        assert_eq!(parse_size("4096"), Ok(4096));
-        assert_eq!(parse_size("300MiB"), Ok(300 << 20));
-        assert_eq!(parse_size("500 MiB"), Ok(500 << 20));
-        for bad in ["", "0", "501MiB", "1GiB", "3MB", "-1", "1.5MiB", "99999999999999999999"] {
-            assert!(parse_size(bad).is_err(), "{bad}");
         }
     }
 

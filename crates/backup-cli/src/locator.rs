@@ -5,13 +5,16 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use backup_layout::Layout;
+#[cfg(feature = "scylla")]
+use backup_scylla::CqlAddress;
 
 /// The schemes of namespaces that this program was built with, and those it could be.
-const SCHEMES: [(&str, bool); 4] = [
+const SCHEMES: [(&str, bool); 5] = [
     ("memory", true),
     ("rocksdb", cfg!(feature = "rocksdb")),
     ("rocksdb-backup", cfg!(feature = "rocksdb")),
-    ("scylla", false),
+    ("scylla", cfg!(feature = "scylla")),
+    ("cql", cfg!(feature = "scylla")),
 ];
 
 /// A namespace that is read.
@@ -21,6 +24,9 @@ pub(crate) enum Source {
     RocksDb(RocksDbPath),
     /// `rocksdb-backup:DIR[#ID]`.
     RocksDbBackup(RocksDbPath, Option<u32>),
+    /// `scylla://[USER@]HOST[:PORT][,HOST[:PORT]..]/KEYSPACE/TABLE`.
+    #[cfg(feature = "scylla")]
+    Cql(CqlPlace),
 }
 
 /// A namespace that is written.
@@ -28,6 +34,9 @@ pub(crate) enum Source {
 pub(crate) enum Target {
     /// `rocksdb:DIR/NAMESPACE`.
     RocksDb(RocksDbPath),
+    /// `scylla://[USER@]HOST[:PORT][,HOST[:PORT]..]/KEYSPACE/TABLE`.
+    #[cfg(feature = "scylla")]
+    Cql(CqlPlace),
     /// `memory:`, gone when the program ends.
     Memory,
 }
@@ -37,6 +46,16 @@ pub(crate) enum Target {
 pub(crate) struct RocksDbPath {
     /// The directory.
     pub(crate) path: PathBuf,
+    /// `None` means that it is told from the rows, or taken from the dump.
+    pub(crate) layout: Option<Layout>,
+}
+
+/// A table of ScyllaDB or Cassandra, and the layout if it was named.
+#[cfg(feature = "scylla")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CqlPlace {
+    /// Servers and table.
+    pub(crate) address: CqlAddress,
     /// `None` means that it is told from the rows, or taken from the dump.
     pub(crate) layout: Option<Layout>,
 }
@@ -55,19 +74,39 @@ pub(crate) enum Place {
 }
 
 impl Source {
+    /// Tells whether it is a table of ScyllaDB or Cassandra.
+    pub(crate) fn is_cql(&self) -> bool {
+        #[cfg(feature = "scylla")]
+        return matches!(self, Self::Cql(_));
+        #[cfg(not(feature = "scylla"))]
+        false
+    }
+
     /// Returns the layout that stands in the text.
     pub(crate) fn layout(&self) -> Option<Layout> {
         match self {
             Self::RocksDb(path) | Self::RocksDbBackup(path, _) => path.layout,
+            #[cfg(feature = "scylla")]
+            Self::Cql(place) => place.layout,
         }
     }
 }
 
 impl Target {
+    /// Tells whether it is a table of ScyllaDB or Cassandra.
+    pub(crate) fn is_cql(&self) -> bool {
+        #[cfg(feature = "scylla")]
+        return matches!(self, Self::Cql(_));
+        #[cfg(not(feature = "scylla"))]
+        false
+    }
+
     /// Returns the layout that stands in the text.
     pub(crate) fn layout(&self) -> Option<Layout> {
         match self {
             Self::RocksDb(path) => path.layout,
+            #[cfg(feature = "scylla")]
+            Self::Cql(place) => place.layout,
             Self::Memory => None,
         }
     }
@@ -90,6 +129,8 @@ impl FromStr for Source {
                 };
                 Ok(Self::RocksDbBackup(RocksDbPath::new(path, layout)?, id))
             }
+            #[cfg(feature = "scylla")]
+            ("scylla" | "cql", _) => text.parse().map(Self::Cql),
             _ => Err("memory: can only be restored into; a program's memory cannot be read from outside"
                 .to_owned()),
         }
@@ -102,6 +143,8 @@ impl FromStr for Target {
     fn from_str(text: &str) -> Result<Self, String> {
         match scheme(text)? {
             ("rocksdb", rest) => RocksDbPath::parse(rest).map(Self::RocksDb),
+            #[cfg(feature = "scylla")]
+            ("scylla" | "cql", _) => text.parse().map(Self::Cql),
             ("memory", "") => Ok(Self::Memory),
             ("memory", rest) => Err(format!("memory: takes nothing after it, found {rest:?}")),
             _ => Err("a native backup can only be read; restore to rocksdb:DIR/NAMESPACE".to_owned()),
@@ -125,6 +168,28 @@ impl RocksDbPath {
     }
 }
 
+#[cfg(feature = "scylla")]
+impl FromStr for CqlPlace {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (address, layout) = split_layout(text)?;
+        let expected = "expected scylla://[USER@]HOST[:PORT][,HOST[:PORT]..]/KEYSPACE/TABLE";
+        let address = address.parse().map_err(|error| format!("{error}; {expected}"))?;
+        Ok(Self { address, layout })
+    }
+}
+
+/// Hides what stands between a user's name and the host of a URL: it may be a password.
+pub(crate) fn without_password(text: &str) -> String {
+    let hidden = text.split_once("://").and_then(|(scheme, rest)| {
+        let (login, place) = rest.rsplit_once('@')?;
+        let (user, _) = login.split_once(':')?;
+        Some(format!("{scheme}://{user}:***@{place}"))
+    });
+    hidden.unwrap_or_else(|| text.to_owned())
+}
+
 impl FromStr for RepositoryLocation {
     type Err = String;
 
@@ -135,7 +200,8 @@ impl FromStr for RepositoryLocation {
         if names_namespace(text) {
             return Err(format!(
                 "this names a namespace, where a repository is expected: a directory or a URL \
-                 (a directory of that name is written ./{text})"
+                 (a directory of that name is written ./{})",
+                without_password(text)
             ));
         }
         Ok(Self(text.to_owned()))
@@ -188,6 +254,8 @@ impl fmt::Display for Source {
             Self::RocksDb(path) => path.fmt(out),
             Self::RocksDbBackup(path, None) => write!(out, "rocksdb-backup:{}", path.path.display()),
             Self::RocksDbBackup(path, Some(id)) => write!(out, "rocksdb-backup:{}#{id}", path.path.display()),
+            #[cfg(feature = "scylla")]
+            Self::Cql(place) => place.address.fmt(out),
         }
     }
 }
@@ -196,6 +264,8 @@ impl fmt::Display for Target {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::RocksDb(path) => path.fmt(out),
+            #[cfg(feature = "scylla")]
+            Self::Cql(place) => place.address.fmt(out),
             Self::Memory => out.write_str("memory:"),
         }
     }
@@ -284,12 +354,50 @@ mod tests {
 
     #[test]
     fn unknown_engines_are_refused_with_a_list_of_what_is_built_in() {
-        for bad in ["mysql:x", "scylla:x", "/var/lib/db"] {
+        for bad in ["mysql:x", "scyllad:x", "/var/lib/db"] {
             let error = bad.parse::<Source>().unwrap_err();
             assert!(error.contains("memory:"), "{error}");
         }
         assert_eq!("memory:".parse(), Ok(Target::Memory));
         assert!("memory:x".parse::<Target>().is_err());
+    }
+
+    #[cfg(feature = "scylla")]
+    #[test]
+    fn a_table_of_scylladb_has_an_address_and_perhaps_a_layout() {
+        let parse = |text: &str| text.parse::<Source>();
+        let place = |address: &str, layout| CqlPlace { address: address.parse().unwrap(), layout };
+        let plain = "cql://db1,db2:9142/kv/validator_0";
+        assert_eq!(parse(plain), Ok(Source::Cql(place(plain, None))));
+        assert_eq!(
+            "scylla://linera@db/kv/t?layout=linera-0.16".parse(),
+            Ok(Target::Cql(place("scylla://linera@db/kv/t", Some(Layout::Linera016))))
+        );
+        assert_eq!(parse(plain).unwrap().to_string(), "scylla://db1:9042,db2:9142/kv/validator_0");
+        for bad in ["scylla:x", "cql://db", "cql://db/kv", "cql://db/kv/t?layout=linera", "cql://db/kv/t?x=y"]
+        {
+            assert!(parse(bad).is_err() && bad.parse::<Target>().is_err(), "{bad}");
+        }
+        assert!(plain.parse::<RepositoryLocation>().is_err());
+    }
+
+    #[test]
+    fn passwords_are_hidden_in_whatever_text_they_stand() {
+        for (text, shown) in [
+            ("scylla://linera:secret@db/kv/t", "scylla://linera:***@db/kv/t"),
+            ("cql://linera:p@ss:w@db:9042/kv/t", "cql://linera:***@db:9042/kv/t"),
+            ("scylla://linera@db:9042/kv/t", "scylla://linera@db:9042/kv/t"),
+            ("rocksdb:/db/a:b@c", "rocksdb:/db/a:b@c"),
+        ] {
+            assert_eq!(without_password(text), shown);
+        }
+    }
+
+    #[cfg(not(feature = "scylla"))]
+    #[test]
+    fn a_table_is_called_left_out_where_its_engine_is() {
+        let error = "cql://db/kv/t".parse::<Source>().unwrap_err();
+        assert!(error.contains("engine cql: is not built into this program"), "{error}");
     }
 
     #[cfg(not(feature = "rocksdb"))]

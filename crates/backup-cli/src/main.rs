@@ -2,6 +2,8 @@
 
 mod args;
 mod commands;
+#[cfg(feature = "scylla")]
+mod cql;
 mod engine;
 mod exit;
 mod locator;
@@ -12,12 +14,14 @@ mod report;
 mod repository;
 mod scenario;
 mod signals;
+mod units;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use clap::error::{ContextKind, ContextValue};
 
 use crate::args::Cli;
 use crate::exit::Exit;
@@ -35,7 +39,7 @@ fn main() -> ExitCode {
     let started = Instant::now();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return explain(&error).into(),
+        Err(error) => return explain(error).into(),
     };
     let as_json = cli.json;
     let result = run(cli).and_then(|mut report| {
@@ -77,7 +81,11 @@ fn run(cli: Cli) -> Result<Report> {
 }
 
 /// Prints help, version, or what is wrong with the command line.
-fn explain(error: &clap::Error) -> Exit {
+fn explain(mut error: clap::Error) -> Exit {
+    if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue) {
+        let shown = locator::without_password(value);
+        error.insert(ContextKind::InvalidValue, ContextValue::String(shown));
+    }
     if !error.use_stderr() {
         return match report::print(&error.render().to_string()) {
             Ok(()) => Exit::Done,

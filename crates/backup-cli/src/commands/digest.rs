@@ -18,7 +18,7 @@ use crate::report::{Report, count};
 Example:
   kvbackup digest rocksdb:/var/lib/linera/validator_0")]
 pub(crate) struct DigestArgs {
-    /// The namespace, like rocksdb:DIR/NAMESPACE
+    /// The namespace, like rocksdb:DIR/NAMESPACE or scylla://HOST/KEYSPACE/TABLE
     source: Source,
     #[command(flatten)]
     open: SourceArgs,

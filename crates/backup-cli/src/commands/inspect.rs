@@ -19,7 +19,7 @@ Examples:
   kvbackup inspect /backup/validator --dump 3f2a0c11
   kvbackup inspect rocksdb:/var/lib/linera/validator_0")]
 pub(crate) struct InspectArgs {
-    /// A repository, or a namespace like rocksdb:DIR/NAMESPACE
+    /// A repository, or a namespace like rocksdb:DIR/NAMESPACE or scylla://HOST/KEYSPACE/TABLE
     #[arg(value_name = "REPO|SOURCE")]
     place: Place,
     #[command(flatten)]
@@ -32,7 +32,10 @@ pub(crate) struct InspectArgs {
 
 pub(crate) async fn run(args: InspectArgs, progress: Progress) -> Result<Report> {
     match &args.place {
-        Place::Repository(location) => inspect_dump(location, &args.dump).await,
+        Place::Repository(location) => {
+            args.open.refuse(&args.read, "and this is a repository")?;
+            inspect_dump(location, &args.dump).await
+        }
         Place::Source(source) => digest::scan(source, &args.open, &args.read, progress).await,
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod backup;
 pub(crate) mod completions;
 pub(crate) mod digest;
 pub(crate) mod export;
+pub(crate) mod finish;
 pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod list;
@@ -22,6 +23,7 @@ use crate::report::Report;
 pub(crate) async fn run(command: Command, progress: Progress) -> Result<Report> {
     match command {
         Command::Backup(args) => backup::run(args, progress).await,
+        Command::Finish(args) => finish::run(args, progress).await,
         Command::Restore(args) => restore::run(args, progress).await,
         Command::Verify(args) => verify::run(args, progress).await,
         Command::Digest(args) => digest::run(args, progress).await,

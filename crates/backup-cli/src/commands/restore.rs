@@ -5,7 +5,9 @@ use backup_repository::{Progress, RestoreOptions};
 use clap::Args;
 
 use crate::args::{LayoutArgs, ReadArgs};
-use crate::engine;
+#[cfg(feature = "scylla")]
+use crate::cql::CqlTargetArgs;
+use crate::engine::{self, EngineOptions};
 use crate::locator::{RepositoryLocation, Target};
 use crate::problem::Problem;
 use crate::report::{Report, count};
@@ -23,11 +25,12 @@ Examples:
   kvbackup restore /backup/validator rocksdb:/var/lib/copy/validator_0
   kvbackup restore /backup/validator rocksdb:/var/lib/copy/validator_0 --dump 3f2a0c11 --dry-run
   kvbackup restore /backup/validator rocksdb:/var/lib/copy/validator_0 --for-key none
+  kvbackup restore /backup/validator scylla://backup@db1,db2/kv/validator_0 --password-file /run/secrets/cql
   kvbackup restore /backup/validator memory:          a rehearsal, which needs memory for all entries")]
 pub(crate) struct RestoreArgs {
     /// The repository: a directory or a URL
     repository: RepositoryLocation,
-    /// The namespace, like rocksdb:DIR/NAMESPACE, or memory: for a rehearsal
+    /// The namespace, like rocksdb:DIR/NAMESPACE, scylla://HOST/KEYSPACE/TABLE, or memory: for a rehearsal
     target: Target,
     #[command(flatten)]
     dump: DumpArgs,
@@ -43,6 +46,9 @@ pub(crate) struct RestoreArgs {
     dry_run: bool,
     #[command(flatten)]
     layout: LayoutArgs,
+    #[cfg(feature = "scylla")]
+    #[command(flatten)]
+    cql: CqlTargetArgs,
     #[command(flatten)]
     read: ReadArgs,
 }
@@ -58,7 +64,12 @@ pub(crate) async fn run(args: RestoreArgs, progress: Progress) -> Result<Report>
         ))
         .into());
     }
-    let target = engine::open_target(&args.target, &dump.manifest, args.layout.options(&args.read))?;
+    let opening = EngineOptions {
+        #[cfg(feature = "scylla")]
+        cql: args.cql.into(),
+        ..args.layout.options(&args.read)
+    };
+    let target = engine::open_target(&args.target, &dump.manifest, opening)?;
     let options = RestoreOptions {
         workers: args.read.workers,
         limits: args.read.limits(),

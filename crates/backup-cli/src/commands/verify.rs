@@ -73,6 +73,9 @@ impl Level {
 
 pub(crate) async fn run(args: VerifyArgs, progress: Progress) -> Result<Report> {
     let level = choose_level(&args)?;
+    if args.against.is_none() {
+        args.open.refuse(&args.read, "which --against names")?;
+    }
     let repository = repository::open(&args.repository).await?;
     let dump = repository::find(&repository, &args.dump).await?;
     let source = match &args.against {

@@ -2,7 +2,10 @@
 
 #[cfg(feature = "rocksdb")]
 pub(crate) mod rocksdb;
+#[cfg(feature = "scylla")]
+mod scylla;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,13 +14,18 @@ use backup_format::{DatabaseBackup, Limits, Manifest};
 use backup_layout::Layout;
 use backup_memory::MemoryNamespace;
 
+#[cfg(feature = "scylla")]
+use crate::cql::CqlGiven;
 use crate::locator::{LayoutChoice, Source, Target};
 use crate::problem::Problem;
 use crate::report::Report;
 
 /// How a namespace is read or written, besides where it is.
 #[derive(Clone, Debug, Default)]
-#[cfg_attr(not(feature = "rocksdb"), expect(dead_code, reason = "memory needs the layout alone"))]
+#[cfg_attr(
+    not(any(feature = "rocksdb", feature = "scylla")),
+    expect(dead_code, reason = "memory needs the layout alone")
+)]
 pub(crate) struct EngineOptions {
     /// Option `--layout`, if it was given.
     pub(crate) layout: Option<LayoutChoice>,
@@ -27,11 +35,53 @@ pub(crate) struct EngineOptions {
     pub(crate) wal_dir: Option<PathBuf>,
     /// Accepts a database without its write-ahead log.
     pub(crate) allow_missing_log: bool,
+    /// Options of ScyllaDB and Cassandra.
+    #[cfg(feature = "scylla")]
+    pub(crate) cql: CqlGiven,
+}
+
+impl EngineOptions {
+    /// Names an option of RocksDB that was given.
+    fn first_of_rocksdb(&self) -> Option<&'static str> {
+        match self {
+            Self { wal_dir: Some(_), .. } => Some("--wal-dir"),
+            Self { allow_missing_log: true, .. } => Some("--allow-missing-log"),
+            _ => None,
+        }
+    }
+
+    fn first_of_cql(&self) -> Option<&'static str> {
+        #[cfg(feature = "scylla")]
+        return self.cql.first();
+        #[cfg(not(feature = "scylla"))]
+        None
+    }
+
+    /// Names an option about a namespace that was given.
+    pub(crate) fn first(&self) -> Option<&'static str> {
+        let layout = self.layout.map(|_| "--layout");
+        layout.or_else(|| self.first_of_rocksdb()).or_else(|| self.first_of_cql())
+    }
+
+    /// Refuses what would be ignored, because it is for another engine.
+    fn check(&self, place: &impl fmt::Display, is_cql: bool) -> Result<()> {
+        let (foreign, engine) = match is_cql {
+            true => (self.first_of_rocksdb(), "RocksDB"),
+            false => (self.first_of_cql(), "ScyllaDB and Cassandra"),
+        };
+        let Some(option) = foreign else { return Ok(()) };
+        Err(Problem::Usage(format!("{option} is for {engine}, and {place} is none of it")).into())
+    }
 }
 
 /// Opens a namespace that is to be read.
 pub(crate) async fn open_source(source: &Source, options: EngineOptions) -> Result<Box<dyn DatabaseBackup>> {
+    options.check(source, source.is_cql())?;
     let layout = one_layout(source.layout(), options.layout)?;
+    #[cfg(feature = "scylla")]
+    if let Source::Cql(place) = source {
+        return scylla::open(place, layout, options);
+    }
     #[cfg(feature = "rocksdb")]
     return rocksdb::open_source(source, layout, options).await;
     #[cfg(not(feature = "rocksdb"))]
@@ -59,6 +109,7 @@ pub(crate) fn open_target(
     manifest: &Manifest,
     options: EngineOptions,
 ) -> Result<Box<dyn DatabaseBackup>> {
+    options.check(target, target.is_cql())?;
     let asked = one_layout(target.layout(), options.layout)?;
     let layout = target_layout(&manifest.source.layout, asked)?;
     match target {
@@ -67,6 +118,8 @@ pub(crate) fn open_target(
         Target::RocksDb(path) => Ok(rocksdb::open_target(path, layout, options.limits)),
         #[cfg(not(feature = "rocksdb"))]
         Target::RocksDb(_) => Err(left_out(target)),
+        #[cfg(feature = "scylla")]
+        Target::Cql(place) => scylla::open(place, Some(layout), options),
     }
 }
 
@@ -76,6 +129,9 @@ pub(crate) async fn native_backup(
     directory: &Path,
     options: EngineOptions,
 ) -> Result<Report> {
+    if source.is_cql() {
+        return Err(no_native(source));
+    }
     #[cfg(feature = "rocksdb")]
     return rocksdb::native_backup(source, directory, options).await;
     #[cfg(not(feature = "rocksdb"))]
@@ -87,6 +143,9 @@ pub(crate) async fn native_backup(
 
 /// Restores what the engine's own means backed up, by default the latest.
 pub(crate) async fn native_restore(directory: &Path, id: Option<u32>, target: &Target) -> Result<Report> {
+    if target.is_cql() {
+        return Err(no_native(target));
+    }
     #[cfg(feature = "rocksdb")]
     return rocksdb::native_restore(directory, id, target).await;
     #[cfg(not(feature = "rocksdb"))]
@@ -94,6 +153,15 @@ pub(crate) async fn native_restore(directory: &Path, id: Option<u32>, target: &T
         let _ = (directory, id);
         Err(left_out(target))
     }
+}
+
+/// Says why there are no native backups of ScyllaDB and Cassandra.
+fn no_native(place: impl fmt::Display) -> anyhow::Error {
+    Problem::Usage(format!(
+        "{place}: the snapshots of ScyllaDB and Cassandra are files on each of their nodes, which nodetool and ScyllaDB \
+         Manager make and put back; `kvbackup backup` and `restore` read and write the table itself"
+    ))
+    .into()
 }
 
 /// Waits until engines have come to rest and removed their scratch files, for at most `patience`.
@@ -152,7 +220,7 @@ fn one_layout(inside: Option<Layout>, option: Option<LayoutChoice>) -> Result<Op
 }
 
 #[cfg(not(feature = "rocksdb"))]
-fn left_out(place: impl std::fmt::Display) -> anyhow::Error {
+fn left_out(place: impl fmt::Display) -> anyhow::Error {
     Problem::Usage(format!("the engine of {place} is not built into this program")).into()
 }
 

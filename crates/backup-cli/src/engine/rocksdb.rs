@@ -21,6 +21,8 @@ pub(crate) async fn open_source(
 ) -> Result<Box<dyn DatabaseBackup>> {
     let options = reading(layout, given);
     match source {
+        #[cfg(feature = "scylla")]
+        Source::Cql(_) => anyhow::bail!("{source} is no RocksDB"),
         Source::RocksDb(path) => Ok(Box::new(RocksDbNamespace::at(&path.path, options))),
         Source::RocksDbBackup(path, id) => {
             let name = path.path.file_name().unwrap_or_default().to_string_lossy();
