@@ -5,6 +5,8 @@ pub mod backup;
 pub mod case;
 pub mod check;
 pub mod content;
+#[cfg(feature = "scylla")]
+pub mod cql;
 pub mod engines;
 pub mod generate;
 pub mod history;

@@ -4,6 +4,8 @@
 mod memory;
 #[cfg(feature = "rocksdb")]
 mod rocksdb;
+#[cfg(feature = "scylla")]
+mod scylla;
 
 use std::fmt;
 use std::future::Future;
@@ -11,6 +13,8 @@ use std::future::Future;
 use anyhow::Result;
 use backup_format::DatabaseBackup;
 use backup_layout::Layout;
+#[cfg(any(feature = "rocksdb", feature = "scylla"))]
+use linera_views::lru_prefix_cache::StorageCacheConfig;
 
 use crate::worker::WorkerDatabase;
 
@@ -18,12 +22,28 @@ use crate::worker::WorkerDatabase;
 pub use memory::Memory;
 #[cfg(feature = "rocksdb")]
 pub use rocksdb::RocksDb;
+#[cfg(feature = "scylla")]
+pub use scylla::Scylla;
 
 /// Layout of what linera 0.15 writes.
 pub const LAYOUT: Layout = Layout::Linera015;
 
 /// Name of each namespace, where the engine does not need one that is its own.
+#[cfg(any(feature = "memory", feature = "rocksdb"))]
 const NAMESPACE: &str = "validator";
+
+/// Caches of linera's, small enough for entries to leave them.
+#[cfg(any(feature = "rocksdb", feature = "scylla"))]
+const CACHES: StorageCacheConfig = StorageCacheConfig {
+    max_cache_size: 1 << 20,
+    max_value_entry_size: 1 << 16,
+    max_find_keys_entry_size: 1 << 16,
+    max_find_key_values_entry_size: 1 << 16,
+    max_cache_entries: 100,
+    max_cache_value_size: 1 << 20,
+    max_cache_find_keys_size: 1 << 20,
+    max_cache_find_key_values_size: 1 << 20,
+};
 
 /// An engine. A new one needs a [`Place`], lines in [`Engine::ALL`] and [`Engine::name`], and one in
 /// [`on_engine`](crate::on_engine): all cases and tests follow from these.
@@ -35,6 +55,9 @@ pub enum Engine {
     /// linera's own `RocksDbDatabase`, backed up and restored by its path.
     #[cfg(feature = "rocksdb")]
     RocksDb,
+    /// linera's own `ScyllaDbDatabase` on a real server, backed up and restored over CQL.
+    #[cfg(feature = "scylla")]
+    Scylla,
 }
 
 impl Engine {
@@ -44,6 +67,8 @@ impl Engine {
         Self::Memory,
         #[cfg(feature = "rocksdb")]
         Self::RocksDb,
+        #[cfg(feature = "scylla")]
+        Self::Scylla,
     ];
 
     /// Returns the name that manifests have for the engine.
@@ -53,6 +78,8 @@ impl Engine {
             Self::Memory => "memory",
             #[cfg(feature = "rocksdb")]
             Self::RocksDb => "rocksdb",
+            #[cfg(feature = "scylla")]
+            Self::Scylla => "scylla",
         }
     }
 }
@@ -76,6 +103,11 @@ macro_rules! on_engine {
             #[cfg(feature = "rocksdb")]
             $crate::engines::Engine::RocksDb => {
                 type $place = $crate::engines::RocksDb;
+                $body
+            }
+            #[cfg(feature = "scylla")]
+            $crate::engines::Engine::Scylla => {
+                type $place = $crate::engines::Scylla;
                 $body
             }
         }

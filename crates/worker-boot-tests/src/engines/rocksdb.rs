@@ -1,12 +1,12 @@
 //! linera's databases in RocksDB, each in a directory of its own.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use backup_format::DatabaseBackup;
 use backup_rocksdb::{RocksDbNamespace, RocksDbOptions};
 use linera_views::lru_caching::LruCachingConfig;
-use linera_views::lru_prefix_cache::StorageCacheConfig;
 use linera_views::rocks_db::{
     PathWithGuard, RocksDbDatabase, RocksDbSpawnMode, RocksDbStatisticsLevel, RocksDbStoreConfig,
     RocksDbStoreInternalConfig,
@@ -14,22 +14,10 @@ use linera_views::rocks_db::{
 use linera_views::store::KeyValueDatabase;
 use tempfile::TempDir;
 
-use crate::engines::{LAYOUT, NAMESPACE, Place};
+use crate::engines::{CACHES, LAYOUT, NAMESPACE, Place};
 
 /// How long to wait for the last handle to be closed, which linera does in the background.
 const CLOSING: Duration = Duration::from_secs(30);
-
-/// Caches of linera's, small enough for entries to leave them.
-const CACHES: StorageCacheConfig = StorageCacheConfig {
-    max_cache_size: 1 << 20,
-    max_value_entry_size: 1 << 16,
-    max_find_keys_entry_size: 1 << 16,
-    max_find_key_values_entry_size: 1 << 16,
-    max_cache_entries: 100,
-    max_cache_value_size: 1 << 20,
-    max_cache_find_keys_size: 1 << 20,
-    max_cache_find_key_values_size: 1 << 20,
-};
 
 /// A temporary directory for a RocksDB database.
 #[derive(Debug)]
@@ -38,6 +26,12 @@ pub struct RocksDb {
 }
 
 impl RocksDb {
+    /// Returns where the database is, or will be.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.base.path().join(NAMESPACE)
+    }
+
     fn config(&self) -> RocksDbStoreConfig {
         LruCachingConfig {
             inner_config: RocksDbStoreInternalConfig {
@@ -86,7 +80,7 @@ impl Place for RocksDb {
 
     async fn namespace(&self) -> Result<Box<dyn DatabaseBackup>> {
         let options = RocksDbOptions::default().with_layout(LAYOUT);
-        Ok(Box::new(RocksDbNamespace::at(self.base.path().join(NAMESPACE), options)))
+        Ok(Box::new(RocksDbNamespace::at(self.path(), options)))
     }
 }
 

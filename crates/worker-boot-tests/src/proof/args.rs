@@ -15,7 +15,7 @@ use crate::proof::subject::{Subject, repository};
 #[derive(Clone, Debug, Parser)]
 #[command(name = "bootproof", version, after_help = NOTES, after_long_help = HELP)]
 pub struct Args {
-    /// A repository (a directory or a URL), or a namespace like rocksdb:DIR/NAMESPACE
+    /// A repository (a directory or a URL), or a namespace: rocksdb:DIR/NAMESPACE or scylla://[USER@]HOST[:PORT]/KEYSPACE/TABLE
     #[arg(value_name = "REPO|NAMESPACE")]
     pub subject: Subject,
     /// The dump: `latest`, or the first 4 to 64 digits of its id [default: latest]
@@ -36,6 +36,14 @@ pub struct Args {
     /// Accept a RocksDB directory without its write-ahead log, like a restored native backup
     #[arg(long)]
     pub allow_missing_log: bool,
+    /// For a NAMESPACE scylla://USER@..: the file with the user's password
+    #[cfg(feature = "scylla")]
+    #[arg(long, value_name = "FILE")]
+    pub cql_password_file: Option<PathBuf>,
+    /// For a NAMESPACE scylla://..: connect with TLS to servers for which certificates in this file (PEM) vouch
+    #[cfg(feature = "scylla")]
+    #[arg(long, value_name = "FILE")]
+    pub cql_ca_file: Option<PathBuf>,
     /// The database was begun by a linera without indices of heights and events: old blocks may lack them
     #[arg(long)]
     pub upgraded: bool,
@@ -54,19 +62,43 @@ impl Args {
     ///
     /// A text that says which options do not go together.
     pub fn check(&self) -> Result<(), String> {
-        match (&self.subject, &self.dump, &self.against_dump) {
-            (Subject::Repository(_), _, Some(_)) => {
-                Err("--against-dump goes with a NAMESPACE; a dump is compared with its own manifest"
+        let is_dump = matches!(self.subject, Subject::Repository(_));
+        if is_dump && self.against_dump.is_some() {
+            return Err(
+                "--against-dump goes with a NAMESPACE; a dump is compared with its own manifest".to_owned()
+            );
+        }
+        if !is_dump && self.dump.is_some() && self.against_dump.is_none() {
+            return Err("--dump goes with a REPO, or with --against-dump REPO".to_owned());
+        }
+        if self.allow_missing_log && !matches!(self.subject, Subject::RocksDb(_)) {
+            return Err("--allow-missing-log goes with a NAMESPACE rocksdb:DIR/NAMESPACE".to_owned());
+        }
+        self.check_cql()
+    }
+
+    #[cfg(feature = "scylla")]
+    fn check_cql(&self) -> Result<(), String> {
+        let Subject::Cql(address) = &self.subject else {
+            return match self.cql_password_file.is_some() || self.cql_ca_file.is_some() {
+                true => {
+                    Err("--cql-password-file and --cql-ca-file go with a NAMESPACE scylla://..".to_owned())
+                }
+                false => Ok(()),
+            };
+        };
+        match self.cql_password_file.is_some() == address.user().is_some() {
+            true => Ok(()),
+            false => {
+                Err("a user in scylla://USER@.. goes with --cql-password-file FILE, and the other way round"
                     .to_owned())
             }
-            (Subject::Namespace(_), Some(_), None) => {
-                Err("--dump goes with a REPO, or with --against-dump REPO".to_owned())
-            }
-            (Subject::Repository(_), _, _) if self.allow_missing_log => {
-                Err("--allow-missing-log goes with a NAMESPACE".to_owned())
-            }
-            _ => Ok(()),
         }
+    }
+
+    #[cfg(not(feature = "scylla"))]
+    fn check_cql(&self) -> Result<(), String> {
+        Ok(())
     }
 }
 
@@ -82,6 +114,8 @@ Examples:
       boots with the own key, too, and applies the next certificate in each boot
   bootproof rocksdb:/var/lib/linera/validator_0 --against-dump /backup/validator
       copies a namespace, also while a validator has it open, checks it, and compares it with the latest dump
+  bootproof scylla://127.0.0.1/kv/validator_0
+      does so with a table of ScyllaDB or Apache Cassandra, which is read over CQL and never written to
 
 What is proven when nothing is found:
   - the dump is restored bit by bit: the digest of the restored namespace is that of the manifest
@@ -132,5 +166,18 @@ mod tests {
         assert!(parse(&["rocksdb:/db/ns", "--dump", "latest"]).check().is_err());
         assert!(parse(&["rocksdb:/db/ns", "--dump", "latest", "--against-dump", "/backup"]).check().is_ok());
         assert!(parse(&["/backup", "--dump", "3f2a"]).check().is_ok());
+    }
+
+    #[cfg(feature = "scylla")]
+    #[test]
+    fn options_of_one_kind_of_namespace_are_refused_with_another() {
+        let table = "scylla://host/kv/ns";
+        assert!(parse(&[table]).check().is_ok());
+        assert!(parse(&[table, "--allow-missing-log"]).check().is_err());
+        assert!(parse(&[table, "--cql-password-file", "f"]).check().is_err());
+        assert!(parse(&["scylla://user@host/kv/ns"]).check().is_err());
+        assert!(parse(&["scylla://user@host/kv/ns", "--cql-password-file", "f"]).check().is_ok());
+        assert!(parse(&[table, "--cql-ca-file", "f"]).check().is_ok());
+        assert!(parse(&["rocksdb:/db/ns", "--cql-ca-file", "f"]).check().is_err());
     }
 }

@@ -26,6 +26,7 @@ mod restore;
 mod run;
 mod scratch;
 mod signals;
+mod source;
 mod subject;
 mod sweep;
 mod text;

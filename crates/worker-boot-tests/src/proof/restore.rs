@@ -2,13 +2,12 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use backup_format::{Content, DatabaseBackup, DigestState, ErrorClass, Limits, limits};
-use backup_layout::Layout;
 use backup_repository::{
     BackupOptions, Dump, DumpChoice, Repository, RepositoryError, RestoreOptions, open_location,
 };
-use backup_rocksdb::{RocksDbError, RocksDbNamespace, RocksDbOptions};
+use backup_rocksdb::{RocksDbNamespace, RocksDbOptions};
 
 use crate::proof::TOOL;
 use crate::proof::findings::Findings;
@@ -16,9 +15,7 @@ use crate::proof::kind::Kind;
 use crate::proof::meter::Meter;
 use crate::proof::place::Place;
 use crate::proof::scratch::Scratch;
-
-/// The layout that this program knows.
-const LAYOUT: Layout = Layout::Linera015;
+use crate::proof::source::{LAYOUT, check_layout};
 
 /// Restores things into a scratch directory.
 pub struct Restorer<'a> {
@@ -49,45 +46,16 @@ impl Restorer<'_> {
     ///
     /// # Errors
     ///
-    /// When there is no such namespace, it has another layout, or it cannot be copied for another reason than damage.
-    pub async fn namespace(&self, path: &Path, allow_missing_log: bool) -> Result<Option<Dump>> {
-        let Some(source) = self.open(path, allow_missing_log).await? else { return Ok(None) };
+    /// When it cannot be copied for another reason than damage.
+    pub async fn namespace(&self, source: &dyn DatabaseBackup) -> Result<Option<Dump>> {
         let directory = self.scratch.repository();
-        let copied = self.copy(&source, &directory).await;
+        let copied = self.copy(source, &directory).await;
         let Some(dump) = self.damage(copied, Kind::NamespaceDamaged)? else { return Ok(None) };
         std::fs::remove_dir_all(&directory).with_context(|| format!("removing {}", directory.display()))?;
         Ok(Some(dump))
     }
 
-    /// Opens a namespace to be read. One without its write-ahead log is read as it is, and that is a finding.
-    async fn open(&self, path: &Path, allow_missing_log: bool) -> Result<Option<RocksDbNamespace>> {
-        let mut options = RocksDbOptions::default().with_limits(value_limits());
-        options.allow_missing_log = allow_missing_log;
-        let mut source = RocksDbNamespace::at(path, options.clone());
-        let mut opened = source.snapshot().await.map(drop);
-        if let Err(error) = &opened
-            && let Some(missing @ RocksDbError::LogMissing { .. }) = error.get_ref().downcast_ref()
-        {
-            self.findings.add(Kind::LogMissing, place(path), "a write-ahead log", missing);
-            options.allow_missing_log = true;
-            source = RocksDbNamespace::at(path, options);
-            opened = source.snapshot().await.map(drop);
-        }
-        if let Err(error) = opened {
-            let damaged = error.class() == ErrorClass::Damaged;
-            let error = anyhow::Error::from(error).context(format!("opening {}", place(path)));
-            if !damaged {
-                return Err(error);
-            }
-            let expected = "a namespace that can be read";
-            self.findings.add(Kind::NamespaceDamaged, place(path), expected, format!("{error:#}"));
-            return Ok(None);
-        }
-        check_layout(&source.source().layout)?;
-        Ok(Some(source))
-    }
-
-    async fn copy(&self, source: &RocksDbNamespace, directory: &Path) -> Result<Dump, RepositoryError> {
+    async fn copy(&self, source: &dyn DatabaseBackup, directory: &Path) -> Result<Dump, RepositoryError> {
         let location = directory.to_string_lossy();
         let repository = Repository::open_or_create(open_location(&location, true, [])?).await?;
         let options = BackupOptions {
@@ -161,10 +129,6 @@ pub fn compare(findings: &Findings, dump: &Dump, copy: &Dump) {
     findings.add(Kind::DigestDiffers, Place::of(what), show(&expected), show(&found));
 }
 
-fn place(path: &Path) -> Place {
-    Place::of(format!("namespace {}", path.display()))
-}
-
 fn show(state: &DigestState) -> String {
     let DigestState { partitions, entries, .. } = state;
     format!("digest {} ({entries} entries in {partitions} partitions)", state.digest())
@@ -185,14 +149,7 @@ fn different(expected: &[Content], found: &[Content]) -> Vec<String> {
         .collect()
 }
 
-fn check_layout(layout: &str) -> Result<()> {
-    if layout != LAYOUT.name() {
-        bail!("this is a database of layout {layout:?}; bootproof knows only {LAYOUT}, that of linera 0.15");
-    }
-    Ok(())
-}
-
 /// The highest limit that a dump may have been made with.
-fn value_limits() -> Limits {
+pub fn value_limits() -> Limits {
     Limits::default().with_value_bytes_max(limits::VALUE_BYTES_CEILING)
 }

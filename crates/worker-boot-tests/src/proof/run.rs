@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
-use backup_format::Consistency;
+use backup_format::{Consistency, DatabaseBackup};
 use backup_repository::{Dump, DumpChoice};
 use linera_base::crypto::{ValidatorPublicKey, ValidatorSecretKey};
 use linera_base::identifiers::ChainId;
@@ -24,6 +24,7 @@ use crate::proof::records::Records;
 use crate::proof::report::{KeyChoice, Report, Scenario};
 use crate::proof::restore::{self, Restorer};
 use crate::proof::scratch::Scratch;
+use crate::proof::source;
 use crate::proof::subject::Subject;
 use crate::proof::sweep::{Counts, Sweep, sweep};
 use crate::proof::tip::Tip;
@@ -119,11 +120,16 @@ impl Proof<'_> {
     async fn restore(&self, against: Option<&Dump>) -> Result<Option<Dump>> {
         let Self { args, scratch, findings, meter } = self;
         let restorer = Restorer { scratch, findings, meter };
-        let path = match &args.subject {
+        let source: Option<Box<dyn DatabaseBackup>> = match &args.subject {
             Subject::Repository(location) => return restorer.dump(location, &self.choice()).await,
-            Subject::Namespace(path) => path,
+            Subject::RocksDb(path) => {
+                source::rocksdb(findings, path, args).await?.map(|it| Box::new(it) as _)
+            }
+            #[cfg(feature = "scylla")]
+            Subject::Cql(address) => source::cql(findings, address, args).await?.map(|it| Box::new(it) as _),
         };
-        let copy = restorer.namespace(path, args.allow_missing_log).await?;
+        let Some(source) = source else { return Ok(None) };
+        let copy = restorer.namespace(&*source).await?;
         if let (Some(dump), Some(copy)) = (against, &copy) {
             restore::compare(findings, dump, copy);
         }

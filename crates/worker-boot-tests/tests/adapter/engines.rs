@@ -1,5 +1,7 @@
 //! Databases of linera's, made for tests.
 
+#[cfg(feature = "scylla")]
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
@@ -14,9 +16,13 @@ use linera_views::rocks_db::{
     PathWithGuard, RocksDbDatabase, RocksDbSpawnMode, RocksDbStatisticsLevel, RocksDbStoreConfig,
     RocksDbStoreInternalConfig,
 };
+#[cfg(feature = "scylla")]
+use linera_views::scylla_db::ScyllaDbDatabase;
 use linera_views::store::{KeyValueDatabase, WritableKeyValueStore};
 use tempfile::TempDir;
 use worker_boot_tests::adapter::ViewsNamespace;
+#[cfg(feature = "scylla")]
+use worker_boot_tests::engines::{self as places, Place};
 use worker_boot_tests::worker::WorkerDatabase;
 
 /// Makes new and empty databases.
@@ -93,12 +99,41 @@ impl Databases for RocksDb {
     }
 }
 
+/// linera's databases in tables of a CQL server, which are dropped with this.
+#[cfg(feature = "scylla")]
+pub struct Scylla(Mutex<Vec<places::Scylla>>);
+
+#[cfg(feature = "scylla")]
+impl Scylla {
+    pub fn new() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+#[cfg(feature = "scylla")]
+#[async_trait]
+impl Databases for Scylla {
+    type Database = ScyllaDbDatabase;
+
+    async fn open(&self) -> ScyllaDbDatabase {
+        let table = places::Scylla::new().unwrap();
+        let database = table.create().await.unwrap();
+        self.0.lock().unwrap().push(table);
+        database
+    }
+}
+
 /// Writes a content as linera would, partition by partition.
 pub async fn fill<D: WorkerDatabase>(database: &D, content: &Content) {
     let entries: Vec<_> = content.iter().collect();
     for partition in entries.chunk_by(|left, right| left.0 == right.0) {
-        let store = database.open_shared(partition[0].0).unwrap();
-        for some in partition.chunks(10_000) {
+        let root_key = partition[0].0;
+        let store = match Layout::Linera015.kind(root_key) {
+            Some("chain_state" | "exporter_state") => database.open_exclusive(root_key).unwrap(),
+            _ => database.open_shared(root_key).unwrap(),
+        };
+        // Of a CQL server linera asks for no more at a time.
+        for some in partition.chunks(5_000) {
             let mut batch = Batch::new();
             some.iter().for_each(|(_, key, value)| batch.put_key_value_bytes(key.to_vec(), value.to_vec()));
             store.write_batch(batch).await.unwrap();

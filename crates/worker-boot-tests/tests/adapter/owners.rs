@@ -14,6 +14,8 @@ use linera_views::store::WritableKeyValueStore;
 use worker_boot_tests::adapter::ViewsNamespace;
 use worker_boot_tests::worker::WorkerDatabase;
 
+#[cfg(feature = "scylla")]
+use crate::engines::Scylla;
 use crate::engines::{Databases, Memory, RocksDb, fill, namespace};
 
 /// Bytes after the first one in root keys of each kind: chain state, block, blob, event, network description, exporter state,
@@ -79,6 +81,17 @@ fn partitions_of_all_kinds_read_back_and_restore() {
     });
 }
 
+#[cfg(feature = "scylla")]
+#[test]
+fn partitions_of_all_kinds_read_back_and_restore_on_a_server() {
+    let spec = Spec { entries: 1..=200, value_bytes: 0..=2_000, key_bytes: 1..=20, ..Spec::default() };
+    let content = of_all_kinds(5, &spec);
+    block_on(async {
+        round_trip(&RocksDb::new(), &Scylla::new(), &content).await;
+        round_trip(&Scylla::new(), &Memory::new(), &content).await;
+    });
+}
+
 async fn round_trip<S: Databases, T: Databases>(sources: &S, targets: &T, content: &Content) {
     let source = sources.open().await;
     fill(&source, content).await;
@@ -104,7 +117,8 @@ async fn round_trip<S: Databases, T: Databases>(sources: &S, targets: &T, conten
 
 #[test]
 fn a_reading_is_causal_only_if_it_is_whole_and_owners_are_known() {
-    let content = of_all_kinds(200, &Spec { entries: 1..=1, ..Spec::default() });
+    let spec = Spec { entries: 1..=1, ..Spec::default() };
+    let content = of_all_kinds(200, &spec);
     block_on(async {
         for engine in ["memory", "rocksdb"] {
             let found = match engine {
@@ -113,6 +127,9 @@ fn a_reading_is_causal_only_if_it_is_whole_and_owners_are_known() {
             };
             assert_eq!(found, [Consistency::Causal, Consistency::Fuzzy, Consistency::Fuzzy], "{engine}");
         }
+        // A scan of linera's store reads several pages, each at a moment of its own.
+        #[cfg(feature = "scylla")]
+        assert_eq!(consistencies(&Scylla::new(), &of_all_kinds(2, &spec)).await, [Consistency::Fuzzy; 3]);
     });
 }
 
@@ -136,6 +153,8 @@ fn manifests_name_the_engine_beneath_the_wrappers() {
         let sources = [
             ("memory", namespace(&Memory::new().open().await).source()),
             ("rocksdb", namespace(&RocksDb::new().open().await).source()),
+            #[cfg(feature = "scylla")]
+            ("scylla", namespace(&Scylla::new().open().await).source()),
         ];
         for (engine, source) in sources {
             assert_eq!(source.engine, engine);

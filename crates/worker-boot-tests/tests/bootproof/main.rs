@@ -2,6 +2,8 @@
 
 mod certificates;
 mod chains;
+#[cfg(feature = "scylla")]
+mod cql;
 mod damage;
 mod damages;
 mod entries;
@@ -35,6 +37,8 @@ fn main() -> ExitCode {
     }));
     for (group, tests) in [
         ("certificates", certificates::TESTS),
+        #[cfg(feature = "scylla")]
+        ("cql", cql::TESTS),
         ("namespaces", namespaces::TESTS),
         ("program", program::TESTS),
     ] {

@@ -1,46 +1,81 @@
-//! The whole chain of wrappers over RocksDB, read from above by linera's code and from below by ours.
+//! The whole chain of wrappers over an engine, read from above by linera's code and from below by ours.
 
-use std::path::Path;
-
-use backup_format::ErrorClass;
+use backup_format::{DatabaseBackup, ErrorClass};
 use backup_layout::Layout;
 use backup_rocksdb::{RocksDbNamespace, RocksDbOptions};
+#[cfg(feature = "scylla")]
+use backup_scylla::{CqlNamespace, CqlOptions};
 use backup_testkit::{Content, Spec, seed, suite::block_on};
 use linera_views::batch::Batch;
-use linera_views::lru_caching::DEFAULT_STORAGE_CACHE_CONFIG;
-use linera_views::rocks_db::{
-    PathWithGuard, RocksDbDatabase, RocksDbSpawnMode, RocksDbStatisticsLevel, RocksDbStoreConfig,
-    RocksDbStoreInternalConfig,
-};
 use linera_views::store::{KeyValueDatabase, WritableKeyValueStore};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use worker_boot_tests::adapter::ViewsNamespace;
+#[cfg(feature = "scylla")]
+use worker_boot_tests::engines::Scylla;
+use worker_boot_tests::engines::{Place, RocksDb};
+use worker_boot_tests::worker::WorkerDatabase;
 
 use crate::support::{begin, key_of, read, restore, value};
 
-const NAME: &str = "validator_0";
 const ROUNDS: usize = 25;
 
-async fn open(base: &Path) -> RocksDbDatabase {
-    let inner_config = RocksDbStoreInternalConfig {
-        path_with_guard: PathWithGuard::new(base.to_owned()),
-        spawn_mode: RocksDbSpawnMode::get_spawn_mode_from_runtime(),
-        max_stream_queries: 10,
-        enable_statistics: false,
-        statistics_level: RocksDbStatisticsLevel::DisableAll,
+/// A place that our engine can read without being told the layout: what linera and the adapter write must pass for
+/// linera's.
+trait Below: Place {
+    fn below(&self) -> Box<dyn DatabaseBackup>;
+}
+
+impl Below for RocksDb {
+    fn below(&self) -> Box<dyn DatabaseBackup> {
+        Box::new(RocksDbNamespace::at(self.path(), RocksDbOptions::default()))
+    }
+}
+
+#[cfg(feature = "scylla")]
+impl Below for Scylla {
+    fn below(&self) -> Box<dyn DatabaseBackup> {
+        Box::new(CqlNamespace::at(self.address().unwrap(), CqlOptions::default()))
+    }
+}
+
+fn above<D: WorkerDatabase>(database: D) -> ViewsNamespace<D> {
+    ViewsNamespace::new("validator_0", Layout::Linera015, database)
+}
+
+macro_rules! chain {
+    ($place:ty) => {
+        #[test]
+        fn what_linera_reads_from_above_has_the_digest_of_what_we_read_from_below() {
+            read_while_linera_writes::<$place>();
+        }
+
+        #[test]
+        fn what_is_restored_from_above_reads_from_below() {
+            restore_from_above::<$place>();
+        }
+
+        #[test]
+        fn what_is_restored_from_below_reads_from_above() {
+            restore_from_below::<$place>();
+        }
+
+        #[test]
+        fn what_is_half_restored_from_above_is_refused_from_below() {
+            restore_half_from_above::<$place>();
+        }
     };
-    let config = RocksDbStoreConfig { inner_config, storage_cache_config: DEFAULT_STORAGE_CACHE_CONFIG };
-    RocksDbDatabase::maybe_create_and_connect(&config, NAME).await.unwrap()
 }
 
-fn above(database: RocksDbDatabase) -> ViewsNamespace<RocksDbDatabase> {
-    ViewsNamespace::new(NAME, Layout::Linera015, database)
+mod rocksdb {
+    use super::*;
+    chain!(RocksDb);
 }
 
-/// The layout is told from the rows, so that what linera and the adapter write must pass for linera's.
-fn below(base: &Path) -> RocksDbNamespace {
-    RocksDbNamespace::at(base.join(NAME), RocksDbOptions::default())
+#[cfg(feature = "scylla")]
+mod scylla {
+    use super::*;
+    chain!(Scylla);
 }
 
 /// Root keys of chain states, blocks, blobs, and of blocks by height.
@@ -70,11 +105,10 @@ fn batch(random: &mut SmallRng, tag: u8) -> Batch {
     batch
 }
 
-#[test]
-fn what_linera_reads_from_above_has_the_digest_of_what_we_read_from_below() {
+fn read_while_linera_writes<P: Below>() {
+    let place = P::new().unwrap();
     block_on(async {
-        let base = tempfile::tempdir().unwrap();
-        let database = open(base.path()).await;
+        let database = place.create().await.unwrap();
         let mut random = SmallRng::seed_from_u64(seed());
         let mut digests = Vec::new();
         for _ in 0..ROUNDS {
@@ -87,7 +121,7 @@ fn what_linera_reads_from_above_has_the_digest_of_what_we_read_from_below() {
                 store.write_batch(batch(&mut random, root_key[0])).await.unwrap();
             }
             let (content, digest) = read(&above(database.clone())).await.unwrap();
-            let (from_below, digest_below) = read(&below(base.path())).await.unwrap();
+            let (from_below, digest_below) = read(&*place.below()).await.unwrap();
             assert_eq!(content.difference(&from_below), None);
             assert_eq!((digest, content.digest()), (digest_below, digest));
             assert!(content.entries() > 20);
@@ -123,41 +157,37 @@ fn content() -> Content {
     content
 }
 
-#[test]
-fn what_is_restored_from_above_reads_from_below() {
+fn restore_from_above<P: Below>() {
+    let place = P::new().unwrap();
     block_on(async {
-        let base = tempfile::tempdir().unwrap();
         let content = content();
-        let target = above(open(base.path()).await);
+        let target = above(place.create().await.unwrap());
         restore(&target, &content).await;
-        let (found, digest) = read(&below(base.path())).await.unwrap();
+        let (found, digest) = read(&*place.below()).await.unwrap();
         assert_eq!(content.difference(&found), None);
         assert_eq!(digest, content.digest());
     });
 }
 
-#[test]
-fn what_is_restored_from_below_reads_from_above() {
+fn restore_from_below<P: Below>() {
+    let place = P::new().unwrap();
     block_on(async {
-        let base = tempfile::tempdir().unwrap();
         let content = content();
-        let options = RocksDbOptions::default().with_layout(Layout::Linera015);
-        restore(&RocksDbNamespace::at(base.path().join(NAME), options), &content).await;
-        let (found, digest) = read(&above(open(base.path()).await)).await.unwrap();
+        restore(&*place.namespace().await.unwrap(), &content).await;
+        let (found, digest) = read(&above(place.open().await.unwrap())).await.unwrap();
         assert_eq!(content.difference(&found), None);
         assert_eq!(digest, content.digest());
     });
 }
 
 /// Only for want of a layout that has the marker's entries: who names the layout is not stopped.
-#[test]
-fn what_is_half_restored_from_above_is_refused_from_below() {
+fn restore_half_from_above<P: Below>() {
+    let place = P::new().unwrap();
     block_on(async {
-        let base = tempfile::tempdir().unwrap();
-        let target = above(open(base.path()).await);
+        let target = above(place.create().await.unwrap());
         let content = Content::of(&[(&[5], &[0x77], b"network")]);
         drop(begin(&target, &content).await);
-        let error = read(&below(base.path())).await.unwrap_err();
+        let error = read(&*place.below()).await.unwrap_err();
         assert_eq!(error.class(), ErrorClass::Refused, "{error}");
     });
 }
