@@ -1,0 +1,140 @@
+#![doc = include_str!("../README.md")]
+
+mod content;
+mod engine;
+mod ours;
+mod plot;
+mod round;
+mod step;
+mod table;
+mod upstream;
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use content::Mix;
+use round::DataSet;
+
+const USAGE: &str = "\
+Compares kvbackup with RocksDB's own ways of backing up, in one run.
+
+Usage:
+  kvbackup-benches compare [MIX:MEGABYTES].. [--rounds N] [--scratch DIR] [--out DIR]
+  kvbackup-benches generate DIR/NAMESPACE MEGABYTES [MIX]
+
+MIX is validator, small or chains. By default: validator:200 validator:1800 small:200, 5 rounds, the system's directory for
+temporary files, and BENCHMARKS.md and benchmarks.svg in the current directory.";
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["compare", options @ ..] => compare(&Options::of(options)?),
+        ["generate", path, megabytes] => generate(path, megabytes, Mix::Validator),
+        ["generate", path, megabytes, mix] => generate(path, megabytes, Mix::of(mix)?),
+        // A part of `compare`.
+        ["step", code, from, to] => {
+            let cost = step::run(code, Path::new(from), Path::new(to))?;
+            println!("{}", serde_json::to_string(&cost)?);
+            Ok(())
+        }
+        ["--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        _ => bail!("{USAGE}"),
+    }
+}
+
+fn generate(path: &str, megabytes: &str, mix: Mix) -> Result<()> {
+    let written = content::generate(Path::new(path), parse(megabytes)?, mix)?;
+    println!("{path}: {written:?}");
+    Ok(())
+}
+
+fn parse(megabytes: &str) -> Result<u64> {
+    megabytes.parse().with_context(|| format!("{megabytes:?}: expected a number of megabytes"))
+}
+
+struct Options {
+    data: Vec<DataSet>,
+    rounds: usize,
+    scratch: PathBuf,
+    out: PathBuf,
+}
+
+impl Options {
+    fn of(mut rest: &[&str]) -> Result<Self> {
+        let (scratch, out) = (std::env::temp_dir(), PathBuf::from("."));
+        let mut options = Self { data: Vec::new(), rounds: 5, scratch, out };
+        while let [first, after @ ..] = rest {
+            rest = after;
+            if !first.starts_with("--") {
+                options.data.push(data_set(first)?);
+                continue;
+            }
+            let [value, after @ ..] = rest else { bail!("{first}: a value is missing\n\n{USAGE}") };
+            rest = after;
+            match *first {
+                "--rounds" => options.rounds = value.parse().context("--rounds: expected a number")?,
+                "--scratch" => options.scratch = value.into(),
+                "--out" => options.out = value.into(),
+                _ => bail!("{first}: no such option\n\n{USAGE}"),
+            }
+        }
+        if options.data.is_empty() {
+            let usual = [(Mix::Validator, 200), (Mix::Validator, 1_800), (Mix::Small, 200)];
+            options.data = usual.map(|(mix, megabytes)| DataSet { mix, megabytes }).to_vec();
+        }
+        Ok(options)
+    }
+}
+
+fn data_set(text: &str) -> Result<DataSet> {
+    let (mix, megabytes) =
+        text.split_once(':').with_context(|| format!("{text:?}: expected MIX:MEGABYTES"))?;
+    Ok(DataSet { mix: Mix::of(mix)?, megabytes: parse(megabytes)? })
+}
+
+fn compare(options: &Options) -> Result<()> {
+    let scratch = tempfile::tempdir_in(&options.scratch).context("making a directory for scratch files")?;
+    let mut all = Vec::new();
+    for data in &options.data {
+        all.push(round::measure(*data, options.rounds, scratch.path())?);
+    }
+    let mut text = String::from("# Benchmarks\n\n");
+    let cores = std::thread::available_parallelism().map_or(1, Into::into);
+    write!(
+        text,
+        "Written by `cargo xtask bench` on a machine with {cores} cores; files were in the page cache. Each step ran in a process \
+         of its own, the steps of a round after each other. The reference is BackupEngine with one file at a time, as linera \
+         calls it; for second backups, the first one. Times of other machines will differ, ratios less so.\n\n\
+         ![Seconds of each step](benchmarks.svg)\n\n"
+    )?;
+    let tables: Vec<String> = all.iter().map(table::markdown).collect();
+    text.push_str(&tables.join("\n"));
+    fs::write(options.out.join("BENCHMARKS.md"), &text).context("writing BENCHMARKS.md")?;
+    fs::write(options.out.join("benchmarks.svg"), plot::svg(&all)).context("writing benchmarks.svg")?;
+    println!("{text}");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_read_in_any_order_and_wrong_ones_refused() {
+        let options = Options::of(&["small:3", "--rounds", "2", "chains:4", "--out", "there"]).unwrap();
+        let names: Vec<String> = options.data.iter().map(DataSet::name).collect();
+        assert_eq!(names, ["small 3 MB", "chains 4 MB"]);
+        assert_eq!((options.rounds, options.out), (2, PathBuf::from("there")));
+        assert_eq!(Options::of(&[]).unwrap().data.len(), 3);
+        for wrong in [&["small"][..], &["large:1"], &["small:x"], &["--rounds"], &["--speed", "1"]] {
+            assert!(Options::of(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}
