@@ -90,6 +90,8 @@ pub(crate) struct WriteArgs {
     #[arg(long)]
     pub(crate) allow_implausible: bool,
     /// Read and encode everything, and write nothing
+    ///
+    /// Counts of objects are exact for a repository that exists: a new one draws the salt that decides where segments end.
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// A remark for the manifest; may be repeated
