@@ -1,8 +1,10 @@
 //! Namespaces of a chosen size with content like a validator's, in layout `linera-0.15`.
 //!
-//! One in ten partitions is a chain state with 10 to 60 entries, the others have two or three. Values come from a vocabulary, with
-//! noise like hashes and signatures between, so that zstd at level 1 makes them a little more than half as long.
+//! One in ten partitions is a chain state with 10 to 60 entries, the others have two or three. Values are words of a vocabulary with
+//! hashes and signatures between, in such a proportion that zstd at level 1 makes them a little more than half as long, as it does
+//! with what a real validator wrote.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -17,6 +19,9 @@ use crate::engine;
 
 const SEED: u64 = 42;
 const WORDS: usize = 1_024;
+const WORD_BYTES: RangeInclusive<usize> = 3..=24;
+const HASH_BYTES: usize = 32;
+const SIGNATURE_BYTES: usize = 64;
 
 /// What values are like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +51,7 @@ impl Mix {
         found.with_context(|| format!("{name:?}: expected validator, small or chains"))
     }
 
-    fn chain_entries(self) -> std::ops::RangeInclusive<u32> {
+    fn chain_entries(self) -> RangeInclusive<u32> {
         if self == Self::Chains { 20..=200 } else { 10..=60 }
     }
 
@@ -111,14 +116,14 @@ struct Writer<'a> {
     mix: Mix,
     encoder: Encoder,
     random: SmallRng,
-    words: Vec<[u8; 8]>,
+    words: Vec<Vec<u8>>,
     written: Written,
 }
 
 impl<'a> Writer<'a> {
     fn new(db: &'a DB, mix: Mix, seed: u64) -> Self {
         let mut random = SmallRng::seed_from_u64(seed);
-        let words = (0..WORDS).map(|_| random.random::<[u8; 8]>()).collect();
+        let words = (0..WORDS).map(|_| noise(&mut random, WORD_BYTES)).collect();
         let encoder = Encoder::new(Layout::Linera015);
         Self { db, mix, encoder, random, words, written: Written::default() }
     }
@@ -190,17 +195,24 @@ impl<'a> Writer<'a> {
 
     fn value(&mut self, of_chain: bool) -> Vec<u8> {
         let length = self.mix.value_bytes(of_chain, &mut self.random);
-        let mut value = Vec::with_capacity(length + 16);
+        let mut value = Vec::with_capacity(length + SIGNATURE_BYTES);
         while value.len() < length {
-            if self.random.random_range(0..6) < 2 {
-                value.extend_from_slice(&self.random.random::<[u8; 8]>());
-            } else {
-                value.extend_from_slice(self.words.choose(&mut self.random).unwrap_or(&[0; 8]));
+            match self.random.random_range(0..16) {
+                0..2 => value.extend_from_slice(&self.random.random::<[u8; HASH_BYTES]>()),
+                2 => value.extend_from_slice(&noise(&mut self.random, SIGNATURE_BYTES..=SIGNATURE_BYTES)),
+                _ => value.extend(self.words.choose(&mut self.random).into_iter().flatten()),
             }
         }
         value.truncate(length);
         value
     }
+}
+
+/// Returns random bytes of a random length.
+fn noise(random: &mut SmallRng, length: RangeInclusive<usize>) -> Vec<u8> {
+    let mut bytes = vec![0; random.random_range(length)];
+    random.fill_bytes(&mut bytes);
+    bytes
 }
 
 #[cfg(test)]

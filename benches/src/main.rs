@@ -5,6 +5,7 @@ mod engine;
 mod ours;
 mod plot;
 mod round;
+mod scale;
 mod step;
 mod table;
 mod upstream;
@@ -23,18 +24,25 @@ Compares kvbackup with RocksDB's own ways of backing up, in one run.
 
 Usage:
   kvbackup-benches compare [MIX:MEGABYTES].. [--rounds N] [--scratch DIR] [--out DIR]
+  kvbackup-benches scale [MEGABYTES].. [--rounds N] [--scratch DIR] [--out DIR]
   kvbackup-benches generate DIR/NAMESPACE MEGABYTES [MIX]
+  kvbackup-benches change DIR/NAMESPACE ONE_IN [MIX]
 
 MIX is validator, small or chains. By default: validator:200 validator:1800 small:200, 5 rounds, the system's directory for
-temporary files, and BENCHMARKS.md and benchmarks.svg in the current directory.";
+temporary files, and BENCHMARKS.md and benchmarks.svg in the current directory. `scale` measures kvbackup alone, by size (200, 600,
+1800 and 5000 MB unless told otherwise) and number of cores, and writes SCALING.md and scaling.svg. `generate` writes a database to
+measure other things with, `change` gives one in ONE_IN of its partitions other values.";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         ["compare", options @ ..] => compare(&Options::of(options)?),
+        ["scale", options @ ..] => scale(&Options::of(options)?),
         ["generate", path, megabytes] => generate(path, megabytes, Mix::Validator),
         ["generate", path, megabytes, mix] => generate(path, megabytes, Mix::of(mix)?),
+        ["change", path, one_in] => change(path, one_in, Mix::Validator),
+        ["change", path, one_in, mix] => change(path, one_in, Mix::of(mix)?),
         // A part of `compare`.
         ["step", code, from, to] => {
             let cost = step::run(code, Path::new(from), Path::new(to))?;
@@ -52,6 +60,13 @@ fn main() -> Result<()> {
 fn generate(path: &str, megabytes: &str, mix: Mix) -> Result<()> {
     let written = content::generate(Path::new(path), parse(megabytes)?, mix)?;
     println!("{path}: {written:?}");
+    Ok(())
+}
+
+fn change(path: &str, one_in: &str, mix: Mix) -> Result<()> {
+    let one_in = one_in.parse().with_context(|| format!("{one_in:?}: expected a number of partitions"))?;
+    let changed = content::change(Path::new(path), mix, one_in)?;
+    println!("{path}: {changed} partitions have other values");
     Ok(())
 }
 
@@ -85,28 +100,25 @@ impl Options {
                 _ => bail!("{first}: no such option\n\n{USAGE}"),
             }
         }
-        if options.data.is_empty() {
-            let usual = [(Mix::Validator, 200), (Mix::Validator, 1_800), (Mix::Small, 200)];
-            options.data = usual.map(|(mix, megabytes)| DataSet { mix, megabytes }).to_vec();
-        }
         Ok(options)
     }
 }
 
 fn data_set(text: &str) -> Result<DataSet> {
-    let (mix, megabytes) =
-        text.split_once(':').with_context(|| format!("{text:?}: expected MIX:MEGABYTES"))?;
+    let (mix, megabytes) = text.split_once(':').unwrap_or((Mix::Validator.name(), text));
     Ok(DataSet { mix: Mix::of(mix)?, megabytes: parse(megabytes)? })
 }
 
 fn compare(options: &Options) -> Result<()> {
     let scratch = tempfile::tempdir_in(&options.scratch).context("making a directory for scratch files")?;
+    let usual = [(Mix::Validator, 200), (Mix::Validator, 1_800), (Mix::Small, 200)];
+    let usual = usual.map(|(mix, megabytes)| DataSet { mix, megabytes });
     let mut all = Vec::new();
-    for data in &options.data {
+    for data in if options.data.is_empty() { &usual[..] } else { &options.data } {
         all.push(round::measure(*data, options.rounds, scratch.path())?);
     }
     let mut text = String::from("# Benchmarks\n\n");
-    let cores = std::thread::available_parallelism().map_or(1, Into::into);
+    let cores = step::all_cores();
     write!(
         text,
         "Written by `cargo xtask bench` on a machine with {cores} cores; files were in the page cache. Each step ran in a process \
@@ -122,6 +134,24 @@ fn compare(options: &Options) -> Result<()> {
     Ok(())
 }
 
+fn scale(options: &Options) -> Result<()> {
+    let scratch = tempfile::tempdir_in(&options.scratch).context("making a directory for scratch files")?;
+    anyhow::ensure!(options.data.iter().all(|data| data.mix == Mix::Validator), "scale takes sizes alone");
+    let sizes: Vec<u64> = options.data.iter().map(|data| data.megabytes).collect();
+    let sizes = if sizes.is_empty() { vec![200, 600, 1_800, 5_000] } else { sizes };
+    let points = scale::measure(&sizes, options.rounds, scratch.path())?;
+    let text = format!(
+        "# Scaling\n\nWritten by `cargo xtask bench scale`: medians of {} rounds, files in the page cache where they fit.\n\n\
+         ![Seconds by size](scaling.svg)\n\n{}",
+        options.rounds,
+        scale::markdown(&points)
+    );
+    fs::write(options.out.join("SCALING.md"), &text).context("writing SCALING.md")?;
+    fs::write(options.out.join("scaling.svg"), plot::lines(&points)).context("writing scaling.svg")?;
+    println!("{text}");
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,7 +162,7 @@ mod tests {
         let names: Vec<String> = options.data.iter().map(DataSet::name).collect();
         assert_eq!(names, ["small 3 MB", "chains 4 MB"]);
         assert_eq!((options.rounds, options.out), (2, PathBuf::from("there")));
-        assert_eq!(Options::of(&[]).unwrap().data.len(), 3);
+        assert_eq!(Options::of(&["7"]).unwrap().data[0].name(), "validator 7 MB");
         for wrong in [&["small"][..], &["large:1"], &["small:x"], &["--rounds"], &["--speed", "1"]] {
             assert!(Options::of(wrong).is_err(), "{wrong:?}");
         }

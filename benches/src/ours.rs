@@ -9,10 +9,13 @@ use backup_repository::{
 };
 use backup_rocksdb::{RocksDbNamespace, RocksDbOptions};
 
-pub(crate) async fn back_up(from: &Path, to: &Path, codec: &str) -> Result<()> {
+/// Backs up, with this codec or the program's default.
+pub(crate) async fn back_up(from: &Path, to: &Path, codec: Option<&str>) -> Result<()> {
     let repository = Repository::open_or_create(open_location(text(to)?, true, [])?).await?;
-    let compression = codec.parse().map_err(anyhow::Error::msg)?;
-    let options = BackupOptions { compression, ..BackupOptions::default() };
+    let mut options = BackupOptions::default();
+    if let Some(codec) = codec {
+        options.compression = codec.parse().map_err(anyhow::Error::msg)?;
+    }
     let namespace = RocksDbNamespace::at(from, RocksDbOptions::default());
     repository.backup(&namespace, options).await.context("backing up")?;
     Ok(())

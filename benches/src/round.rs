@@ -44,13 +44,12 @@ pub(crate) struct Row {
 
 /// Measures all steps with a data set, in `folder`, which is left empty.
 pub(crate) fn measure(data: DataSet, rounds: usize, folder: &Path) -> Result<Results> {
-    let place = Place { folder: folder.join(data.name().replace(' ', "-")) };
-    let written = place.prepare(data)?;
+    let (place, written) = Place::prepare(data, folder)?;
     let steps = STEPS.into_iter().filter(|step| !step.is_map() || data.megabytes <= MAP_MEGABYTES_MAX);
     let mut rows: Vec<Row> = steps.map(|step| Row { step, costs: Vec::new(), bytes: 0 }).collect();
     for round in 1..=rounds {
         for row in &mut rows {
-            let (cost, bytes) = place.run(row.step)?;
+            let (cost, bytes) = place.run(row.step, None)?;
             eprintln!(
                 "{}, round {round}: {}, {}: {:.2} s",
                 data.name(),
@@ -62,12 +61,12 @@ pub(crate) fn measure(data: DataSet, rounds: usize, folder: &Path) -> Result<Res
             row.bytes = bytes;
         }
     }
-    remove(&place.folder)?;
+    place.remove()?;
     Ok(Results { data, written, rows })
 }
 
 /// Where the databases and backups of a data set are.
-struct Place {
+pub(crate) struct Place {
     folder: PathBuf,
 }
 
@@ -80,38 +79,45 @@ impl Place {
         self.at(&format!("changed-{one_in}")).join("namespace")
     }
 
-    fn prepare(&self, data: DataSet) -> Result<Written> {
-        remove(&self.folder)?;
+    /// Makes the databases.
+    pub(crate) fn prepare(data: DataSet, folder: &Path) -> Result<(Self, Written)> {
+        let place = Self { folder: folder.join(data.name().replace(' ', "-")) };
+        remove(&place.folder)?;
         for step in STEPS {
             if let Task::Second(one_in) = step.task {
-                fs::create_dir_all(self.database(one_in).parent().context("a folder")?)?;
+                fs::create_dir_all(place.database(one_in).parent().context("a folder")?)?;
             }
         }
-        let written = content::generate(&self.database(0), data.megabytes, data.mix)?;
+        let written = content::generate(&place.database(0), data.megabytes, data.mix)?;
         for step in STEPS {
             match step.task {
                 Task::Second(one_in) if one_in > 0 => {
-                    copy_directory(&self.database(0), &self.database(one_in))?;
-                    content::change(&self.database(one_in), data.mix, one_in)?;
+                    copy_directory(&place.database(0), &place.database(one_in))?;
+                    content::change(&place.database(one_in), data.mix, one_in)?;
                 }
                 _ => {}
             }
         }
-        Ok(written)
+        Ok((place, written))
     }
 
-    /// Runs a step; returns what it took, and what it wrote.
-    fn run(&self, step: Step) -> Result<(Cost, u64)> {
+    /// Removes the databases and what the steps left.
+    pub(crate) fn remove(&self) -> Result<()> {
+        remove(&self.folder)
+    }
+
+    /// Runs a step, on so many cores or on all; returns what it took, and what it wrote.
+    pub(crate) fn run(&self, step: Step, cores: Option<usize>) -> Result<(Cost, u64)> {
         let (from, to) = match step.task {
             Task::Backup => (self.database(0), self.at(step.code)),
             Task::Second(one_in) => {
                 let repository = self.at("second");
                 remove(&repository)?;
-                copy_directory(&self.at("backup zstd"), &repository)?;
+                copy_directory(&self.at(step.code), &repository)?;
                 (self.database(one_in), repository)
             }
-            Task::Verify => (self.at("backup zstd"), PathBuf::new()),
-            Task::Restore => (self.at(&backup_for(step)), self.at("restored")),
+            Task::Verify => (self.at("backup"), PathBuf::new()),
+            Task::Restore => (self.at(backup_for(step)), self.at("restored")),
         };
         if matches!(step.task, Task::Backup | Task::Restore) {
             remove(&to)?;
@@ -119,21 +125,30 @@ impl Place {
         // What is read comes from memory in any case, and nothing is written any more by what ran before.
         let before = size(&to)?;
         warm(&from)?;
-        let cost = step::run_apart(step.code, &from, &to)?;
+        let cost = step::run_apart(step.code, &from, &to, cores)?;
         let bytes = size(&to)?.saturating_sub(before);
         if step.task == Task::Restore {
             anyhow::ensure!(engine::partitions(&engine::open_read_only(&to)?)? > 0, "nothing was restored");
+        }
+        if !is_needed(step) {
             remove(&to)?;
         }
         Ok((cost, bytes))
     }
 }
 
+/// Tells whether other steps begin with what this one left.
+fn is_needed(step: Step) -> bool {
+    let restored = |other: &Step| other.task == Task::Restore && backup_for(*other) == step.code;
+    step.task == Task::Backup && STEPS.iter().any(restored)
+}
+
 /// Returns the code of the backup that a step restores.
-fn backup_for(step: Step) -> String {
+fn backup_for(step: Step) -> &'static str {
     match step.code {
-        "restore" => "backup zstd".to_owned(),
-        code => code.replace("restore", "backup"),
+        "restore" => "backup",
+        "map-restore" => "map-backup",
+        _ => "engine-backup 1",
     }
 }
 
