@@ -25,7 +25,7 @@ use crate::work::{self, Stop};
 /// What a backup may do, and how.
 #[derive(Clone, Debug)]
 pub struct BackupOptions {
-    /// How new objects are stored; zstd at level 1 by default.
+    /// How new objects are stored; zstd at level -5 by default.
     pub compression: Compression,
     /// Threads that encode; `None` means one for each core.
     pub workers: Option<NonZeroUsize>,

@@ -25,9 +25,9 @@ pub enum Compression {
 }
 
 impl Default for Compression {
-    /// zstd at level 1.
+    /// zstd at level -5, which takes a quarter less time for a backup than level 1, and a tenth to a sixth more room.
     fn default() -> Self {
-        Self::Zstd(1)
+        Self::Zstd(-5)
     }
 }
 

@@ -21,6 +21,8 @@ use crate::store::Store;
 const RUN_BYTES: u64 = 1 << 20;
 /// Objects that are read at once.
 const RUN_OBJECTS: usize = 16;
+/// Runs that are read and decoded ahead: with two, the one that is checked often waits for both.
+const AHEAD: usize = 3;
 
 /// Reads the objects of one dump.
 #[derive(Clone, Debug)]
@@ -47,7 +49,7 @@ impl DumpReader {
         limits: Limits,
     ) -> Result<Self, RepositoryError> {
         let index = repository.index().await?;
-        Ok(Self { repository: repository.clone(), index, order: dump.manifest.order, limits, ahead: 2 })
+        Ok(Self { repository: repository.clone(), index, order: dump.manifest.order, limits, ahead: AHEAD })
     }
 
     /// Reads the root page and checks that it fits the manifest.

@@ -17,6 +17,8 @@ use crate::repository::{Dump, Repository};
 use crate::store::Store;
 use crate::work::{self, Stop};
 
+/// Packs that are read at a time for each worker: one is hashed while another is read.
+const PACKS_PER_WORKER: usize = 2;
 /// Bytes of a pack that are read at once.
 const PART_BYTES: u64 = 2 << 20;
 
@@ -203,7 +205,7 @@ async fn check_packs(reader: &DumpReader, options: &VerifyOptions) -> Result<u64
     let workers = options.workers.map_or_else(work::default_workers, NonZeroUsize::get);
     let checks = futures::stream::iter(packs.iter().copied())
         .map(|pack| check_pack(reader, pack))
-        .buffer_unordered(workers);
+        .buffer_unordered(workers.saturating_mul(PACKS_PER_WORKER));
     checks
         .try_for_each(|bytes| async move {
             options.progress.advance(bytes, 0);
