@@ -6,6 +6,7 @@ mod cargo;
 mod cql;
 mod demo;
 mod fuzz;
+mod instructions;
 mod process;
 mod setup;
 mod test;
@@ -43,6 +44,13 @@ Usage: cargo xtask TASK [OPTIONS]
             docs/BENCHMARKS.md and docs/benchmarks.svg. Takes a quarter of an hour.
               MIX:MEGABYTES..   what to measure with: mix validator, small or chains
               --rounds N        how often; 5 by default
+  bench-instructions
+            Counts the instructions of the hot paths with Callgrind, and compares them with those of another
+            revision. Installs Valgrind and gungraun-runner where they are missing.
+              --baseline REV    count in this revision too, and fail when a count grew
+              --threshold PERCENT
+                                growth that is allowed; 1 by default
+              --out FILE        write the report there as well, as Markdown
   cql start | stop | status | kill NODE | revive NODE
             Runs CQL servers for tests: Apache Cassandra from its Maven artifacts, on 127.0.0.1 and
             the addresses that follow. Where SCYLLA_URI names a server, that one is used instead.
@@ -90,6 +98,7 @@ fn run(arguments: &[String]) -> Result<()> {
         "bootproof" => boot::prove(options.strip_prefix(&["--".to_owned()][..]).unwrap_or(options)),
         "test-all" => test_all::run(options),
         "bench" => bench::run(options),
+        "bench-instructions" => instructions::run(options),
         "cql" => cql::run(options),
         "tidy" => tidy::run(options),
         "fuzz" => fuzz::run(options),

@@ -74,6 +74,15 @@ const MAVEN: Need = Need {
     find: |machine| machine.program(Path::new("mvn")),
 };
 
+const VALGRIND: Need = Need {
+    name: "Valgrind",
+    why: "its Callgrind counts instructions",
+    apt: &["valgrind"],
+    dnf: &["valgrind"],
+    brew: &["valgrind"],
+    find: |machine| machine.program(Path::new("valgrind")),
+};
+
 /// What the search looks at: the environment and the file system below a root.
 struct Machine {
     variables: BTreeMap<&'static str, OsString>,
@@ -160,6 +169,15 @@ pub(crate) fn ensure() -> Result<()> {
         return Ok(());
     }
     run(&[])
+}
+
+/// Finds or installs what counting instructions needs, and nothing else.
+pub(crate) fn ensure_valgrind() -> Result<()> {
+    if (VALGRIND.find)(&Machine::this()).is_some() {
+        return Ok(());
+    }
+    println!("setup: missing {}: {}", VALGRIND.name, VALGRIND.why);
+    install(&[&VALGRIND])
 }
 
 /// What this workspace needs: some of it only where the boot tests or the CQL engine are.

@@ -20,6 +20,7 @@ const TESTKIT: &str = "backup-testkit";
 const PROGRAM: &str = "backup-cli";
 const BOOT_TESTS: &str = "worker-boot-tests";
 const BENCHES: &str = "kvbackup-benches";
+const INSTRUCTIONS: &str = "kvbackup-instructions";
 
 const OURS: [&str; 8] = [FORMAT, LAYOUT, REPOSITORY, MEMORY, ROCKSDB, SCYLLA, TESTKIT, PROGRAM];
 const ALL_BUT_PROGRAM: &[&str] = &[FORMAT, LAYOUT, REPOSITORY, MEMORY, ROCKSDB, SCYLLA, TESTKIT];
@@ -28,7 +29,7 @@ const FOR_USERS: &[&str] = &[FORMAT, LAYOUT, REPOSITORY, MEMORY, ROCKSDB, SCYLLA
 /// The conformance suite and what it stands on.
 const SUITE: &[&str] = &[TESTKIT, REPOSITORY];
 
-const TABLE: [Row; 13] = [
+const TABLE: [Row; 14] = [
     Row { name: FORMAT, imports: &[], dev_imports: &[] },
     Row { name: LAYOUT, imports: &[FORMAT], dev_imports: &[] },
     Row { name: REPOSITORY, imports: &[FORMAT], dev_imports: &[MEMORY, TESTKIT] },
@@ -41,6 +42,7 @@ const TABLE: [Row; 13] = [
     Row { name: "backup-format-fuzz", imports: &[FORMAT], dev_imports: &[] },
     Row { name: "xtask", imports: &[], dev_imports: &[] },
     Row { name: BENCHES, imports: FOR_USERS, dev_imports: &[] },
+    Row { name: INSTRUCTIONS, imports: &[FORMAT, LAYOUT], dev_imports: &[] },
     Row { name: "kvbackup-tests", imports: ALL_BUT_PROGRAM, dev_imports: &[] },
 ];
 
