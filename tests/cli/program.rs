@@ -15,7 +15,10 @@ pub struct Place {
 impl Place {
     /// Makes an empty scratch directory.
     pub fn empty() -> Self {
-        Self { directory: tempfile::tempdir().unwrap() }
+        let place = Self { directory: tempfile::tempdir().unwrap() };
+        fs::create_dir(place.path("")).unwrap();
+        fs::create_dir(place.scratch()).unwrap();
+        place
     }
 
     /// Makes one with a copy of the namespace that linera wrote, as `db/validator_0`.
@@ -33,13 +36,18 @@ impl Place {
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
+        self.directory.path().join("work").join(name)
+    }
+
+    /// Where the program puts scratch files: what is killed leaves them, and they shall not outlive the test.
+    fn scratch(&self) -> PathBuf {
+        self.directory.path().join("scratch")
     }
 
     /// Prepares a run of the program.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kvbackup"));
-        command.args(arguments).current_dir(self.directory.path()).stdin(Stdio::null());
+        command.args(arguments).current_dir(self.path("")).env("TMPDIR", self.scratch()).stdin(Stdio::null());
         command
     }
 

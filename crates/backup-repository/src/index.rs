@@ -13,8 +13,8 @@ use crate::store::Store;
 
 /// Tables are read this many at a time.
 const READS: usize = 16;
-/// Bytes at the end of a pack that are read at once: trailer, table and more for packs of a thousand objects.
-const TAIL_BYTES: u64 = 64 << 10;
+/// Bytes at the end of a pack that are read at once: trailer and table of packs of up to 300 objects, which have about 70 by default.
+const TAIL_BYTES: u64 = 16 << 10;
 
 /// Where an object lies.
 #[derive(Clone, Copy, Debug)]

@@ -20,7 +20,7 @@ use crate::work;
 /// How a dump is restored.
 #[derive(Clone, Debug, Default)]
 pub struct RestoreOptions {
-    /// Pages that are restored at the same time; `None` means one for each core.
+    /// Pages that are restored at the same time; `None` means one more than there are cores.
     pub workers: Option<NonZeroUsize>,
     /// Ceilings on what is read.
     pub limits: Limits,
@@ -89,7 +89,8 @@ async fn write_pages(
     options: &RestoreOptions,
     namespace: &str,
 ) -> Result<u64, RepositoryError> {
-    let workers = options.workers.map_or_else(work::default_workers, NonZeroUsize::get);
+    // One more than there are cores: a writer waits while what it wrote becomes durable.
+    let workers = options.workers.map_or_else(|| work::default_workers() + 1, NonZeroUsize::get);
     // Decoding and the engine's work run on threads of their own; what is concurrent here only hands segments on.
     let written = futures::stream::iter(pages)
         .map(|reference| async move {

@@ -72,25 +72,51 @@ async fn read_owned(source: &Source, range: TokenRange, out: &Output) -> Result<
 async fn read_shared(source: &Source, range: TokenRange, out: &Output) -> Result<u64, Stop> {
     let client = &source.client;
     let statement = client.routed(&source.statements.range, range);
+    let head_rows = source.head_rows();
     let mut rows_of = SharedRows::new(source);
     let mut weight = 0;
     let mut state = Some(PagingState::start());
     while let Some(begins) = state {
-        let values = (range.after, range.to);
+        let values = (range.after, range.to, head_rows);
         let (rows, next) = client.page(DOING, &statement, &values, &source.shared_pages, begins).await?;
         state = next;
         weight += rows.rows_bytes_size() as u64;
         for row in rows.rows::<(&[u8], &[u8], Option<&[u8]>)>().map_err(client.answer(DOING))? {
             let (partition_key, key, value) = row.map_err(client.answer(DOING))?;
+            if !rows_of.order.is_in(partition_key) {
+                rows_of.enter(partition_key)?;
+            }
             rows_of.push(partition_key, key, value)?;
+            if rows_of.rows == head_rows && !rows_of.is_skipped {
+                weight += read_rest(&mut rows_of, (partition_key, key), out).await?;
+            }
         }
         drop(rows);
         if state.is_none() {
             rows_of.finish()?;
         }
-        for (slice, batch) in std::mem::take(&mut rows_of.ready) {
-            out.send(slice, batch).await?;
+        rows_of.send(out).await?;
+    }
+    Ok(weight)
+}
+
+/// Reads the rows of a partition after a key, and returns their bytes.
+async fn read_rest(rows_of: &mut SharedRows<'_>, after: (&[u8], &[u8]), out: &Output) -> Result<u64, Stop> {
+    let source = rows_of.source;
+    let client = &source.client;
+    let mut weight = 0;
+    let mut state = Some(PagingState::start());
+    while let Some(begins) = state {
+        let statement = &source.statements.rest;
+        let (rows, next) = client.page(DOING, statement, &after, &source.shared_pages, begins).await?;
+        state = next;
+        weight += rows.rows_bytes_size() as u64;
+        for row in rows.rows::<(&[u8], Option<&[u8]>)>().map_err(client.answer(DOING))? {
+            let (key, value) = row.map_err(client.answer(DOING))?;
+            rows_of.push(after.0, key, value)?;
         }
+        drop(rows);
+        rows_of.send(out).await?;
     }
     Ok(weight)
 }
@@ -102,6 +128,8 @@ struct SharedRows<'a> {
     decoder: Decoder,
     /// Whether the partition is left out.
     is_skipped: bool,
+    /// Rows of the partition so far.
+    rows: i32,
     slice: u16,
     batch: EntryBatch,
     ready: Vec<(u16, EntryBatch)>,
@@ -114,6 +142,7 @@ impl<'a> SharedRows<'a> {
             order: OrderWatch::default(),
             decoder: source.decoder(),
             is_skipped: false,
+            rows: 0,
             slice: 0,
             batch: EntryBatch::default(),
             ready: Vec::new(),
@@ -121,9 +150,7 @@ impl<'a> SharedRows<'a> {
     }
 
     fn push(&mut self, partition_key: &[u8], key: &[u8], value: Option<&[u8]>) -> Result<(), CqlError> {
-        if !self.order.is_in(partition_key) {
-            self.enter(partition_key)?;
-        }
+        self.rows = self.rows.saturating_add(1);
         if self.is_skipped {
             return Ok(());
         }
@@ -149,6 +176,7 @@ impl<'a> SharedRows<'a> {
         let root_key = root_key(partition_key);
         let is_owned = root_key.is_some_and(|root_key| is_exclusive(self.source.layout, root_key));
         self.is_skipped = is_owned;
+        self.rows = 0;
         if !self.is_skipped {
             let entered = self.decoder.enter(partition_key).map(drop);
             entered.map_err(|error| self.source.layout_error(error))?;
@@ -167,6 +195,14 @@ impl<'a> SharedRows<'a> {
             let batch = std::mem::replace(&mut self.batch, room);
             self.ready.push((self.slice, batch));
         }
+    }
+
+    /// Hands on what is ready.
+    async fn send(&mut self, out: &Output) -> Result<(), Stop> {
+        for (slice, batch) in std::mem::take(&mut self.ready) {
+            out.send(slice, batch).await?;
+        }
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<(), CqlError> {

@@ -17,6 +17,10 @@ use crate::table;
 /// Partition keys are listed in pages of so many: they have at most 64 KiB.
 const LISTED: u32 = 2_000;
 
+/// Rows of a partition that the second phase takes without knowing whose it is. Partitions of one owner are left out there, and
+/// have many rows; of the others those of events alone have more than this, and cost one more request.
+const HEAD_ROWS: i32 = 16;
+
 /// A table that is read.
 pub(crate) struct Source {
     pub client: Arc<Client>,
@@ -31,8 +35,10 @@ pub(crate) struct Source {
 
 /// What is asked.
 pub(crate) struct Statements {
-    /// Rows of a range of tokens.
+    /// The first rows of each partition in a range of tokens.
     pub range: PreparedStatement,
+    /// Rows of a partition after a key.
+    pub rest: PreparedStatement,
     /// Partition keys of a range of tokens.
     pub list: PreparedStatement,
     /// Rows of a partition, with their times of writing.
@@ -74,12 +80,14 @@ impl Source {
         const DOING: &str = "preparing to read";
         let table = client.address.quoted();
         let tokens = "token(root_key) > ? AND token(root_key) <= ?";
-        let range = format!("SELECT root_key, k, v FROM {table} WHERE {tokens}");
+        let range = format!("SELECT root_key, k, v FROM {table} WHERE {tokens} PER PARTITION LIMIT ?");
+        let rest = format!("SELECT k, v FROM {table} WHERE root_key = ? AND k > ?");
         let list = format!("SELECT DISTINCT root_key FROM {table} WHERE {tokens}");
         let partition = format!("SELECT k, v, WRITETIME(v) FROM {table} WHERE root_key = ?");
         let sentinel = format!("SELECT WRITETIME(v) FROM {table} WHERE root_key = ? AND k = ?");
         let statements = Statements {
             range: client.prepare_select(DOING, &range).await?,
+            rest: client.prepare_select(DOING, &rest).await?,
             list: client.prepare_select(DOING, &list).await?,
             partition: client.prepare_select(DOING, &partition).await?,
             sentinel: client.prepare_select(DOING, &sentinel).await?,
@@ -99,6 +107,12 @@ impl Source {
             partition_pages,
             findings,
         })
+    }
+
+    /// Returns the number of rows of a partition that the second phase takes at first.
+    pub(crate) fn head_rows(&self) -> i32 {
+        // Nothing is left out.
+        if self.layout == Layout::Plain { i32::MAX } else { HEAD_ROWS }
     }
 
     pub(crate) fn decoder(&self) -> Decoder {

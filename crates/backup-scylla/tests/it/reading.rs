@@ -92,6 +92,24 @@ async fn partitions_of_one_owner_come_first_and_the_dump_is_causal() {
 }
 
 #[tokio::test]
+async fn partitions_of_many_owners_are_read_whole_whatever_their_number_of_rows() {
+    let server = Server::connect().await;
+    let mut content = validator(2);
+    // The second phase takes 16 rows of a partition at first.
+    for (number, rows) in [1, 15, 16, 17, 31, 32, 33, 200, 1_000, 16, 17].into_iter().enumerate() {
+        let root_key = [&[7][..], &[100 + u8::try_from(number).unwrap(); 32]].concat();
+        for row in 0..rows {
+            content.put(&root_key, &u64::to_be_bytes(row), &[row as u8; 32]);
+        }
+    }
+    let table = filled(&server, &content, true).await;
+    for options in [small(), CqlOptions::default()] {
+        let found = content_of(&server.borrowed(&table, options)).await;
+        assert_eq!(content.difference(&found), None);
+    }
+}
+
+#[tokio::test]
 async fn what_was_read_in_the_wrong_order_is_fuzzy() {
     let server = Server::connect().await;
     let table = filled(&server, &validator(8), true).await;
