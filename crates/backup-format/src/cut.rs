@@ -29,23 +29,28 @@ pub enum Cut {
 /// entry, and the objects are the same for one worker or for many.
 #[derive(Clone, Debug)]
 pub struct Cutter {
-    key: [u8; 16],
     segment_target: u64,
     page_target: u64,
     open: u64,
-    prefix: Vec<u8>,
+    /// Has taken nothing.
+    empty: SipHasher24,
+    /// Has taken the last root key, which the next entry most often has too.
+    rooted: SipHasher24,
+    root_key: Option<Vec<u8>>,
 }
 
 impl Cutter {
     /// Starts before the first entry of a page.
     #[must_use]
     pub fn new(config: &Config, keys: &Keys) -> Self {
+        let empty = SipHasher24::new_with_key(keys.cut_key());
         Self {
-            key: *keys.cut_key(),
             segment_target: config.segment_target,
             page_target: config.page_target,
             open: 0,
-            prefix: Vec::new(),
+            empty,
+            rooted: empty,
+            root_key: None,
         }
     }
 
@@ -74,14 +79,25 @@ impl Cutter {
     }
 
     fn hash(&mut self, root_key: &[u8], key: &[u8]) -> (u64, u64) {
-        self.prefix.clear();
-        put_uleb(&mut self.prefix, root_key.len() as u32);
-        self.prefix.extend_from_slice(root_key);
-        let mut hasher = SipHasher24::new_with_key(&self.key);
-        hasher.write(&self.prefix);
+        if self.root_key.as_deref() != Some(root_key) {
+            self.enter(root_key);
+        }
+        let mut hasher = self.rooted;
         hasher.write(key);
         let hash = hasher.finish128();
         (hash.h1, hash.h2)
+    }
+
+    fn enter(&mut self, root_key: &[u8]) {
+        let mut prefix = self.root_key.take().unwrap_or_default();
+        prefix.clear();
+        put_uleb(&mut prefix, root_key.len() as u32);
+        let length = prefix.len();
+        prefix.extend_from_slice(root_key);
+        self.rooted = self.empty;
+        self.rooted.write(&prefix);
+        prefix.drain(..length);
+        self.root_key = Some(prefix);
     }
 
     fn cuts_page(&self, u: u64, size: u64) -> bool {
