@@ -31,6 +31,8 @@ pub(crate) enum Task {
 }
 
 const OURS: &str = "kvbackup";
+/// First words of the codes of our own steps.
+const OURS_CODES: [&str; 3] = ["backup", "verify", "restore"];
 
 impl Task {
     pub(crate) fn name(self) -> String {
@@ -105,6 +107,10 @@ pub(crate) fn run_apart(code: &str, from: &Path, to: &Path, cores: Option<usize>
         }
         None => Command::new(program),
     };
+    // As the program starts itself.
+    if OURS_CODES.contains(&code.split(' ').next().unwrap_or_default()) {
+        command.env("MALLOC_ARENA_MAX", "1");
+    }
     command.arg("step").arg(code).arg(from).arg(to);
     let output = command.output().context("starting a step")?;
     if !output.status.success() {

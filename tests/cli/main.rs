@@ -12,6 +12,7 @@ mod kubernetes;
 mod large;
 mod layouts;
 mod live;
+mod memory;
 mod native;
 mod output;
 mod program;

@@ -37,7 +37,7 @@ pub(crate) struct ConnectionArgs {
 pub(crate) struct CqlSourceArgs {
     #[command(flatten)]
     connection: ConnectionArgs,
-    /// Bytes that a page of rows is to have [default: 2MiB]
+    /// Bytes that a page of rows is to have [default: 1MiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_size, hide_short_help = true)]
     page_bytes: Option<usize>,
     /// Bytes that a range of tokens is to have that is read at a time [default: 8MiB]

@@ -7,6 +7,7 @@ mod cql;
 mod engine;
 mod exit;
 mod locator;
+mod memory;
 mod origin;
 mod problem;
 mod progress;
@@ -36,6 +37,7 @@ pub(crate) const TOOL: &str = concat!("kvbackup ", env!("CARGO_PKG_VERSION"));
 const REST: Duration = Duration::from_secs(20);
 
 fn main() -> ExitCode {
+    memory::keep_small();
     let started = Instant::now();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

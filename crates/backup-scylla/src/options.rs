@@ -113,7 +113,7 @@ pub struct CqlOptions {
     pub consistency: ConsistencyLevel,
     /// Bytes after which a batch of entries is handed on; default 256 KiB.
     pub batch_bytes: usize,
-    /// Bytes that a page of rows is to have; default 2 MiB. Cassandra counts pages in rows, so this is what a page has as long as
+    /// Bytes that a page of rows is to have; default 1 MiB. Cassandra counts pages in rows, so this is what a page has as long as
     /// rows are about as long as those before.
     pub page_bytes: usize,
     /// Most rows of a page; default 5,000.
@@ -164,7 +164,7 @@ impl Default for CqlOptions {
             addresses: BTreeMap::new(),
             consistency: ConsistencyLevel::LocalQuorum,
             batch_bytes: 256 << 10,
-            page_bytes: 2 << 20,
+            page_bytes: 1 << 20,
             page_rows_max: 5_000,
             slice_bytes: 8 << 20,
             slices_in_flight: 4,
