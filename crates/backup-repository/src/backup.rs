@@ -29,7 +29,9 @@ pub struct BackupOptions {
     pub compression: Compression,
     /// Threads that encode; `None` means one for each core.
     pub workers: Option<NonZeroUsize>,
-    /// Ranges of the namespace that are read at the same time; `None` means one for every four workers.
+    /// Ranges of the namespace that are read at the same time, which take some 30 MB of memory each. `None` means one for
+    /// every two workers, but at least two where there are two, and none of less than 256 MiB; one for every four workers where
+    /// the engine reads a range with several requests at a time ([`Order::Token`]).
     pub shares: Option<NonZeroUsize>,
     /// Ceilings on what is read.
     pub limits: Limits,
@@ -173,8 +175,8 @@ impl Repository {
         options.progress.phase("reading", estimate.plain_bytes);
 
         let workers = options.workers.map_or_else(work::default_workers, NonZeroUsize::get);
-        let shares = options.shares.map_or(workers.div_ceil(4), NonZeroUsize::get);
-        let shares = NonZeroUsize::new(shares).unwrap_or(NonZeroUsize::MIN);
+        let default_shares = || work::default_shares(workers, draft.order, estimate.plain_bytes);
+        let shares = options.shares.unwrap_or_else(default_shares);
         let shares = snapshot.shares(shares).await.map_err(failed("dividing"))?;
         let context = Arc::new(Context {
             repository: self.clone(),

@@ -6,9 +6,10 @@ use backup_format::{Cut, Cutter, FormatError, Order, OrderCheck, Reference, Segm
 use futures::TryStreamExt;
 
 use crate::error::RepositoryError;
+use crate::pack_check::{Alongside, Begun};
 use crate::progress::Progress;
 use crate::range::{RangeBuilder, RangeDigest};
-use crate::reader::{DumpReader, inconsistent};
+use crate::reader::{DumpReader, ReadSegment, inconsistent};
 use crate::work::Stopped;
 
 /// The check of one page.
@@ -16,8 +17,8 @@ pub(crate) struct PageCheck {
     reader: DumpReader,
     pages: Arc<[Reference]>,
     index: usize,
-    /// Whether the digest is wanted too.
-    digest: bool,
+    /// Set when all pages are checked: then the digest is wanted, and packs are checked alongside.
+    whole: Option<Arc<Begun>>,
     progress: Progress,
     stopped: Stopped,
     order: OrderCheck,
@@ -41,17 +42,19 @@ impl PageCheck {
         reader: DumpReader,
         pages: Arc<[Reference]>,
         index: usize,
-        digest: bool,
+        whole: Option<Arc<Begun>>,
         progress: Progress,
         stopped: Stopped,
     ) -> Self {
+        let reader = DumpReader { keeps_stored: whole.is_some(), ..reader };
         let order = OrderCheck::new(reader.order);
         let cutter = Cutter::new(&reader.repository.config, &reader.repository.keys);
         let (references, reference_bytes) = (0, 0);
-        Self { reader, pages, index, digest, progress, stopped, order, cutter, references, reference_bytes }
+        Self { reader, pages, index, whole, progress, stopped, order, cutter, references, reference_bytes }
     }
 
     pub(crate) async fn run(mut self) -> Result<CheckedPage, RepositoryError> {
+        self.stopped.check()?;
         let pages = self.pages.clone();
         let Some((own, following)) = pages.get(self.index..).and_then(<[Reference]>::split_first) else {
             return Err(RepositoryError::Stopped);
@@ -60,21 +63,27 @@ impl PageCheck {
         let references = page.references.clone();
         let mut stream = self.reader.segments(own, page);
         let mut range = RangeBuilder::default();
+        let mut packs = self.whole.clone().map(Alongside::new);
         let mut first = None;
         for reference in &references {
             self.stopped.check()?;
-            let Some(segment) = stream.try_next().await? else { return Err(RepositoryError::Stopped) };
+            let Some(read) = stream.try_next().await? else { return Err(RepositoryError::Stopped) };
+            let ReadSegment { segment, stored } = read;
+            if let (Some(packs), Some(stored)) = (&mut packs, stored) {
+                packs.take(stored).await?;
+            }
             self.check_segment(reference, &segment).map_err(|source| {
                 inconsistent(format!("segment {} of page {}", reference.id, own.id), source)
             })?;
             let (root_key, key) = segment.first();
             first.get_or_insert_with(|| (root_key.to_vec(), key.to_vec()));
-            if self.digest {
+            if self.whole.is_some() {
                 segment.groups().for_each(|group| range.push(&group));
             }
             self.progress.advance(reference.plain_len, reference.entries);
         }
-        if self.digest {
+        if let Some(packs) = packs {
+            packs.finish().await?;
             self.read_on(&mut range, following).await?;
         }
         let last = self.order.last().map(|(root_key, key)| (root_key.to_vec(), key.to_vec()));
@@ -92,13 +101,15 @@ impl PageCheck {
         range: &mut RangeBuilder,
         following: &[Reference],
     ) -> Result<(), RepositoryError> {
+        // Most often the first segment is enough.
+        let reader = DumpReader { ahead: 1, keeps_stored: false, ..self.reader.clone() };
         for reference in following {
             if range.last_root() != Some(&reference.first_root) {
                 return Ok(());
             }
-            let page = self.reader.page(reference).await?;
-            let mut stream = self.reader.segments(reference, page);
-            while let Some(segment) = stream.try_next().await? {
+            let page = reader.page(reference).await?;
+            let mut stream = reader.segments(reference, page);
+            while let Some(ReadSegment { segment, .. }) = stream.try_next().await? {
                 self.stopped.check()?;
                 if !segment.groups().all(|group| range.read_on(&group)) {
                     return Ok(());

@@ -8,7 +8,7 @@ use futures::TryStreamExt;
 
 use crate::error::RepositoryError;
 use crate::progress::Progress;
-use crate::reader::DumpReader;
+use crate::reader::{DumpReader, ReadSegment};
 use crate::repository::{Dump, Repository};
 use crate::verify;
 use crate::work::{self, Stop, Stopped};
@@ -71,7 +71,7 @@ impl Export {
         for reference in &pages {
             let page = self.reader.page(reference).await?;
             let mut segments = self.reader.segments(reference, page);
-            while let Some(segment) = segments.try_next().await? {
+            while let Some(ReadSegment { segment, .. }) = segments.try_next().await? {
                 self.stopped.check()?;
                 segment.groups().try_for_each(|group| writer.push(&group)).map_err(failed)?;
                 self.progress.advance(segment.plaintext().len() as u64, segment.entries());

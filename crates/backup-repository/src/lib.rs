@@ -14,6 +14,7 @@ mod job_files;
 mod job_share;
 mod latest;
 mod location;
+mod pack_check;
 mod pack_writer;
 mod part;
 mod plausible;

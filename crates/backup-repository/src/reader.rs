@@ -33,6 +33,8 @@ pub(crate) struct DumpReader {
     pub limits: Limits,
     /// Runs of segments that are read and decoded ahead.
     pub ahead: usize,
+    /// Whether [`ReadSegment::stored`] is wanted; false at first.
+    pub keeps_stored: bool,
 }
 
 /// Neighbouring references whose objects lie in one pack.
@@ -42,6 +44,19 @@ struct Run {
     objects: Vec<(Reference, Location)>,
 }
 
+/// A segment, and what it was decoded from if that is wanted.
+pub(crate) struct ReadSegment {
+    pub segment: Segment,
+    pub stored: Option<StoredAt>,
+}
+
+/// Stored bytes of an object, and where they lie.
+pub(crate) struct StoredAt {
+    pub pack: ObjectId,
+    pub offset: u64,
+    pub bytes: Bytes,
+}
+
 impl DumpReader {
     pub(crate) async fn open(
         repository: &Repository,
@@ -49,7 +64,8 @@ impl DumpReader {
         limits: Limits,
     ) -> Result<Self, RepositoryError> {
         let index = repository.index().await?;
-        Ok(Self { repository: repository.clone(), index, order: dump.manifest.order, limits, ahead: AHEAD })
+        let (repository, order) = (repository.clone(), dump.manifest.order);
+        Ok(Self { repository, index, order, limits, ahead: AHEAD, keeps_stored: false })
     }
 
     /// Reads the root page and checks that it fits the manifest.
@@ -117,7 +133,7 @@ impl DumpReader {
         &self,
         page: &Reference,
         segments: Page,
-    ) -> BoxStream<'static, Result<Segment, RepositoryError>> {
+    ) -> BoxStream<'static, Result<ReadSegment, RepositoryError>> {
         let runs = self.runs(segments, &format!("page {}", page.id));
         let reader = self.clone();
         let decoded = futures::stream::iter(runs).map(move |run| {
@@ -160,7 +176,7 @@ impl DumpReader {
     }
 
     /// Reads a run; when that fails and some of it lies elsewhere too, each segment from the first place where it is right.
-    async fn read_run(self, run: Run) -> Result<Vec<Segment>, RepositoryError> {
+    async fn read_run(self, run: Run) -> Result<Vec<ReadSegment>, RepositoryError> {
         let ids = run.objects.iter().map(|(reference, _)| reference.id);
         if ids.clone().all(|id| self.index.find(id).nth(1).is_none()) {
             return self.read_at(run).await;
@@ -177,7 +193,7 @@ impl DumpReader {
     }
 
     /// Reads a segment from the first of its places where it is right.
-    async fn read_anywhere(&self, reference: Reference) -> Result<Vec<Segment>, RepositoryError> {
+    async fn read_anywhere(&self, reference: Reference) -> Result<Vec<ReadSegment>, RepositoryError> {
         let mut first_error = None;
         for location in self.index.find(reference.id) {
             let run = Run { pack: location.pack, objects: vec![(reference.clone(), location)] };
@@ -190,13 +206,18 @@ impl DumpReader {
     }
 
     /// Reads a run from its pack.
-    async fn read_at(self, run: Run) -> Result<Vec<Segment>, RepositoryError> {
+    async fn read_at(self, run: Run) -> Result<Vec<ReadSegment>, RepositoryError> {
         let ranges: Vec<_> = run.objects.iter().map(|(_, location)| location.range()).collect();
         let parts = self.repository.store.read_ranges(&Store::pack_path(run.pack), &ranges).await?;
         spawn_blocking(move || {
             let objects = run.objects.iter().zip(parts);
             objects
-                .map(|((reference, location), stored)| self.decode_segment(reference, location, &stored))
+                .map(|((reference, location), bytes)| {
+                    let segment = self.decode_segment(reference, location, &bytes)?;
+                    let (pack, offset) = (location.pack, location.offset);
+                    let stored = self.keeps_stored.then_some(StoredAt { pack, offset, bytes });
+                    Ok(ReadSegment { segment, stored })
+                })
                 .collect()
         })
         .await?

@@ -12,7 +12,7 @@ use futures::{StreamExt, TryStreamExt};
 use crate::digest::{DigestOptions, digest_snapshot};
 use crate::error::RepositoryError;
 use crate::progress::Progress;
-use crate::reader::DumpReader;
+use crate::reader::{DumpReader, ReadSegment};
 use crate::repository::{Dump, Repository};
 use crate::verify;
 use crate::work;
@@ -105,7 +105,7 @@ async fn write_pages(
                 Some(mut writer) => {
                     let page = reader.page(&reference).await?;
                     let mut segments = reader.segments(&reference, page);
-                    while let Some(segment) = segments.try_next().await? {
+                    while let Some(ReadSegment { segment, .. }) = segments.try_next().await? {
                         let (bytes, entries) = (segment.plaintext().len() as u64, segment.entries());
                         writer.write(segment).await.map_err(failed())?;
                         options.progress.advance(bytes, entries);

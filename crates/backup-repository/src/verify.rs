@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use backup_format::{DigestState, FormatError, Limits, Manifest, ObjectId, Reference};
 use futures::{StreamExt, TryStreamExt};
-use tokio::task::spawn_blocking;
 
 use crate::check::{self, CheckedPage, PageCheck};
 use crate::error::RepositoryError;
+use crate::pack_check::{Begun, PackCheck};
 use crate::progress::Progress;
 use crate::range;
 use crate::reader::DumpReader;
@@ -19,8 +19,6 @@ use crate::work::{self, Stop};
 
 /// Packs that are read at a time for each worker: one is hashed while another is read.
 const PACKS_PER_WORKER: usize = 2;
-/// Bytes of a pack that are read at once.
-const PART_BYTES: u64 = 2 << 20;
 
 /// How thoroughly a dump is verified.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,6 +76,12 @@ impl Subset {
     fn has(self, index: u64) -> bool {
         index % self.of == self.part - 1
     }
+
+    /// Tells whether a pack is in this part. Their names are spread evenly.
+    fn has_pack(self, pack: ObjectId) -> bool {
+        let start = pack.0.first_chunk().copied().unwrap_or_default();
+        self.has(u64::from_le_bytes(start))
+    }
 }
 
 /// How a dump is verified.
@@ -87,7 +91,7 @@ pub struct VerifyOptions {
     pub level: VerifyLevel,
     /// Reads only a part of packs and pages at level 2; the digest is not computed then. `None` means all.
     pub subset: Option<Subset>,
-    /// Packs and pages that are checked at the same time; `None` means one for each core.
+    /// Threads that the work is laid out for; `None` means one for each core.
     pub workers: Option<NonZeroUsize>,
     /// Ceilings on what is read.
     pub limits: Limits,
@@ -129,14 +133,22 @@ impl Repository {
         if options.level == VerifyLevel::Structure {
             return Ok(report);
         }
-        report.packs_read = check_packs(&reader, options).await?;
         options.progress.phase("reading segments", Some(dump.manifest.plain_bytes));
         match options.subset {
             None => {
-                let (state, segments) = check_all(&reader, dump, pages, options).await?;
+                let begun = Arc::new(Begun::new(self.store.clone(), reader.index.clone()));
+                let (state, segments) = check_all(&reader, dump, (pages, &begun), options).await?;
                 (report.digest, report.segments_read) = (Some(state), segments);
+                // Packs of other dumps alone, and those without segments.
+                check_packs(&reader, |pack| !begun.has(pack), options).await?;
+                report.packs_read = reader.index.packs().len() as u64;
             }
-            Some(subset) => report.segments_read = check_some(&reader, pages, subset, options).await?,
+            Some(subset) => {
+                report.segments_read = check_some(&reader, pages, subset, options).await?;
+                check_packs(&reader, |pack| subset.has_pack(pack), options).await?;
+                let packs = reader.index.packs().iter();
+                report.packs_read = packs.filter(|(pack, _)| subset.has_pack(*pack)).count() as u64;
+            }
         }
         Ok(report)
     }
@@ -194,61 +206,35 @@ pub(crate) async fn check_structure(
     Ok(root.references)
 }
 
-/// Reads packs whole and checks their names; all of the repository, or those of the subset.
-async fn check_packs(reader: &DumpReader, options: &VerifyOptions) -> Result<u64, RepositoryError> {
-    let in_subset = |(pack, _): &(ObjectId, u64)| {
-        let spread = u64::from_le_bytes(*pack.0.first_chunk().expect("an id has 32 bytes"));
-        options.subset.is_none_or(|subset| subset.has(spread))
-    };
-    let packs: Vec<_> = reader.index.packs().iter().copied().filter(in_subset).collect();
+/// Checks the names of the packs that `wanted` names.
+async fn check_packs(
+    reader: &DumpReader,
+    wanted: impl Fn(ObjectId) -> bool,
+    options: &VerifyOptions,
+) -> Result<(), RepositoryError> {
     options.progress.phase("checking packs", None);
     let workers = options.workers.map_or_else(work::default_workers, NonZeroUsize::get);
-    let checks = futures::stream::iter(packs.iter().copied())
-        .map(|pack| check_pack(reader, pack))
+    let packs = reader.index.packs().iter().copied().filter(|(pack, _)| wanted(*pack));
+    let checks = futures::stream::iter(packs)
+        .map(|pack| PackCheck::new(reader.repository.store.clone(), pack).finish())
         .buffer_unordered(workers.saturating_mul(PACKS_PER_WORKER));
     checks
         .try_for_each(|bytes| async move {
             options.progress.advance(bytes, 0);
             Ok(())
         })
-        .await?;
-    Ok(packs.len() as u64)
-}
-
-/// Reads a pack part by part, so that no more than a part of it is in memory.
-async fn check_pack(reader: &DumpReader, (pack, len): (ObjectId, u64)) -> Result<u64, RepositoryError> {
-    let path = Store::pack_path(pack);
-    let mut hasher = blake3::Hasher::new();
-    let mut start = 0;
-    while start < len {
-        let end = len.min(start + PART_BYTES);
-        let part = reader.repository.store.read_range(&path, start..end).await?;
-        if start == 0 {
-            let magic = backup_format::pack::check_magic(&part);
-            magic.map_err(|source| RepositoryError::Damaged { path: path.clone(), source })?;
-        }
-        let hash = move || {
-            hasher.update(&part);
-            hasher
-        };
-        hasher = spawn_blocking(hash).await?;
-        start = end;
-    }
-    match ObjectId(*hasher.finalize().as_bytes()) {
-        found if found == pack => Ok(len),
-        found => Err(RepositoryError::WrongName { path, found }),
-    }
+        .await
 }
 
 /// Reads all segments and compares the digest with that of the manifest.
 async fn check_all(
     reader: &DumpReader,
     dump: &Dump,
-    pages: Vec<Reference>,
+    (pages, begun): (Vec<Reference>, &Arc<Begun>),
     options: &VerifyOptions,
 ) -> Result<(DigestState, u64), RepositoryError> {
     let indices: Vec<_> = (0..pages.len()).collect();
-    let checked = check_pages(reader, pages, indices, true, options).await?;
+    let checked = check_pages(reader, pages, indices, Some(begun.clone()), options).await?;
     check::neighbours(reader.order, &checked)?;
     let segments = checked.iter().map(|page| page.segments).sum();
     let ranges: Vec<_> = checked.into_iter().map(|page| page.range).collect();
@@ -265,16 +251,16 @@ async fn check_some(
     options: &VerifyOptions,
 ) -> Result<u64, RepositoryError> {
     let indices = (0..pages.len()).filter(|index| subset.has(*index as u64)).collect();
-    let checked = check_pages(reader, pages, indices, false, options).await?;
+    let checked = check_pages(reader, pages, indices, None, options).await?;
     Ok(checked.iter().map(|page| page.segments).sum())
 }
 
-/// Checks the pages at `indices` side by side, with what the digest needs of them or without.
+/// Checks the pages at `indices` side by side; `whole` is set when these are all.
 async fn check_pages(
     reader: &DumpReader,
     pages: Vec<Reference>,
     indices: Vec<usize>,
-    digest: bool,
+    whole: Option<Arc<Begun>>,
     options: &VerifyOptions,
 ) -> Result<Vec<CheckedPage>, RepositoryError> {
     let stop = Stop::default();
@@ -282,11 +268,12 @@ async fn check_pages(
     let workers = options.workers.map_or_else(work::default_workers, NonZeroUsize::get);
     let checks = indices.into_iter().map(|index| {
         let (progress, stopped) = (options.progress.clone(), stop.watch());
-        let check = PageCheck::new(reader.clone(), pages.clone(), index, digest, progress, stopped);
+        let check = PageCheck::new(reader.clone(), pages.clone(), index, whole.clone(), progress, stopped);
         let stopped = stop.watch();
         async move { work::spawn_worker(stopped, check.run()).await? }
     });
-    futures::stream::iter(checks).buffered(workers).try_collect().await
+    // One more than there are workers: it computes while others wait for what they read.
+    work::collect(futures::stream::iter(checks).buffered(workers.saturating_add(1))).await
 }
 
 /// Compares what was found somewhere with what the manifest says.

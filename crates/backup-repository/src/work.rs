@@ -1,9 +1,13 @@
 //! Running work on threads, so that it stops when nobody wants its result any more.
 
 use std::future::Future;
+use std::num::NonZeroUsize;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use backup_format::Order;
+use futures::{Stream, StreamExt};
 use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, spawn_blocking};
 
@@ -59,16 +63,25 @@ where
 pub(crate) async fn join_all<T>(
     workers: Vec<JoinHandle<Result<T, RepositoryError>>>,
 ) -> Result<Vec<T>, RepositoryError> {
-    let mut results = Vec::with_capacity(workers.len());
+    let results = futures::stream::iter(workers).then(|worker| async move { worker.await? });
+    collect(results).await
+}
+
+/// Collects the results of workers; when some fail, returns the error that made the others stop.
+pub(crate) async fn collect<T>(
+    results: impl Stream<Item = Result<T, RepositoryError>>,
+) -> Result<Vec<T>, RepositoryError> {
+    let mut collected = Vec::new();
     let mut failure: Option<RepositoryError> = None;
-    for worker in workers {
-        match worker.await.map_err(RepositoryError::from).and_then(|result| result) {
-            Ok(result) => results.push(result),
+    let mut results = pin!(results);
+    while let Some(result) = results.next().await {
+        match result {
+            Ok(result) => collected.push(result),
             Err(error) if failure.as_ref().is_none_or(is_consequence) => failure = Some(error),
             Err(_) => {}
         }
     }
-    failure.map_or(Ok(results), Err)
+    failure.map_or(Ok(collected), Err)
 }
 
 fn is_consequence(error: &RepositoryError) -> bool {
@@ -78,4 +91,62 @@ fn is_consequence(error: &RepositoryError) -> bool {
 /// The number of workers when the caller does not say: one for each core.
 pub(crate) fn default_workers() -> usize {
     std::thread::available_parallelism().map_or(1, Into::into)
+}
+
+/// Plain bytes below which another share costs more than it gives: up to a page is read twice where two shares meet.
+const SHARE_BYTES_MIN: u64 = 256 << 20;
+
+/// The number of shares when the caller does not say. The thread that reads a share cannot feed two that encode, so there
+/// is one for every two workers.
+pub(crate) fn default_shares(workers: usize, order: Order, plain_bytes: Option<u64>) -> NonZeroUsize {
+    let shares = match order {
+        Order::Token => workers.div_ceil(4),
+        Order::Plain | Order::Prefixed => {
+            let worth = plain_bytes.unwrap_or_default() / SHARE_BYTES_MIN;
+            workers.div_ceil(2).max(2).min(workers).min(usize::try_from(worth).unwrap_or(usize::MAX))
+        }
+    };
+    NonZeroUsize::new(shares).unwrap_or(NonZeroUsize::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_error_that_made_others_stop_is_the_one_returned() {
+        let implausible = || {
+            let (namespace, problem) = ("validator".to_owned(), "it is empty".to_owned());
+            Err(RepositoryError::Implausible { namespace, problem })
+        };
+        let stopped = || Err(RepositoryError::Stopped);
+        for results in [
+            vec![stopped(), implausible(), Ok(1)],
+            vec![Ok(1), stopped(), stopped(), implausible()],
+            vec![implausible(), stopped(), Ok(1)],
+        ] {
+            let error = collect(futures::stream::iter(results)).await.unwrap_err();
+            assert!(matches!(error, RepositoryError::Implausible { .. }), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn shares_follow_workers_and_size() {
+        let gib = |number: u64| Some(number << 30);
+        for (workers, order, plain_bytes, expected) in [
+            (1, Order::Plain, gib(100), 1),
+            (2, Order::Prefixed, gib(100), 2),
+            (4, Order::Plain, gib(100), 2),
+            (16, Order::Plain, gib(100), 8),
+            (16, Order::Plain, gib(1), 4),
+            (2, Order::Plain, Some(511 << 20), 1),
+            (2, Order::Plain, Some(0), 1),
+            (16, Order::Plain, None, 1),
+            (2, Order::Token, gib(100), 1),
+            (8, Order::Token, None, 2),
+        ] {
+            let found = default_shares(workers, order, plain_bytes).get();
+            assert_eq!(found, expected, "{workers} workers, {order:?}, {plain_bytes:?}");
+        }
+    }
 }

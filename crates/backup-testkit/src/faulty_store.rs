@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -26,13 +27,20 @@ use crate::faults::{Fault, Faults, InjectedFault, guard};
 pub struct FaultyStore {
     inner: Arc<dyn ObjectStore>,
     faults: Arc<Faults>,
+    bytes_read: Arc<AtomicU64>,
 }
 
 impl FaultyStore {
     /// Wraps a store.
     #[must_use]
     pub fn new(inner: Arc<dyn ObjectStore>, faults: Arc<Faults>) -> Self {
-        Self { inner, faults }
+        Self { inner, faults, bytes_read: Arc::default() }
+    }
+
+    /// Returns the bytes that were asked for so far, and found, in this store and its clones.
+    #[must_use]
+    pub fn bytes_read(&self) -> u64 {
+        self.bytes_read.load(Ordering::Relaxed)
     }
 
     async fn guard<T>(&self, operation: &'static str, run: impl Future<Output = Result<T>>) -> Result<T> {
@@ -98,7 +106,11 @@ impl ObjectStore for FaultyStore {
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         match self.faults.next_read("get") {
-            Ok(()) => self.inner.get_opts(location, options).await,
+            Ok(()) => {
+                let result = self.inner.get_opts(location, options).await?;
+                self.bytes_read.fetch_add(result.range.end - result.range.start, Ordering::Relaxed);
+                Ok(result)
+            }
             Err((Fault::Before, injected)) => Err(error(injected)),
             Err((Fault::After, injected)) => {
                 halve(self.inner.get_opts(location, options).await?, Some(injected)).await
@@ -113,6 +125,8 @@ impl ObjectStore for FaultyStore {
             return Err(error(injected));
         }
         let mut found = self.inner.get_ranges(location, ranges).await?;
+        let bytes = found.iter().map(|part| part.len() as u64).sum();
+        self.bytes_read.fetch_add(bytes, Ordering::Relaxed);
         match fault {
             Err((Fault::After, injected)) => return Err(error(injected)),
             Err((Fault::Short, _)) => found.iter_mut().for_each(|bytes| bytes.truncate(bytes.len() / 2)),

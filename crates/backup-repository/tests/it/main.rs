@@ -10,3 +10,4 @@ mod latest;
 mod refused;
 mod ring;
 mod support;
+mod verify;
