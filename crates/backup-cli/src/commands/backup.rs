@@ -40,7 +40,10 @@ pub(crate) struct BackupArgs {
     open: SourceArgs,
     #[command(flatten)]
     read: ReadArgs,
-    /// Ranges of the namespace that are read at the same time [default: one for every four workers]
+    /// Ranges of the namespace that are read at the same time
+    ///
+    /// By default one for every two cores, but two on two or three, and none of less than 256 MiB; from ScyllaDB, which answers
+    /// several requests at a time for each range, one for every four cores. Each takes some 30 MB of memory.
     #[arg(long, value_name = "N", hide_short_help = true)]
     shares: Option<NonZeroUsize>,
     #[command(flatten)]
