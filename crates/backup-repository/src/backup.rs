@@ -12,7 +12,7 @@ use backup_format::{
 use crate::codec::{self, Compression};
 use crate::error::RepositoryError;
 use crate::index::Known;
-use crate::pack_writer::{PackWriter, Written};
+use crate::pack_writer::{Gate, PackWriter, Written};
 use crate::plausible;
 use crate::progress::Progress;
 use crate::range;
@@ -91,6 +91,7 @@ pub(crate) struct Context {
     pub options: BackupOptions,
     /// Segments that may wait for encoding or be encoded at a time, for each share.
     pub in_flight: usize,
+    pub gate: Gate,
 }
 
 impl Context {
@@ -98,6 +99,7 @@ impl Context {
         let Repository { store, config, .. } = &self.repository;
         let writes = !self.options.dry_run;
         PackWriter::new(store.clone(), config.pack_target, self.options.progress.clone(), writes)
+            .behind(self.gate.clone())
     }
 
     /// Encodes a page and stores it, unless it is there already; returns the reference to it.
@@ -184,6 +186,7 @@ impl Repository {
             namespace: draft.namespace.clone(),
             known: Known::new(index),
             in_flight: workers.div_ceil(shares.len().max(1)).max(2),
+            gate: Gate::of(shares.len()),
             snapshot,
             options,
         });

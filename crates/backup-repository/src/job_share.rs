@@ -13,6 +13,7 @@ use crate::error::RepositoryError;
 use crate::index::Known;
 use crate::job::{Job, JobName, PARTS_MAX};
 use crate::job_files::{Found, JobFiles, refused};
+use crate::pack_writer::Gate;
 use crate::part::{Part, PartId, Phase};
 use crate::repository::Repository;
 use crate::share;
@@ -146,6 +147,7 @@ impl ShareRun {
             known: Known::new(index),
             options,
             in_flight: workers.div_ceil(at_once).max(2),
+            gate: Gate::of(at_once),
         });
         Self { files: Arc::new(files), share, context, at_once, report: ShareReport::default() }
     }

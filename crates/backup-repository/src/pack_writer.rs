@@ -1,11 +1,11 @@
 //! Collecting new objects into packs, and putting packs into the store while more are collected.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use backup_format::pack::{PackBuilder, PackFile, TableLine};
 use backup_format::{Kind, ObjectId};
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::codec::Stored;
@@ -13,9 +13,17 @@ use crate::error::RepositoryError;
 use crate::progress::Progress;
 use crate::store::Store;
 
-/// Packs that may be on their way to the store while the next one fills. More would only take memory: where the store is
-/// the slowest part, it is so with any number.
-const ON_THEIR_WAY_MAX: usize = 1;
+/// Lets so many packs at a time be on their way to the store, while others fill. More would take memory, and where the store
+/// is the slowest part, they would all wait for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Gate(Arc<Semaphore>);
+
+impl Gate {
+    /// Makes the gate of so many writers: one pack for two of them.
+    pub(crate) fn of(writers: usize) -> Self {
+        Self(Arc::new(Semaphore::new(writers.div_ceil(2).max(1))))
+    }
+}
 
 /// What was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,13 +45,14 @@ impl Written {
     }
 }
 
-/// Writes packs: one is open, some are on their way to the store.
+/// Writes packs: one is open, and one may be on its way to the store.
 #[derive(Debug)]
 pub(crate) struct PackWriter {
     store: Arc<Store>,
     target: u64,
     open: PackBuilder,
-    on_their_way: VecDeque<JoinHandle<Result<(ObjectId, u64), RepositoryError>>>,
+    on_its_way: Option<JoinHandle<Result<(ObjectId, u64), RepositoryError>>>,
+    gate: Gate,
     progress: Progress,
     /// False in a dry run: packs are built and counted, and not stored.
     writes: bool,
@@ -53,8 +62,13 @@ pub(crate) struct PackWriter {
 impl PackWriter {
     pub(crate) fn new(store: Arc<Store>, target: u64, progress: Progress, writes: bool) -> Self {
         let open = PackBuilder::new(target);
-        let on_their_way = VecDeque::new();
-        Self { store, target, open, on_their_way, progress, writes, written: Written::default() }
+        let (gate, written) = (Gate::of(1), Written::default());
+        Self { store, target, open, on_its_way: None, gate, progress, writes, written }
+    }
+
+    /// Shares a gate with other writers.
+    pub(crate) fn behind(self, gate: Gate) -> Self {
+        Self { gate, ..self }
     }
 
     pub(crate) async fn push(
@@ -75,23 +89,30 @@ impl PackWriter {
         if !self.open.is_empty() {
             self.close().await?;
         }
-        self.arrive(0).await?;
+        self.arrive().await?;
         Ok(self.written)
     }
 
     async fn close(&mut self) -> Result<(), RepositoryError> {
-        self.arrive(ON_THEIR_WAY_MAX - 1).await?;
+        self.arrive().await?;
+        let Ok(permit) = self.gate.0.clone().acquire_owned().await else {
+            return Err(RepositoryError::Stopped);
+        };
         let full = std::mem::replace(&mut self.open, PackBuilder::new(self.target));
         let store = self.writes.then(|| self.store.clone());
-        self.on_their_way.push_back(tokio::spawn(put(store, full, self.progress.clone())));
+        let progress = self.progress.clone();
+        self.on_its_way = Some(tokio::spawn(async move {
+            let written = put(store, full, progress).await;
+            drop(permit);
+            written
+        }));
         Ok(())
     }
 
-    /// Waits until only these many packs are on their way.
-    async fn arrive(&mut self, leave: usize) -> Result<(), RepositoryError> {
-        while self.on_their_way.len() > leave {
-            let Some(oldest) = self.on_their_way.pop_front() else { break };
-            self.written.packs.push(oldest.await??);
+    /// Waits until the pack that is on its way is there.
+    async fn arrive(&mut self) -> Result<(), RepositoryError> {
+        if let Some(pack) = self.on_its_way.take() {
+            self.written.packs.push(pack.await??);
         }
         Ok(())
     }
