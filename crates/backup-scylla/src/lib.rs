@@ -9,6 +9,7 @@ mod obstacle;
 mod options;
 mod ordered;
 mod page_size;
+mod pages;
 mod partition;
 mod phases;
 mod proof;

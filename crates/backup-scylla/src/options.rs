@@ -120,7 +120,7 @@ pub struct CqlOptions {
     pub page_rows_max: u32,
     /// Bytes that a slice is to have: a range of tokens that is read by one task; default 8 MiB.
     pub slice_bytes: u64,
-    /// Slices of a share that are read at the same time; default 4.
+    /// Slices of a share that are read at the same time; default 3. Each has one page in hand and one on its way.
     pub slices_in_flight: usize,
     /// Partitions of one owner that are read at the same time in a slice; default 4.
     pub partitions_in_flight: usize,
@@ -167,7 +167,7 @@ impl Default for CqlOptions {
             page_bytes: 1 << 20,
             page_rows_max: 5_000,
             slice_bytes: 8 << 20,
-            slices_in_flight: 4,
+            slices_in_flight: 3,
             partitions_in_flight: 4,
             partition_bytes: 1 << 20,
             partition_tries: 10,

@@ -10,6 +10,7 @@ use scylla::response::PagingState;
 
 use crate::error::CqlError;
 use crate::ordered::{Output, Stop, Work};
+use crate::pages::{Pages, Question};
 use crate::partition;
 use crate::range::{TokenRange, slice_of};
 use crate::source::{OrderWatch, Source};
@@ -30,7 +31,7 @@ pub(crate) fn owned(source: Arc<Source>) -> Work {
 pub(crate) fn shared(source: Arc<Source>) -> Work {
     Arc::new(move |range, out| {
         let source = source.clone();
-        Box::pin(async move { read_shared(&source, range, &out).await })
+        Box::pin(async move { read_shared(source, range, &out).await })
     })
 }
 
@@ -69,17 +70,19 @@ async fn read_owned(source: &Source, range: TokenRange, out: &Output) -> Result<
     Ok(weight)
 }
 
-async fn read_shared(source: &Source, range: TokenRange, out: &Output) -> Result<u64, Stop> {
+async fn read_shared(source: Arc<Source>, range: TokenRange, out: &Output) -> Result<u64, Stop> {
     let client = &source.client;
-    let statement = client.routed(&source.statements.range, range);
     let head_rows = source.head_rows();
-    let mut rows_of = SharedRows::new(source);
+    let question = Question {
+        doing: DOING,
+        statement: client.routed(&source.statements.range, range),
+        values: (range.after, range.to, head_rows),
+        size: |source| &source.shared_pages,
+    };
+    let mut pages = Pages::of(source.clone(), question);
+    let mut rows_of = SharedRows::new(&source);
     let mut weight = 0;
-    let mut state = Some(PagingState::start());
-    while let Some(begins) = state {
-        let values = (range.after, range.to, head_rows);
-        let (rows, next) = client.page(DOING, &statement, &values, &source.shared_pages, begins).await?;
-        state = next;
+    while let Some(rows) = pages.next().await? {
         weight += rows.rows_bytes_size() as u64;
         for row in rows.rows::<(&[u8], &[u8], Option<&[u8]>)>().map_err(client.answer(DOING))? {
             let (partition_key, key, value) = row.map_err(client.answer(DOING))?;
@@ -92,11 +95,10 @@ async fn read_shared(source: &Source, range: TokenRange, out: &Output) -> Result
             }
         }
         drop(rows);
-        if state.is_none() {
-            rows_of.finish()?;
-        }
         rows_of.send(out).await?;
     }
+    rows_of.finish()?;
+    rows_of.send(out).await?;
     Ok(weight)
 }
 

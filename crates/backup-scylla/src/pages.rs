@@ -1,0 +1,69 @@
+//! Pages of a statement: while one is worked on, the next one is on its way.
+
+use std::sync::Arc;
+
+use scylla::response::PagingState;
+use scylla::response::query_result::QueryRowsResult;
+use scylla::serialize::row::SerializeRow;
+use scylla::statement::prepared::PreparedStatement;
+use tokio::task::JoinHandle;
+
+use crate::error::CqlError;
+use crate::page_size::PageSize;
+use crate::source::Source;
+
+type Page = Result<(QueryRowsResult, Option<PagingState>), CqlError>;
+
+/// What is asked, page by page.
+pub(crate) struct Question<V> {
+    pub doing: &'static str,
+    pub statement: PreparedStatement,
+    pub values: V,
+    pub size: fn(&Source) -> &PageSize,
+}
+
+/// Takes pages in their order. Dropping it ends the request that is on its way.
+pub(crate) struct Pages<V> {
+    source: Arc<Source>,
+    question: Arc<Question<V>>,
+    coming: Option<Coming>,
+}
+
+struct Coming(JoinHandle<Page>);
+
+impl Drop for Coming {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl<V: SerializeRow + Send + Sync + 'static> Pages<V> {
+    /// Asks for the first page.
+    pub(crate) fn of(source: Arc<Source>, question: Question<V>) -> Self {
+        let mut pages = Self { source, question: Arc::new(question), coming: None };
+        pages.ask(PagingState::start());
+        pages
+    }
+
+    /// Returns the next page and asks for the one after it; `None` at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<QueryRowsResult>, CqlError> {
+        let Some(mut coming) = self.coming.take() else { return Ok(None) };
+        let (rows, next) = (&mut coming.0).await.map_err(|_| self.died())??;
+        if let Some(state) = next {
+            self.ask(state);
+        }
+        Ok(Some(rows))
+    }
+
+    fn ask(&mut self, state: PagingState) {
+        let (source, question) = (self.source.clone(), self.question.clone());
+        self.coming = Some(Coming(tokio::spawn(async move {
+            let Question { doing, statement, values, size } = &*question;
+            source.client.page(doing, statement, values, size(&source), state).await
+        })));
+    }
+
+    fn died(&self) -> CqlError {
+        CqlError::Task { doing: self.question.doing, address: self.source.client.address.to_string() }
+    }
+}
