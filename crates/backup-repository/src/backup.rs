@@ -30,8 +30,8 @@ pub struct BackupOptions {
     /// Threads that encode; `None` means one for each core.
     pub workers: Option<NonZeroUsize>,
     /// Ranges of the namespace that are read at the same time, which take some 30 MB of memory each. `None` means one for
-    /// every two workers, but at least two where there are two, and none of less than 256 MiB; one for every four workers where
-    /// the engine reads a range with several requests at a time ([`Order::Token`]).
+    /// every two workers, but at least two where there are two, and none of less than 256 MiB, so one where the engine cannot
+    /// estimate; one for every four workers where it reads a range with several requests at a time ([`Order::Token`]).
     pub shares: Option<NonZeroUsize>,
     /// Ceilings on what is read.
     pub limits: Limits,
@@ -186,7 +186,7 @@ impl Repository {
             namespace: draft.namespace.clone(),
             known: Known::new(index),
             in_flight: workers.div_ceil(shares.len().max(1)).max(2),
-            gate: Gate::of(shares.len()),
+            gate: Gate::of(shares.len(), options.shares),
             snapshot,
             options,
         });

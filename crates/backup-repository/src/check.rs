@@ -63,7 +63,7 @@ impl PageCheck {
         let references = page.references.clone();
         let mut stream = self.reader.segments(own, page);
         let mut range = RangeBuilder::default();
-        let mut packs = self.whole.clone().map(Alongside::new);
+        let mut packs = self.whole.clone().map(|begun| Alongside::new(begun, self.stopped.clone()));
         let mut first = None;
         for reference in &references {
             self.stopped.check()?;

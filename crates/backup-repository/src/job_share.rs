@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backup_format::{DatabaseBackup, Manifest, Parts, Share, Snapshot};
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use tokio::time::Instant;
 
 use crate::backup::{self, BackupOptions, Context};
@@ -145,9 +145,9 @@ impl ShareRun {
             namespace: draft.namespace.clone(),
             // No two parts have a segment in common, since root keys are in it: so none waits for what another stores.
             known: Known::new(index),
+            gate: Gate::of(at_once, options.shares),
             options,
             in_flight: workers.div_ceil(at_once).max(2),
-            gate: Gate::of(at_once),
         });
         Self { files: Arc::new(files), share, context, at_once, report: ShareReport::default() }
     }
@@ -191,10 +191,8 @@ impl ShareRun {
             let stopped = stop.watch();
             async move { work::spawn_worker(stopped, part).await? }
         });
-        let mut readings = futures::stream::iter(readings).buffer_unordered(self.at_once);
-        while let Some(part) = readings.try_next().await? {
-            self.report.add(&part);
-        }
+        let read = work::collect(futures::stream::iter(readings).buffer_unordered(self.at_once)).await?;
+        read.iter().for_each(|part| self.report.add(part));
         Ok(())
     }
 

@@ -1,7 +1,8 @@
 //! Checking the names of packs: what is read of a pack anyway is hashed as it comes, and only the rest is read for that.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use backup_format::ObjectId;
 use blake3::Hasher;
@@ -11,8 +12,9 @@ use crate::error::RepositoryError;
 use crate::index::Index;
 use crate::reader::StoredAt;
 use crate::store::Store;
+use crate::work::Stopped;
 
-/// Bytes of a pack that are read at once.
+/// Bytes of a pack that are read at once, and that are read between objects to go on with a check.
 const PART_BYTES: u64 = 2 << 20;
 /// Packs that a page may go back and forth between: its new segments and those of older dumps.
 const OPEN_MAX: usize = 4;
@@ -25,11 +27,12 @@ pub(crate) struct PackCheck {
     hasher: Hasher,
     /// Where the bytes begin that were not hashed yet.
     at: u64,
+    stopped: Stopped,
 }
 
 impl PackCheck {
-    pub(crate) fn new(store: Arc<Store>, (pack, len): (ObjectId, u64)) -> Self {
-        Self { store, pack, len, hasher: Hasher::new(), at: 0 }
+    pub(crate) fn new(store: Arc<Store>, (pack, len): (ObjectId, u64), stopped: Stopped) -> Self {
+        Self { store, pack, len, hasher: Hasher::new(), at: 0, stopped }
     }
 
     /// Reads what is missing, part by part; returns the length of the pack, whose name is right then.
@@ -54,6 +57,7 @@ impl PackCheck {
     async fn read_to(&mut self, end: u64) -> Result<(), RepositoryError> {
         let path = Store::pack_path(self.pack);
         while self.at < end {
+            self.stopped.check()?;
             let part = self.store.read_range(&path, self.at..end.min(self.at + PART_BYTES)).await?;
             if self.at == 0 {
                 let magic = backup_format::pack::check_magic(&part);
@@ -71,11 +75,12 @@ impl PackCheck {
     }
 }
 
-/// The packs whose check somebody has begun. Each is checked once.
+/// The packs whose check somebody has begun while reading segments. Nobody begins one again.
 pub(crate) struct Begun {
     store: Arc<Store>,
     index: Arc<Index>,
-    packs: Mutex<HashSet<ObjectId>>,
+    /// With whether the check was given up.
+    packs: Mutex<HashMap<ObjectId, bool>>,
 }
 
 impl Begun {
@@ -84,47 +89,76 @@ impl Begun {
     }
 
     /// Begins the check of a pack, unless somebody did.
-    fn begin(&self, pack: ObjectId) -> Option<PackCheck> {
+    fn begin(&self, pack: ObjectId, stopped: Stopped) -> Option<PackCheck> {
         let packs = self.index.packs();
         let found = packs.binary_search_by_key(&pack, |(name, _)| *name).ok()?;
-        let begun = &mut *self.packs.lock().unwrap_or_else(PoisonError::into_inner);
-        begun.insert(pack).then(|| PackCheck::new(self.store.clone(), packs[found]))
+        match self.lock().entry(pack) {
+            Entry::Occupied(_) => None,
+            Entry::Vacant(begun) => {
+                begun.insert(false);
+                Some(PackCheck::new(self.store.clone(), packs[found], stopped))
+            }
+        }
     }
 
-    /// Tells whether somebody has begun to check the pack.
-    pub(crate) fn has(&self, pack: ObjectId) -> bool {
-        self.packs.lock().unwrap_or_else(PoisonError::into_inner).contains(&pack)
+    /// Leaves a pack to whoever checks what is left.
+    fn give_up(&self, check: &PackCheck) {
+        self.lock().insert(check.pack, true);
+    }
+
+    /// Tells whether the pack was checked, once all that was begun is finished.
+    pub(crate) fn has_checked(&self, pack: ObjectId) -> bool {
+        self.lock().get(&pack) == Some(&false)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ObjectId, bool>> {
+        self.packs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The checks of the packs that a page's segments come from.
 pub(crate) struct Alongside {
     begun: Arc<Begun>,
+    stopped: Stopped,
+    /// The one that was used last is at the end.
     open: Vec<PackCheck>,
 }
 
 impl Alongside {
-    pub(crate) fn new(begun: Arc<Begun>) -> Self {
-        Self { begun, open: Vec::new() }
+    pub(crate) fn new(begun: Arc<Begun>, stopped: Stopped) -> Self {
+        Self { begun, stopped, open: Vec::new() }
     }
 
-    /// Hashes the stored bytes of an object, if the check of its pack is here.
+    /// Hashes the stored bytes of an object, if that spares another reading of them: if those before them in the pack were hashed here,
+    /// but for a few.
     pub(crate) async fn take(&mut self, stored: StoredAt) -> Result<(), RepositoryError> {
         let StoredAt { pack, offset, bytes } = stored;
-        if !self.open.iter().any(|check| check.pack == pack) {
-            let Some(check) = self.begun.begin(pack) else { return Ok(()) };
-            if self.open.len() == OPEN_MAX {
-                self.open.remove(0).finish().await?;
-            }
-            self.open.push(check);
+        let mut check = match self.open.iter().position(|check| check.pack == pack) {
+            Some(place) => self.open.remove(place),
+            None if offset > PART_BYTES => return Ok(()),
+            None => match self.begun.begin(pack, self.stopped.clone()) {
+                Some(check) => check,
+                None => return Ok(()),
+            },
+        };
+        if offset > check.at + PART_BYTES {
+            self.begun.give_up(&check);
+            return Ok(());
         }
-        match self.open.iter_mut().find(|check| check.pack == pack) {
-            Some(check) => check.take(offset, &bytes).await,
-            None => Ok(()),
+        check.take(offset, &bytes).await?;
+        self.open.push(check);
+        if self.open.len() <= OPEN_MAX {
+            return Ok(());
         }
+        let oldest = self.open.remove(0);
+        if oldest.at < oldest.len / 2 {
+            self.begun.give_up(&oldest);
+            return Ok(());
+        }
+        oldest.finish().await.map(drop)
     }
 
-    /// Finishes all that was begun.
+    /// Finishes all that was begun and not given up.
     pub(crate) async fn finish(self) -> Result<(), RepositoryError> {
         for check in self.open {
             check.finish().await?;

@@ -1,5 +1,6 @@
 //! Collecting new objects into packs, and putting packs into the store while more are collected.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use backup_format::pack::{PackBuilder, PackFile, TableLine};
@@ -13,15 +14,16 @@ use crate::error::RepositoryError;
 use crate::progress::Progress;
 use crate::store::Store;
 
-/// Lets so many packs at a time be on their way to the store, while others fill. More would take memory, and where the store
-/// is the slowest part, they would all wait for it.
+/// Lets so many packs at a time be on their way to the store, while others fill.
 #[derive(Clone, Debug)]
 pub(crate) struct Gate(Arc<Semaphore>);
 
 impl Gate {
-    /// Makes the gate of so many writers: one pack for two of them.
-    pub(crate) fn of(writers: usize) -> Self {
-        Self(Arc::new(Semaphore::new(writers.div_ceil(2).max(1))))
+    /// Makes the gate of so many writers: one pack for each where the caller chose their number, and one for two of them otherwise.
+    /// That saves the memory of a pack, and most often one is there before the next is full.
+    pub(crate) fn of(writers: usize, chosen: Option<NonZeroUsize>) -> Self {
+        let packs = if chosen.is_some() { writers } else { writers.div_ceil(2) };
+        Self(Arc::new(Semaphore::new(packs.max(1))))
     }
 }
 
@@ -62,7 +64,7 @@ pub(crate) struct PackWriter {
 impl PackWriter {
     pub(crate) fn new(store: Arc<Store>, target: u64, progress: Progress, writes: bool) -> Self {
         let open = PackBuilder::new(target);
-        let (gate, written) = (Gate::of(1), Written::default());
+        let (gate, written) = (Gate::of(1, None), Written::default());
         Self { store, target, open, on_its_way: None, gate, progress, writes, written }
     }
 

@@ -91,7 +91,7 @@ pub struct VerifyOptions {
     pub level: VerifyLevel,
     /// Reads only a part of packs and pages at level 2; the digest is not computed then. `None` means all.
     pub subset: Option<Subset>,
-    /// Threads that the work is laid out for; `None` means one for each core.
+    /// Packs and pages that are checked at the same time; `None` means one for each core, and one page more.
     pub workers: Option<NonZeroUsize>,
     /// Ceilings on what is read.
     pub limits: Limits,
@@ -140,7 +140,7 @@ impl Repository {
                 let (state, segments) = check_all(&reader, dump, (pages, &begun), options).await?;
                 (report.digest, report.segments_read) = (Some(state), segments);
                 // Packs of other dumps alone, and those without segments.
-                check_packs(&reader, |pack| !begun.has(pack), options).await?;
+                check_packs(&reader, |pack| !begun.has_checked(pack), options).await?;
                 report.packs_read = reader.index.packs().len() as u64;
             }
             Some(subset) => {
@@ -215,8 +215,9 @@ async fn check_packs(
     options.progress.phase("checking packs", None);
     let workers = options.workers.map_or_else(work::default_workers, NonZeroUsize::get);
     let packs = reader.index.packs().iter().copied().filter(|(pack, _)| wanted(*pack));
+    let stop = Stop::default();
     let checks = futures::stream::iter(packs)
-        .map(|pack| PackCheck::new(reader.repository.store.clone(), pack).finish())
+        .map(|pack| PackCheck::new(reader.repository.store.clone(), pack, stop.watch()).finish())
         .buffer_unordered(workers.saturating_mul(PACKS_PER_WORKER));
     checks
         .try_for_each(|bytes| async move {
@@ -265,15 +266,15 @@ async fn check_pages(
 ) -> Result<Vec<CheckedPage>, RepositoryError> {
     let stop = Stop::default();
     let pages: Arc<[Reference]> = pages.into();
-    let workers = options.workers.map_or_else(work::default_workers, NonZeroUsize::get);
+    // By default one more than there are cores: it computes while others wait for what they read.
+    let workers = options.workers.map_or_else(|| work::default_workers() + 1, NonZeroUsize::get);
     let checks = indices.into_iter().map(|index| {
         let (progress, stopped) = (options.progress.clone(), stop.watch());
         let check = PageCheck::new(reader.clone(), pages.clone(), index, whole.clone(), progress, stopped);
         let stopped = stop.watch();
         async move { work::spawn_worker(stopped, check.run()).await? }
     });
-    // One more than there are workers: it computes while others wait for what they read.
-    work::collect(futures::stream::iter(checks).buffered(workers.saturating_add(1))).await
+    work::collect(futures::stream::iter(checks).buffered(workers)).await
 }
 
 /// Compares what was found somewhere with what the manifest says.

@@ -51,12 +51,24 @@ where
 {
     let runtime = Handle::current();
     spawn_blocking(move || {
+        let mut others = StopOthers(Some(stopped));
         let result = runtime.block_on(future);
-        if result.is_err() {
-            stopped.stop();
+        if result.is_ok() {
+            others.0 = None;
         }
         result
     })
+}
+
+/// Stops the other workers when it is dropped, as it is when a worker panics.
+struct StopOthers(Option<Stopped>);
+
+impl Drop for StopOthers {
+    fn drop(&mut self) {
+        if let Some(stopped) = &self.0 {
+            stopped.stop();
+        }
+    }
 }
 
 /// Waits for all workers; returns their results in order, or the error that made the others stop.
@@ -97,7 +109,7 @@ pub(crate) fn default_workers() -> usize {
 const SHARE_BYTES_MIN: u64 = 256 << 20;
 
 /// The number of shares when the caller does not say. The thread that reads a share cannot feed two that encode, so there
-/// is one for every two workers.
+/// is one for every two workers; and two for two, since while one waits, the other goes on.
 pub(crate) fn default_shares(workers: usize, order: Order, plain_bytes: Option<u64>) -> NonZeroUsize {
     let shares = match order {
         Order::Token => workers.div_ceil(4),
@@ -128,6 +140,20 @@ mod tests {
             let error = collect(futures::stream::iter(results)).await.unwrap_err();
             assert!(matches!(error, RepositoryError::Implausible { .. }), "{error:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_panics_stops_the_others() {
+        let stop = Stop::default();
+        let panics = spawn_worker(stop.watch(), async {
+            assert!(std::hint::black_box(false), "a worker panics");
+            Ok(())
+        });
+        assert!(panics.await.is_err());
+        assert!(stop.watch().check().is_err());
+        let stop = Stop::default();
+        spawn_worker(stop.watch(), async { Ok(()) }).await.unwrap().unwrap();
+        assert!(stop.watch().check().is_ok());
     }
 
     #[test]

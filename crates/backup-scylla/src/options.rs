@@ -120,7 +120,8 @@ pub struct CqlOptions {
     pub page_rows_max: u32,
     /// Bytes that a slice is to have: a range of tokens that is read by one task; default 8 MiB.
     pub slice_bytes: u64,
-    /// Slices of a share that are read at the same time; default 3. Each has one page in hand and one on its way.
+    /// Slices of a share that are read at the same time; default 3. In the second phase each has
+    /// one page in hand and one on its way.
     pub slices_in_flight: usize,
     /// Partitions of one owner that are read at the same time in a slice; default 4.
     pub partitions_in_flight: usize,

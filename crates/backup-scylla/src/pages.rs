@@ -45,10 +45,12 @@ impl<V: SerializeRow + Send + Sync + 'static> Pages<V> {
         pages
     }
 
-    /// Returns the next page and asks for the one after it; `None` at the end.
+    /// Returns the next page and asks for the one after it; `None` at the end. Not to be called again after an error.
     pub(crate) async fn next(&mut self) -> Result<Option<QueryRowsResult>, CqlError> {
-        let Some(mut coming) = self.coming.take() else { return Ok(None) };
+        let Some(coming) = &mut self.coming else { return Ok(None) };
+        // Only a page ends the request: an error, or being dropped here, is no end of the pages.
         let (rows, next) = (&mut coming.0).await.map_err(|_| self.died())??;
+        self.coming = None;
         if let Some(state) = next {
             self.ask(state);
         }

@@ -67,6 +67,36 @@ async fn a_flip_of_any_byte_is_noticed() {
     assert!(flips > 5_000, "only {flips} flips");
 }
 
+/// Each page of the last dump has segments in packs of many dumps, and each pack has objects of several pages.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flip_in_any_pack_of_many_dumps_is_noticed() {
+    let store: Arc<InMemory> = Arc::default();
+    let repository = repository(&store).await;
+    let spec = Spec { partitions: 60, entries: 1..=30, value_bytes: 0..=90, ..Spec::default() };
+    let content = Content::seeded(12, &spec);
+    let namespace = namespace(&content);
+    for round in 0..8_usize {
+        let changed = content.iter().skip(round * 7).step_by(90);
+        changed.for_each(|(root_key, key, _)| namespace.put(root_key, key, &[round as u8; 20]).unwrap());
+        back_up(&repository, &namespace).await;
+    }
+    verify(&store).await.unwrap();
+    let packs: Vec<_> = files(&store).await;
+    let packs: Vec<_> = packs.into_iter().filter(|(name, _)| name.as_ref().starts_with("packs/")).collect();
+    assert!(packs.len() > 30, "only {} packs", packs.len());
+    for (name, bytes) in packs {
+        // From the magic over objects of both kinds to the table and the trailer.
+        let places = (0..bytes.len()).step_by(bytes.len() / 9 + 1).chain([bytes.len() - 1]);
+        for place in places {
+            let mut flipped = bytes.clone();
+            flipped[place] ^= 1 << (place % 8);
+            let damaged = Arc::new(store.fork());
+            damaged.put(&name, flipped.into()).await.unwrap();
+            assert_noticed(&damaged, &format!("{name} byte {place}")).await;
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flip_in_the_config_is_noticed_or_means_the_same() {
     let store = dumped().await;
