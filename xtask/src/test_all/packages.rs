@@ -9,8 +9,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::{cargo, cargo::Package, process};
 
-/// Runs the step. Cargo lets the packages stand in for each other, as if they were published. Programs are packaged and
-/// not built: what they are made of was built for the tests, and to link them again takes RocksDB again.
+/// Runs the step. Cargo lets the packages stand in for each other, as if they were published, and takes what is published for
+/// unchanged: what earlier runs unpacked and built of them is removed first. Programs are packaged and not built: what they
+/// are made of was built for the tests, and to link them again takes RocksDB again.
 pub(super) fn build() -> Result<String> {
     let members = cargo::members(&cargo::root().join("Cargo.toml"))?;
     let (published, own): (Vec<_>, Vec<_>) = members.iter().partition(|member| member.published);
@@ -20,6 +21,11 @@ pub(super) fn build() -> Result<String> {
         bail!("the workspace has no crate to publish");
     }
     forget_unpacked(&cargo_home()?, &members)?;
+    let mut forgotten = cargo::cargo(&["clean"]);
+    for member in &libraries {
+        forgotten.args(["--package", &member.name]);
+    }
+    process::run(cargo::without_linking(&mut forgotten)?)?;
     let mut verified = cargo::cargo(&["package", "--workspace", "--allow-dirty"]);
     for member in own.iter().chain(&programs) {
         verified.args(["--exclude", &member.name]);
