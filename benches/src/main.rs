@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use content::Mix;
+use kvbackup_bench_content::Mix;
 use round::DataSet;
 
 const USAGE: &str = "\

@@ -152,7 +152,8 @@ mod tests {
         assert!(text.contains("points=\"60.0,580.0 620.0,20.0\""), "{text}");
         assert!(text.contains("backup, 2 cores"), "{text}");
     }
-    use crate::content::{Mix, Written};
+    use kvbackup_bench_content::{Mix, Written};
+
     use crate::round::{DataSet, Row};
     use crate::step::{Cost, STEPS};
 

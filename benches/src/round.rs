@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::content::{self, Mix, Written};
+use kvbackup_bench_content::{Mix, Written};
+
+use crate::content;
 use crate::engine;
 use crate::step::{self, Cost, STEPS, Step, Task};
 

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::content::Mix;
 use crate::round::{DataSet, Place};
 use crate::step::{self, Cost, STEPS, Step, Task};
 use crate::table::median;
+use kvbackup_bench_content::Mix;
 
 /// What a step took with one size and number of cores.
 #[derive(Clone, Debug)]

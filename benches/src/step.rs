@@ -164,7 +164,9 @@ fn cpu_seconds() -> Result<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::content::{self, Mix};
+    use kvbackup_bench_content::Mix;
+
+    use crate::content;
 
     #[test]
     fn every_step_does_what_it_says() {

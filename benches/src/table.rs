@@ -89,7 +89,8 @@ fn line(results: &Results, row: &Row) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::content::{Mix, Written};
+    use kvbackup_bench_content::{Mix, Written};
+
     use crate::round::DataSet;
     use crate::step::{STEPS, Task};
 

@@ -1,8 +1,8 @@
-//! `bench`: kvbackup beside RocksDB's own ways, in one run.
+//! `bench` and `bench-cql`: kvbackup beside others' ways, in one run.
 
 use anyhow::Result;
 
-use crate::{cargo, process, setup};
+use crate::{cargo, cql, process, setup};
 
 /// Runs the task: `scale` as the first option measures kvbackup alone, by size and cores. Without an option that says otherwise,
 /// results go to docs/.
@@ -16,4 +16,19 @@ pub(crate) fn run(options: &[String]) -> Result<()> {
     };
     command.args([subcommand, "--out", "docs"]).args(options);
     process::run(&mut command)
+}
+
+/// Runs the task `bench-cql`: kvbackup beside dsbulk and COPY, on a CQL server that is started for it. COPY is left out where
+/// there is no `cqlsh`.
+pub(crate) fn run_cql(options: &[String]) -> Result<()> {
+    setup::ensure()?;
+    let mut command = cargo::cargo(&["run", "--quiet", "--release", "--package", "kvbackup-bench-cql", "--"]);
+    command.args(["compare", "--out", "docs"]);
+    if let Some(program) = setup::cqlsh() {
+        command.arg("--cqlsh").arg(program);
+    }
+    cql::with_measured(|server| {
+        command.args(["--server", &server.host, "--pid", &server.pid.to_string()]);
+        process::run(command.arg("--dsbulk").arg(&server.dsbulk).args(options))
+    })
 }

@@ -65,6 +65,29 @@ pub(crate) fn with_server<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     result
 }
 
+/// What a comparison on a server needs to know of it.
+pub(crate) struct Measured {
+    /// `HOST:PORT`.
+    pub(crate) host: String,
+    pub(crate) pid: u32,
+    /// Folder with the jars of dsbulk.
+    pub(crate) dsbulk: PathBuf,
+}
+
+/// Does some work with a server of one node on this machine, whose process is known, and with dsbulk.
+pub(crate) fn with_measured<T>(work: impl FnOnce(&Measured) -> Result<T>) -> Result<T> {
+    if let Ok(uri) = std::env::var(VARIABLE) {
+        bail!("{VARIABLE}={uri}: what a server takes can be measured only of one that is started here");
+    }
+    with_server(|| {
+        let cluster = Cluster::named(UNNAMED, &top()?)?;
+        let running = cluster.running()?;
+        let [process] = running.as_slice() else { bail!("expected one node, found {}", running.len()) };
+        let host = cql_port(process.address).to_string();
+        work(&Measured { host, pid: process.pid, dsbulk: maven::dsbulk_jars(&top()?)? })
+    })
+}
+
 /// Does some work with the clusters that the failure tests break. Those that are not there are started, and stopped again.
 pub(crate) fn with_breakable<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     let top = top()?;

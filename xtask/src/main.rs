@@ -44,6 +44,10 @@ Usage: cargo xtask TASK [OPTIONS]
             docs/BENCHMARKS.md and docs/benchmarks.svg. Takes a quarter of an hour.
               MIX:MEGABYTES..   what to measure with: mix validator, small or chains
               --rounds N        how often; 5 by default
+  bench-cql Compares kvbackup with dsbulk and, where cqlsh is there, COPY, on a CQL server that it starts,
+            and writes docs/BENCHMARKS-CQL.md. Takes half an hour.
+              MEGABYTES..       how much data; 200 and 2000 by default
+              --rounds N        how often; 3 by default
   bench-instructions
             Counts the instructions of the hot paths with Callgrind, and compares them with those of another
             revision. Installs Valgrind and gungraun-runner where they are missing.
@@ -98,6 +102,7 @@ fn run(arguments: &[String]) -> Result<()> {
         "bootproof" => boot::prove(options.strip_prefix(&["--".to_owned()][..]).unwrap_or(options)),
         "test-all" => test_all::run(options),
         "bench" => bench::run(options),
+        "bench-cql" => bench::run_cql(options),
         "bench-instructions" => instructions::run(options),
         "cql" => cql::run(options),
         "tidy" => tidy::run(options),

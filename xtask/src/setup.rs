@@ -203,6 +203,11 @@ pub(crate) fn java() -> Option<PathBuf> {
     find_java(&Machine::this())
 }
 
+/// Returns cqlsh, if this machine has it: nothing needs it but a comparison.
+pub(crate) fn cqlsh() -> Option<PathBuf> {
+    Machine::this().program("cqlsh".as_ref())
+}
+
 fn boot_tests_exist() -> bool {
     cargo::root().join("crates/worker-boot-tests/Cargo.toml").is_file()
 }

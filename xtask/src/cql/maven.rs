@@ -11,13 +11,40 @@ use crate::process;
 /// The version that is run. Its parent's pom pins all that it needs.
 pub(super) const VERSION: &str = "5.0.8";
 
-/// Returns the folder with all jars, resolved into `cache` if they are not there yet.
+/// What is compared with kvbackup.
+const DSBULK_VERSION: &str = "1.10.0";
+const DSBULK_PARTS: [&str; 8] = [
+    "runner",
+    "workflow-unload",
+    "workflow-load",
+    "connectors-csv",
+    "batcher-reactor",
+    "executor-reactor",
+    "codecs-text",
+    "codecs-jdk",
+];
+
+/// Returns the folder with all jars of the server, resolved into `cache` if they are not there yet.
 pub(super) fn jars(cache: &Path) -> Result<PathBuf> {
-    let folder = cache.join(format!("cassandra-{VERSION}"));
+    let artifact = ("org.apache.cassandra", "cassandra-all".to_owned(), VERSION);
+    resolved(cache, &format!("cassandra-{VERSION}"), "Apache Cassandra", &[artifact])
+}
+
+/// Returns the folder with all jars of dsbulk, in the same way.
+pub(super) fn dsbulk_jars(cache: &Path) -> Result<PathBuf> {
+    let artifact = |part| ("com.datastax.oss", format!("dsbulk-{part}"), DSBULK_VERSION);
+    resolved(cache, &format!("dsbulk-{DSBULK_VERSION}"), "dsbulk", &DSBULK_PARTS.map(artifact))
+}
+
+/// Group, name and version.
+type Artifact = (&'static str, String, &'static str);
+
+fn resolved(cache: &Path, name: &str, what: &str, artifacts: &[Artifact]) -> Result<PathBuf> {
+    let folder = cache.join(name);
     if folder.is_dir() {
         return Ok(folder);
     }
-    println!("cql: resolving Apache Cassandra {VERSION} with Maven, 70 MB once");
+    println!("cql: resolving {what} with Maven, some 70 MB once");
     let work = cache.join("maven");
     let lib = work.join("lib");
     if lib.is_dir() {
@@ -25,7 +52,7 @@ pub(super) fn jars(cache: &Path) -> Result<PathBuf> {
     }
     fs::create_dir_all(&work).with_context(|| format!("could not create {work:?}"))?;
     let pom = work.join("pom.xml");
-    fs::write(&pom, pom_text()).with_context(|| format!("could not write {pom:?}"))?;
+    fs::write(&pom, pom_text(artifacts)).with_context(|| format!("could not write {pom:?}"))?;
     let mut command = Command::new("mvn");
     command.args(["--quiet", "--batch-mode", "dependency:copy-dependencies", "-DincludeScope=runtime"]);
     command.arg(format!("-DoutputDirectory={}", lib.display()));
@@ -36,11 +63,17 @@ pub(super) fn jars(cache: &Path) -> Result<PathBuf> {
     Ok(folder)
 }
 
-fn pom_text() -> String {
+fn pom_text(artifacts: &[Artifact]) -> String {
+    let dependency = |(group, name, version): &Artifact| {
+        format!(
+            "<dependency><groupId>{group}</groupId><artifactId>{name}</artifactId>\
+             <version>{version}</version></dependency>"
+        )
+    };
+    let dependencies: String = artifacts.iter().map(dependency).collect();
     format!(
         "<project><modelVersion>4.0.0</modelVersion>\
          <groupId>kvbackup</groupId><artifactId>cql</artifactId><version>1</version>\
-         <dependencies><dependency><groupId>org.apache.cassandra</groupId>\
-         <artifactId>cassandra-all</artifactId><version>{VERSION}</version></dependency></dependencies></project>\n"
+         <dependencies>{dependencies}</dependencies></project>\n"
     )
 }

@@ -20,6 +20,8 @@ const TESTKIT: &str = "backup-testkit";
 const PROGRAM: &str = "backup-cli";
 const BOOT_TESTS: &str = "worker-boot-tests";
 const BENCHES: &str = "kvbackup-benches";
+const BENCH_CONTENT: &str = "kvbackup-bench-content";
+const BENCH_CQL: &str = "kvbackup-bench-cql";
 const INSTRUCTIONS: &str = "kvbackup-instructions";
 
 const OURS: [&str; 8] = [FORMAT, LAYOUT, REPOSITORY, MEMORY, ROCKSDB, SCYLLA, TESTKIT, PROGRAM];
@@ -29,7 +31,7 @@ const FOR_USERS: &[&str] = &[FORMAT, LAYOUT, REPOSITORY, MEMORY, ROCKSDB, SCYLLA
 /// The conformance suite and what it stands on.
 const SUITE: &[&str] = &[TESTKIT, REPOSITORY];
 
-const TABLE: [Row; 14] = [
+const TABLE: [Row; 16] = [
     Row { name: FORMAT, imports: &[], dev_imports: &[] },
     Row { name: LAYOUT, imports: &[FORMAT], dev_imports: &[] },
     Row { name: REPOSITORY, imports: &[FORMAT], dev_imports: &[MEMORY, TESTKIT] },
@@ -42,6 +44,8 @@ const TABLE: [Row; 14] = [
     Row { name: "backup-format-fuzz", imports: &[FORMAT], dev_imports: &[] },
     Row { name: "xtask", imports: &[], dev_imports: &[] },
     Row { name: BENCHES, imports: FOR_USERS, dev_imports: &[] },
+    Row { name: BENCH_CONTENT, imports: &[], dev_imports: &[] },
+    Row { name: BENCH_CQL, imports: &[LAYOUT, REPOSITORY, MEMORY, SCYLLA], dev_imports: &[] },
     Row { name: INSTRUCTIONS, imports: &[FORMAT, LAYOUT], dev_imports: &[] },
     Row { name: "kvbackup-tests", imports: ALL_BUT_PROGRAM, dev_imports: &[] },
 ];
@@ -50,7 +54,8 @@ const TABLE: [Row; 14] = [
 const DOWNSTREAM: Row = Row { name: "downstream", imports: FOR_USERS, dev_imports: &[] };
 
 /// Packages that report errors to people, not to callers.
-const WITH_ANYHOW: [&str; 5] = [PROGRAM, "xtask", "kvbackup-tests", BOOT_TESTS, BENCHES];
+const WITH_ANYHOW: [&str; 7] =
+    [PROGRAM, "xtask", "kvbackup-tests", BOOT_TESTS, BENCHES, BENCH_CONTENT, BENCH_CQL];
 
 /// Checks all packages, of the workspace and beside it.
 pub(super) fn check(packages: &[Package]) -> Vec<Finding> {
