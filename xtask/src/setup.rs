@@ -41,8 +41,9 @@ const NEEDS: [Need; 2] = [
 const PROTOC: Need = Need {
     name: "protoc",
     why: "linera's crates, which the boot tests use, compile protocol buffers with it",
-    apt: &["protobuf-compiler"],
-    dnf: &["protobuf-compiler"],
+    // The second has the well-known types, which the first only recommends.
+    apt: &["protobuf-compiler", "libprotobuf-dev"],
+    dnf: &["protobuf-compiler", "protobuf-devel"],
     brew: &["protobuf"],
     find: find_protoc,
 };
@@ -278,7 +279,16 @@ fn find_compiler(machine: &Machine) -> Option<PathBuf> {
 
 fn find_protoc(machine: &Machine) -> Option<PathBuf> {
     let chosen = machine.variables.get("PROTOC").map_or(Path::new("protoc"), Path::new);
-    machine.program(chosen)
+    machine.program(chosen).filter(|program| has_well_known_types(machine, program))
+}
+
+/// Tells whether protoc finds the types that come with it: beside its folder, or where systems keep them.
+fn has_well_known_types(machine: &Machine, protoc: &Path) -> bool {
+    let real = protoc.canonicalize().unwrap_or_else(|_| protoc.to_owned());
+    let beside =
+        [protoc, &real].into_iter().filter_map(|path| Some(path.parent()?.parent()?.join("include")));
+    let common = ["usr/include", "usr/local/include"].map(|folder| machine.root.join(folder));
+    beside.chain(common).any(|folder| folder.join("google/protobuf/empty.proto").is_file())
 }
 
 /// Finds Java 17: `JAVA_HOME` if it is that version, then the usual folders. Other versions are passed over.
@@ -449,10 +459,20 @@ mod tests {
         assert_eq!(Manager::find(&bare), None);
         let compiler = touch(root.path(), "bin/g++");
         touch(root.path(), "bin/dnf");
-        let own = touch(root.path(), "own/protoc");
         assert_eq!(find_compiler(&bare), Some(compiler));
         assert_eq!(Manager::find(&bare), Some(Manager::Dnf));
-        assert_eq!(find_protoc(&machine(root.path(), &[("PROTOC", &own)])), Some(own.clone()));
+    }
+
+    #[test]
+    fn protoc_counts_only_with_the_types_that_come_with_it() {
+        for types in ["opt/own/include", "usr/include"] {
+            let root = tempfile::tempdir().unwrap();
+            let own = touch(root.path(), "opt/own/bin/protoc");
+            let machine = machine(root.path(), &[("PROTOC", &own)]);
+            assert_eq!(find_protoc(&machine), None);
+            touch(root.path(), &format!("{types}/google/protobuf/empty.proto"));
+            assert_eq!(find_protoc(&machine), Some(own));
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Returns the kind that the first byte of a root key stands for. The enums of the two versions differ.
-    fn of_tag(layout: Layout, tag: u8) -> Option<Self> {
+    pub(crate) fn of_tag(layout: Layout, tag: u8) -> Option<Self> {
         match (layout, tag) {
             (Layout::Linera015, 0) | (Layout::Linera016, 2) => Some(Self::ChainState),
             (Layout::Linera015, 1) | (Layout::Linera016, 3) => Some(Self::Block),

@@ -268,8 +268,12 @@ impl Client {
 
     /// Says that an answer is not what was asked for.
     pub(crate) fn answer<E: Error>(&self, doing: &'static str) -> impl Fn(E) -> CqlError {
-        let address = self.address.to_string();
-        move |error| CqlError::Answer { doing, address: address.clone(), source: error.to_string().into() }
+        // It is called for each row: nothing is made before there is an error.
+        move |error| CqlError::Answer {
+            doing,
+            address: self.address.to_string(),
+            source: error.to_string().into(),
+        }
     }
 }
 

@@ -118,12 +118,13 @@ pub struct CqlOptions {
     pub page_bytes: usize,
     /// Most rows of a page; default 5,000.
     pub page_rows_max: u32,
-    /// Bytes that a slice is to have: a range of tokens that is read by one task; default 8 MiB.
+    /// Bytes that a slice is to have: a range of tokens that is read by one task; default 2 MiB. Slices are handed on in their order,
+    /// so one that is longer than what may wait of it stands still until it is its turn.
     pub slice_bytes: u64,
-    /// Slices of a share that are read at the same time; default 3. In the second phase each has
+    /// Slices of a share that are read at the same time; default 4. In the second phase each has
     /// one page in hand and one on its way.
     pub slices_in_flight: usize,
-    /// Partitions of one owner that are read at the same time in a slice; default 4.
+    /// Partitions of one owner that are read at the same time in a slice; default 8.
     pub partitions_in_flight: usize,
     /// Bytes of such a partition that are kept in memory until it is proven whole; what is more goes to a scratch file;
     /// default 1 MiB.
@@ -167,9 +168,9 @@ impl Default for CqlOptions {
             batch_bytes: 256 << 10,
             page_bytes: 1 << 20,
             page_rows_max: 5_000,
-            slice_bytes: 8 << 20,
-            slices_in_flight: 3,
-            partitions_in_flight: 4,
+            slice_bytes: 2 << 20,
+            slices_in_flight: 4,
+            partitions_in_flight: 8,
             partition_bytes: 1 << 20,
             partition_tries: 10,
             partition_page_bytes: 16 << 20,

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use backup_format::EntryBatch;
 use futures::future::BoxFuture;
@@ -58,6 +59,17 @@ impl Output {
         }
         self.0.send(Step::Piece(Piece { slice, batch })).await.map_err(|_| Stop::Unwanted)
     }
+}
+
+/// How long the answers for a slice are to take at most. A server that leaves most partitions out looks at many more than it
+/// answers with, and gives up after some seconds.
+const ANSWERING: Duration = Duration::from_secs(1);
+
+/// Returns what a slice weighs of which so many bytes came, in answers that took so long: as much as it is to weigh, if they took as
+/// long as they may.
+pub(crate) fn weight(bytes: u64, answering: Duration, options: &CqlOptions) -> u64 {
+    let part = answering.as_secs_f64() / ANSWERING.as_secs_f64();
+    bytes.max((options.slice_bytes as f64 * part) as u64)
 }
 
 /// Reads a slice, and returns what it weighs.
@@ -165,12 +177,10 @@ impl Widths {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Duration;
-
     use super::*;
     use crate::range::SLICES;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     fn batch(token: i64) -> EntryBatch {
         let mut batch = EntryBatch::default();
@@ -242,6 +252,22 @@ mod tests {
             assert!(ordered.next().await.unwrap().is_err());
             assert!(ordered.next().await.is_none());
         }
+    }
+
+    #[test]
+    fn a_slice_whose_answers_take_long_becomes_narrower_though_little_comes() {
+        let options = CqlOptions::default();
+        assert_eq!(weight(700, Duration::ZERO, &options), 700);
+        assert_eq!(weight(700, ANSWERING / 2, &options), options.slice_bytes / 2);
+        assert_eq!(weight(options.slice_bytes, ANSWERING / 2, &options), options.slice_bytes);
+        // A table of which nothing but keys is looked at, which takes 100 s: some 100 slices, though not a byte comes.
+        let mut widths = Widths::new(options.slice_bytes);
+        for _ in 0..9 {
+            let took = Duration::from_secs(100).mul_f64(widths.next() as f64 / u64::MAX as f64);
+            widths.learn(widths.next(), weight(0, took, &options));
+        }
+        let slices = u64::MAX / widths.next();
+        assert!((90..=110).contains(&slices), "{slices}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Pages of a statement: while one is worked on, the next one is on its way.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use scylla::response::PagingState;
 use scylla::response::query_result::QueryRowsResult;
@@ -12,7 +13,7 @@ use crate::error::CqlError;
 use crate::page_size::PageSize;
 use crate::source::Source;
 
-type Page = Result<(QueryRowsResult, Option<PagingState>), CqlError>;
+type Page = Result<(QueryRowsResult, Option<PagingState>, Duration), CqlError>;
 
 /// What is asked, page by page.
 pub(crate) struct Question<V> {
@@ -27,6 +28,8 @@ pub(crate) struct Pages<V> {
     source: Arc<Source>,
     question: Arc<Question<V>>,
     coming: Option<Coming>,
+    /// How long the answers took so far.
+    pub answering: Duration,
 }
 
 struct Coming(JoinHandle<Page>);
@@ -40,7 +43,8 @@ impl Drop for Coming {
 impl<V: SerializeRow + Send + Sync + 'static> Pages<V> {
     /// Asks for the first page.
     pub(crate) fn of(source: Arc<Source>, question: Question<V>) -> Self {
-        let mut pages = Self { source, question: Arc::new(question), coming: None };
+        let mut pages =
+            Self { source, question: Arc::new(question), coming: None, answering: Duration::ZERO };
         pages.ask(PagingState::start());
         pages
     }
@@ -49,19 +53,27 @@ impl<V: SerializeRow + Send + Sync + 'static> Pages<V> {
     pub(crate) async fn next(&mut self) -> Result<Option<QueryRowsResult>, CqlError> {
         let Some(coming) = &mut self.coming else { return Ok(None) };
         // Only a page ends the request: an error, or being dropped here, is no end of the pages.
-        let (rows, next) = (&mut coming.0).await.map_err(|_| self.died())??;
+        let (rows, next, took) = (&mut coming.0).await.map_err(|_| self.died())??;
         self.coming = None;
+        self.answering += took;
         if let Some(state) = next {
             self.ask(state);
         }
         Ok(Some(rows))
     }
 
+    /// Tells whether the page that was returned last is the last of all.
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.coming.is_none()
+    }
+
     fn ask(&mut self, state: PagingState) {
         let (source, question) = (self.source.clone(), self.question.clone());
         self.coming = Some(Coming(tokio::spawn(async move {
             let Question { doing, statement, values, size } = &*question;
-            source.client.page(doing, statement, values, size(&source), state).await
+            let asked = Instant::now();
+            let (rows, next) = source.client.page(doing, statement, values, size(&source), state).await?;
+            Ok((rows, next, asked.elapsed()))
         })));
     }
 

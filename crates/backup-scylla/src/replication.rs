@@ -22,6 +22,11 @@ impl Replication {
         Self { factor, datacenters: used.len() }
     }
 
+    /// Tells whether each row is kept once.
+    pub(crate) fn is_single(self) -> bool {
+        self.factor == Some(1)
+    }
+
     /// Tells whether partitions that were proven whole hold all that was acknowledged to a writer before, and nothing torn.
     ///
     /// With several replicas a batch may have reached some of them only. A page that a majority answered holds such a batch whole

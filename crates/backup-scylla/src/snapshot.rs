@@ -12,10 +12,11 @@ use futures::StreamExt;
 use crate::client::Client;
 use crate::error::CqlError;
 use crate::ordered::{Ordered, Piece};
+use crate::owned::owned;
 use crate::phases::{FirstPhase, Phases};
 use crate::range::TokenRange;
 use crate::sample::sample;
-use crate::scan;
+use crate::shared::shared;
 use crate::shares::{Part, divide, divide_for_processes};
 use crate::source::Source;
 use crate::table;
@@ -144,7 +145,7 @@ impl Reader {
             false => {
                 let range = TokenRange::of_slices(&part.first);
                 let phase = (!part.is_alone).then(|| phases.begin_first());
-                Stage::First(Self::ordered(&source, scan::owned(source.clone()), range), phase)
+                Stage::First(Self::ordered(&source, owned(source.clone()), range), phase)
             }
             true => Stage::Between,
         };
@@ -172,7 +173,8 @@ impl Reader {
                         return None;
                     }
                     let range = TokenRange::of_slices(&self.part.slices);
-                    let work = scan::shared(self.source.clone());
+                    let first_is_read = !self.part.is_alone && self.phases.were_kept();
+                    let work = shared(self.source.clone(), first_is_read);
                     self.stage = Stage::Second(Self::ordered(&self.source, work, range));
                     continue;
                 }

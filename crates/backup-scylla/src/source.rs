@@ -1,15 +1,16 @@
 //! What all readings of a snapshot have in common.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use backup_format::{show, token};
-use backup_layout::cql::Decoder;
+use backup_layout::cql::{Decoder, is_exclusive, root_key};
 use backup_layout::{Layout, LayoutError};
 use scylla::statement::prepared::PreparedStatement;
 
 use crate::client::Client;
 use crate::error::CqlError;
+use crate::filter::{self, Filtered};
 use crate::page_size::PageSize;
 use crate::replication::Replication;
 use crate::table;
@@ -21,6 +22,9 @@ const LISTED: u32 = 2_000;
 /// have many rows; of the others those of events alone have more than this, and cost one more request.
 const HEAD_ROWS: i32 = 16;
 
+/// Partitions of one owner that may turn out to be longer than a page before they are asked for one by one. Pages start short.
+const PARTITIONS_IN_VAIN: u64 = 64;
+
 /// A table that is read.
 pub(crate) struct Source {
     pub client: Arc<Client>,
@@ -28,6 +32,7 @@ pub(crate) struct Source {
     pub replication: Replication,
     pub statements: Statements,
     pub shared_pages: PageSize,
+    pub owned_pages: PageSize,
     pub list_pages: PageSize,
     pub partition_pages: PageSize,
     pub findings: Findings,
@@ -41,17 +46,22 @@ pub(crate) struct Statements {
     pub rest: PreparedStatement,
     /// Partition keys of a range of tokens.
     pub list: PreparedStatement,
+    /// The same questions to a server that leaves partitions out by itself.
+    pub filtered: Option<Filtered>,
     /// Rows of a partition, with their times of writing.
     pub partition: PreparedStatement,
     /// Time of writing of a partition's sentinel.
     pub sentinel: PreparedStatement,
 }
 
-/// What was seen that decides about consistency.
+/// What was seen that decides about consistency, and about how to go on.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     several_pages: AtomicBool,
     unknown_owner: AtomicBool,
+    stray: AtomicBool,
+    in_pages: AtomicU64,
+    not_in_pages: AtomicU64,
 }
 
 impl Findings {
@@ -72,30 +82,46 @@ impl Findings {
     pub(crate) fn unknown_owner(&self) -> bool {
         self.unknown_owner.load(Ordering::Relaxed)
     }
+
+    /// Tells whether there is a partition without an owner where a server would leave it out with those that have one.
+    pub(crate) fn stray(&self) -> bool {
+        self.stray.load(Ordering::Relaxed)
+    }
+
+    /// Remembers whether a partition of one owner was whole in a page with others.
+    pub(crate) fn saw_partition_in_page(&self, is_whole: bool) {
+        let counter = if is_whole { &self.in_pages } else { &self.not_in_pages };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Tells whether pages hold several partitions of one owner. Where they do not, asking for pages of them is in vain.
+    pub(crate) fn pages_hold_partitions(&self) -> bool {
+        let [whole, others] = [&self.in_pages, &self.not_in_pages].map(|count| count.load(Ordering::Relaxed));
+        others < PARTITIONS_IN_VAIN || others < whole
+    }
 }
 
 impl Source {
     /// Prepares to read.
     pub(crate) async fn open(client: Arc<Client>, layout: Layout) -> Result<Self, CqlError> {
         const DOING: &str = "preparing to read";
+        let replication = table::replication(&client).await?.unwrap_or_default();
         let table = client.address.quoted();
-        let tokens = "token(root_key) > ? AND token(root_key) <= ?";
-        let range = format!("SELECT root_key, k, v FROM {table} WHERE {tokens} PER PARTITION LIMIT ?");
         let rest = format!("SELECT k, v FROM {table} WHERE root_key = ? AND k > ?");
-        let list = format!("SELECT DISTINCT root_key FROM {table} WHERE {tokens}");
         let partition = format!("SELECT k, v, WRITETIME(v) FROM {table} WHERE root_key = ?");
         let sentinel = format!("SELECT WRITETIME(v) FROM {table} WHERE root_key = ? AND k = ?");
+        let filtered = Filtered::prepare(&client, layout, replication).await?;
         let statements = Statements {
-            range: client.prepare_select(DOING, &range).await?,
+            range: client.prepare_select(DOING, &filter::rows(&client, None)).await?,
             rest: client.prepare_select(DOING, &rest).await?,
-            list: client.prepare_select(DOING, &list).await?,
+            list: client.prepare_select(DOING, &filter::keys(&client, None)).await?,
+            filtered,
             partition: client.prepare_select(DOING, &partition).await?,
             sentinel: client.prepare_select(DOING, &sentinel).await?,
         };
         let pages = || PageSize::new(client.options.page_bytes, client.options.page_rows_max);
-        let (shared_pages, partition_pages) = (pages(), pages());
+        let (shared_pages, owned_pages, partition_pages) = (pages(), pages(), pages());
         let list_pages = PageSize::beginning_with(LISTED);
-        let replication = table::replication(&client).await?.unwrap_or_default();
         let findings = Findings::default();
         Ok(Self {
             client,
@@ -103,6 +129,7 @@ impl Source {
             replication,
             statements,
             shared_pages,
+            owned_pages,
             list_pages,
             partition_pages,
             findings,
@@ -113,6 +140,16 @@ impl Source {
     pub(crate) fn head_rows(&self) -> i32 {
         // Nothing is left out.
         if self.layout == Layout::Plain { i32::MAX } else { HEAD_ROWS }
+    }
+
+    /// Tells whether a partition has an owner, in the first phase.
+    pub(crate) fn is_owned(&self, partition_key: &[u8]) -> bool {
+        let is_owned = root_key(partition_key).is_some_and(|root_key| is_exclusive(self.layout, root_key));
+        let leaves_out = |filtered: &Filtered| filtered.leaves_out(partition_key);
+        if !is_owned && self.statements.filtered.as_ref().is_some_and(leaves_out) {
+            self.findings.stray.store(true, Ordering::Relaxed);
+        }
+        is_owned
     }
 
     pub(crate) fn decoder(&self) -> Decoder {

@@ -18,6 +18,8 @@ pub use decode::Decoder;
 pub use detect::{Row, Sample, check, detect};
 pub use encode::{Encoder, KEY_BYTES_MAX, ROOT_KEY_BYTES_MAX, SEGMENT_BYTES_MAX};
 
+use std::ops::Range;
+
 use crate::layout::Layout;
 use crate::shape::Kind;
 
@@ -47,4 +49,19 @@ pub fn is_exclusive(layout: Layout, root_key: &[u8]) -> bool {
         Layout::Plain => false,
         _ => Kind::of_root_key(layout, root_key).is_some_and(Kind::is_exclusive),
     }
+}
+
+/// Returns the ranges of partition keys in which all exclusive partitions lie, in ascending order: each from its start up to, and
+/// without, its end. Not every partition key in them need be that of an exclusive partition. None in `plain`.
+#[must_use]
+pub fn exclusive_ranges(layout: Layout) -> Vec<Range<[u8; 2]>> {
+    let mut ranges: Vec<Range<[u8; 2]>> = Vec::new();
+    for tag in (0..u8::MAX).filter(|tag| Kind::of_tag(layout, *tag).is_some_and(Kind::is_exclusive)) {
+        let (start, end) = ([DATA, tag], [DATA, tag + 1]);
+        match ranges.last_mut().filter(|last| last.end == start) {
+            Some(last) => last.end = end,
+            None => ranges.push(start..end),
+        }
+    }
+    ranges
 }

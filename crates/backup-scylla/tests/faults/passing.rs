@@ -251,6 +251,20 @@ async fn a_backup_passes_over_preparations_that_get_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_must_not_filter_is_asked_for_everything() {
+    let source = Source::new().await;
+    let (place, mut between) = (Place::new().await, Between::start().await);
+    let mut refusals = between.refuse_filters();
+    let dump = place.backup(&source.table, &between, PATIENT).await.unwrap();
+    between.end();
+    assert!(refusals.try_recv().is_ok(), "nothing was refused: the test proves nothing");
+    let filtered = Dumped::of(&source).await;
+    assert_eq!(dump.manifest.digest, source.content.digest());
+    assert_eq!(dump.manifest.root, filtered.dump.manifest.root);
+    assert_eq!(dump.manifest.consistency, filtered.dump.manifest.consistency);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn backup_and_restore_pass_over_faults_at_random() {
     let source = Source::new().await;
     let dumped = Dumped::of(&source).await;

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backup_scylla::{CqlNamespace, CqlOptions};
+use scylla::errors::DbError;
 use scylla_proxy::{
-    Condition, Node, Proxy, Reaction, RequestOpcode, RequestReaction, RequestRule, ResponseFrame,
-    ResponseOpcode, ResponseReaction, ResponseRule, RunningProxy, ShardAwareness, example_db_errors,
-    get_exclusive_local_address,
+    Condition, Node, Proxy, Reaction, RequestFrame, RequestOpcode, RequestReaction, RequestRule,
+    ResponseFrame, ResponseOpcode, ResponseReaction, ResponseRule, RunningProxy, ShardAwareness,
+    example_db_errors, get_exclusive_local_address,
 };
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
@@ -111,6 +112,19 @@ impl Between {
                 RequestReaction::drop_frame(),
             )]));
         }
+    }
+
+    /// Refuses what asks servers to leave partitions out, as they do where their operator has forbidden it. Tells of each refusal.
+    pub fn refuse_filters(&mut self) -> UnboundedReceiver<(RequestFrame, Option<u16>)> {
+        let (refused, refusals) = mpsc::unbounded_channel();
+        let filter = Condition::BodyContainsCaseSensitive(Box::from(&b"ALLOW FILTERING"[..]));
+        let condition = Condition::RequestOpcode(RequestOpcode::Prepare).and(filter);
+        let refuse = RequestReaction::forge_with_error(DbError::Invalid);
+        for node in &mut self.running.running_nodes {
+            let refuse = refuse.clone().with_feedback_when_performed(refused.clone());
+            node.change_request_rules(Some(vec![RequestRule(condition.clone(), refuse)]));
+        }
+        refusals
     }
 
     /// Counts the requests of all nodes that could be broken.

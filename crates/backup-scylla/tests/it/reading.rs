@@ -110,6 +110,56 @@ async fn partitions_of_many_owners_are_read_whole_whatever_their_number_of_rows(
 }
 
 #[tokio::test]
+async fn partitions_of_one_owner_are_read_whole_wherever_a_page_ends() {
+    let server = Server::connect().await;
+    let mut content = validator(2);
+    // One that has 1,000 rows or more is asked for by its key.
+    let rows = [1, 2, 998, 999, 1_000, 1_001, 2_500].into_iter().chain((0..40).map(|number| number * 7 % 60));
+    for (number, rows) in rows.enumerate() {
+        let number = u8::try_from(number).unwrap();
+        let chain = [&[0][..], &[100 + number; 32]].concat();
+        for row in 0..rows {
+            content.put(&chain, &[&[1][..], &u32::to_be_bytes(row)].concat(), &[number; 60]);
+        }
+        // Between chains, and a little longer than they are.
+        content.put(&[6, number, 0, 0, 0], &[1], &[number; 100]);
+    }
+    let table = filled(&server, &content, true).await;
+    for page_rows_max in [1, 7, 64, 5_000] {
+        let mut options = CqlOptions::default();
+        options.page_rows_max = page_rows_max;
+        let snapshot = server.borrowed(&table, options).snapshot().await.unwrap();
+        let mut found = Content::default();
+        let batches = read(&*snapshot, 2).await.unwrap();
+        batches.iter().for_each(|batch| found.extend(batch));
+        assert_eq!(content.difference(&found), None, "{page_rows_max} rows a page");
+        assert_eq!(snapshot.consistency(), Consistency::Causal);
+    }
+}
+
+#[tokio::test]
+async fn partitions_without_an_owner_that_lie_among_others_are_not_left_out() {
+    let server = Server::connect().await;
+    let ordinary = validator(4);
+    // Too short, too long: no chain has such root keys, though they begin as if.
+    for stray in [vec![], vec![0], [&[0][..], &[5; 7]].concat(), [&[0][..], &[5; 40]].concat()] {
+        let mut content = ordinary.clone();
+        content.put(&stray, &[1, 2, 3], b"stray");
+        let table = filled(&server, &content, true).await;
+        for shares in [1, 3] {
+            let snapshot = server
+                .borrowed(&table, CqlOptions::default().with_layout(Layout::Linera015))
+                .snapshot()
+                .await
+                .unwrap();
+            let mut found = Content::default();
+            read(&*snapshot, shares).await.unwrap().iter().for_each(|batch| found.extend(batch));
+            assert_eq!(content.difference(&found), None, "{stray:?} in {shares} shares");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_was_read_in_the_wrong_order_is_fuzzy() {
     let server = Server::connect().await;
     let table = filled(&server, &validator(8), true).await;

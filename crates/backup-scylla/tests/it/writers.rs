@@ -241,26 +241,44 @@ fn options() -> CqlOptions {
     options
 }
 
-/// How long owners rest, and whether a partition may be asked for in one page. Without that the sentinel alone is the proof, and
-/// the owners must leave time for a reading now and then.
-const MANNERS: [(Duration, bool); 2] = [(Duration::ZERO, true), (Duration::from_millis(40), false)];
+/// What proves that a partition is whole.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Proof {
+    /// A page of its own, asked for when it had changed over several.
+    OwnPage,
+    /// The sentinel alone: then the owners must leave time for a reading now and then.
+    Sentinel,
+    /// A page that holds other partitions too.
+    SharedPage,
+}
+
+/// How long owners rest, and what the proof is.
+const MANNERS: [(Duration, Proof); 3] = [
+    (Duration::ZERO, Proof::OwnPage),
+    (Duration::from_millis(40), Proof::Sentinel),
+    (Duration::ZERO, Proof::SharedPage),
+];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dump_beside_busy_writers_holds_whole_chains_and_all_that_they_refer_to() {
     let server = Arc::new(Server::connect().await);
-    for (rest, in_one_page) in MANNERS {
+    for (rest, proof) in MANNERS {
         let table = server.create_table().await;
         let writers = Writers::start(&server, &table, rest).await;
         let mut options = options();
-        if !in_one_page {
-            options.partition_page_bytes = 0;
+        match proof {
+            Proof::OwnPage => (),
+            Proof::Sentinel => options.partition_page_bytes = 0,
+            Proof::SharedPage => {
+                (options.page_bytes, options.page_rows_max) = (1 << 20, 5_000);
+            }
         }
         for round in 0..ROUNDS {
             let before = writers.blocks();
             let namespace = server.borrowed(&table, options.clone());
             let (content, consistency) = dump(&namespace, 1 + round % 3).await;
             assert_eq!(namespace.source().layout, Layout::Linera016.name());
-            assert_eq!(faults(&content), [""; 0], "round {round}");
+            assert_eq!(faults(&content), [""; 0], "round {round}, {proof:?}");
             assert_eq!(consistency, Consistency::Causal);
             assert!(writers.blocks() > before, "nothing was written during a dump");
         }

@@ -1,89 +1,53 @@
-//! Reading a slice: rows to batches of entries, in the order of tokens.
+//! The second phase: all partitions that have no owner, rows to batches of entries.
 
 use std::sync::Arc;
 
 use backup_format::EntryBatch;
 use backup_layout::Layout;
-use backup_layout::cql::{Decoder, is_exclusive, root_key};
-use futures::{StreamExt, stream};
-use scylla::response::PagingState;
+use backup_layout::cql::Decoder;
+use scylla::statement::prepared::PreparedStatement;
 
 use crate::error::CqlError;
-use crate::ordered::{Output, Stop, Work};
+use crate::ordered::{Output, Stop, Work, weight};
 use crate::pages::{Pages, Question};
-use crate::partition;
 use crate::range::{TokenRange, slice_of};
 use crate::source::{OrderWatch, Source};
 
 const DOING: &str = "reading";
-/// What a partition adds to the weight of a slice when it is only listed, in bytes.
-const LISTED_WEIGHT: u64 = 256;
 
-/// Reads the partitions of one owner: lists all there are, and reads each of these by its key.
-pub(crate) fn owned(source: Arc<Source>) -> Work {
+/// Reads the partitions of a range that have no owner. `first_is_read` says that the first phase of this snapshot has seen every
+/// partition, so that it is known whether a server can leave out those that have one without leaving out any other.
+pub(crate) fn shared(source: Arc<Source>, first_is_read: bool) -> Work {
+    let filtered = source.statements.filtered.as_ref().and_then(|filtered| filtered.shared.clone());
+    let statement = match filtered {
+        Some(statement) if first_is_read && !source.findings.stray() => statement,
+        _ => source.statements.range.clone(),
+    };
     Arc::new(move |range, out| {
-        let source = source.clone();
-        Box::pin(async move { read_owned(&source, range, &out).await })
+        let (source, statement) = (source.clone(), source.client.routed(&statement, range));
+        Box::pin(async move { read_shared(source, statement, range, &out).await })
     })
 }
 
-/// Reads all other partitions.
-pub(crate) fn shared(source: Arc<Source>) -> Work {
-    Arc::new(move |range, out| {
-        let source = source.clone();
-        Box::pin(async move { read_shared(source, range, &out).await })
-    })
-}
-
-async fn read_owned(source: &Source, range: TokenRange, out: &Output) -> Result<u64, Stop> {
-    let client = &source.client;
-    let list = client.routed(&source.statements.list, range);
-    let mut order = OrderWatch::default();
-    let mut weight = 0;
-    let mut state = Some(PagingState::start());
-    while let Some(begins) = state {
-        let values = (range.after, range.to);
-        let (rows, next) = client.page(DOING, &list, &values, &source.list_pages, begins).await?;
-        state = next;
-        let mut owned = Vec::new();
-        for row in rows.rows::<(&[u8],)>().map_err(client.answer(DOING))? {
-            let (partition_key,) = row.map_err(client.answer(DOING))?;
-            let token = order.enter(source, partition_key)?;
-            weight += LISTED_WEIGHT;
-            if root_key(partition_key).is_some_and(|root_key| is_exclusive(source.layout, root_key)) {
-                owned.push((slice_of(token), partition_key.to_vec()));
-            }
-        }
-        drop(rows);
-        let readings = owned.into_iter().map(|(slice, partition_key)| async move {
-            partition::read(source, &partition_key).await.map(|entries| (slice, entries))
-        });
-        let mut readings = stream::iter(readings).buffered(client.options.partitions_in_flight.max(1));
-        while let Some(reading) = readings.next().await {
-            let (slice, mut entries) = reading?;
-            while let Some(batch) = entries.next().await? {
-                weight += batch.byte_len() as u64;
-                out.send(slice, batch).await?;
-            }
-        }
-    }
-    Ok(weight)
-}
-
-async fn read_shared(source: Arc<Source>, range: TokenRange, out: &Output) -> Result<u64, Stop> {
+async fn read_shared(
+    source: Arc<Source>,
+    statement: PreparedStatement,
+    range: TokenRange,
+    out: &Output,
+) -> Result<u64, Stop> {
     let client = &source.client;
     let head_rows = source.head_rows();
     let question = Question {
         doing: DOING,
-        statement: client.routed(&source.statements.range, range),
+        statement,
         values: (range.after, range.to, head_rows),
         size: |source| &source.shared_pages,
     };
     let mut pages = Pages::of(source.clone(), question);
     let mut rows_of = SharedRows::new(&source);
-    let mut weight = 0;
+    let mut bytes = 0;
     while let Some(rows) = pages.next().await? {
-        weight += rows.rows_bytes_size() as u64;
+        bytes += rows.rows_bytes_size() as u64;
         for row in rows.rows::<(&[u8], &[u8], Option<&[u8]>)>().map_err(client.answer(DOING))? {
             let (partition_key, key, value) = row.map_err(client.answer(DOING))?;
             if !rows_of.order.is_in(partition_key) {
@@ -91,7 +55,7 @@ async fn read_shared(source: Arc<Source>, range: TokenRange, out: &Output) -> Re
             }
             rows_of.push(partition_key, key, value)?;
             if rows_of.rows == head_rows && !rows_of.is_skipped {
-                weight += read_rest(&mut rows_of, (partition_key, key), out).await?;
+                bytes += read_rest(&mut rows_of, (partition_key, key), out).await?;
             }
         }
         drop(rows);
@@ -99,20 +63,23 @@ async fn read_shared(source: Arc<Source>, range: TokenRange, out: &Output) -> Re
     }
     rows_of.finish()?;
     rows_of.send(out).await?;
-    Ok(weight)
+    Ok(weight(bytes, pages.answering, &client.options))
 }
 
 /// Reads the rows of a partition after a key, and returns their bytes.
 async fn read_rest(rows_of: &mut SharedRows<'_>, after: (&[u8], &[u8]), out: &Output) -> Result<u64, Stop> {
     let source = rows_of.source;
     let client = &source.client;
-    let mut weight = 0;
-    let mut state = Some(PagingState::start());
-    while let Some(begins) = state {
-        let statement = &source.statements.rest;
-        let (rows, next) = client.page(DOING, statement, &after, &source.shared_pages, begins).await?;
-        state = next;
-        weight += rows.rows_bytes_size() as u64;
+    let question = Question {
+        doing: DOING,
+        statement: source.statements.rest.clone(),
+        values: (after.0.to_vec(), after.1.to_vec()),
+        size: |source| &source.shared_pages,
+    };
+    let mut pages = Pages::of(source.clone(), question);
+    let mut bytes = 0;
+    while let Some(rows) = pages.next().await? {
+        bytes += rows.rows_bytes_size() as u64;
         for row in rows.rows::<(&[u8], Option<&[u8]>)>().map_err(client.answer(DOING))? {
             let (key, value) = row.map_err(client.answer(DOING))?;
             rows_of.push(after.0, key, value)?;
@@ -120,12 +87,12 @@ async fn read_rest(rows_of: &mut SharedRows<'_>, after: (&[u8], &[u8]), out: &Ou
         drop(rows);
         rows_of.send(out).await?;
     }
-    Ok(weight)
+    Ok(bytes)
 }
 
 /// Makes batches of rows.
 struct SharedRows<'a> {
-    source: &'a Source,
+    source: &'a Arc<Source>,
     order: OrderWatch,
     decoder: Decoder,
     /// Whether the partition is left out.
@@ -138,7 +105,7 @@ struct SharedRows<'a> {
 }
 
 impl<'a> SharedRows<'a> {
-    fn new(source: &'a Source) -> Self {
+    fn new(source: &'a Arc<Source>) -> Self {
         Self {
             source,
             order: OrderWatch::default(),
@@ -175,9 +142,7 @@ impl<'a> SharedRows<'a> {
             self.flush();
             self.slice = slice;
         }
-        let root_key = root_key(partition_key);
-        let is_owned = root_key.is_some_and(|root_key| is_exclusive(self.source.layout, root_key));
-        self.is_skipped = is_owned;
+        self.is_skipped = self.source.is_owned(partition_key);
         self.rows = 0;
         if !self.is_skipped {
             let entered = self.decoder.enter(partition_key).map(drop);
