@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use backup_format::{Consistency, DatabaseBackup, EngineError, EntryBatch, ErrorClass, Snapshot};
+use backup_format::{Consistency, DatabaseBackup, EngineError, EntryBatch, ErrorClass, Snapshot, token};
 use backup_layout::cql::{Encoder, partition_key};
 use backup_layout::{JournalKey, Layout, LayoutError};
 use backup_scylla::{CqlNamespace, CqlOptions};
@@ -133,6 +133,10 @@ async fn partitions_of_one_owner_are_read_whole_wherever_a_page_ends() {
         let batches = read(&*snapshot, 2).await.unwrap();
         batches.iter().for_each(|batch| found.extend(batch));
         assert_eq!(content.difference(&found), None, "{page_rows_max} rows a page");
+        let roots = batches.iter().flat_map(EntryBatch::iter).map(|(root, _)| root);
+        let owned = roots.take_while(|root| matches!(root[0], 0 | 6));
+        let places: Vec<_> = owned.map(|root| (token(&partition_key(root)), root)).collect();
+        assert!(places.is_sorted(), "{page_rows_max} rows a page: not in the order of tokens");
         assert_eq!(snapshot.consistency(), Consistency::Causal);
     }
 }
