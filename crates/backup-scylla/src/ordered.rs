@@ -177,10 +177,11 @@ impl Widths {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::range::SLICES;
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::range::SLICES;
 
     fn batch(token: i64) -> EntryBatch {
         let mut batch = EntryBatch::default();

@@ -13,6 +13,7 @@ use crate::partition;
 use crate::range::{TokenRange, slice_of};
 use crate::run::read_run;
 use crate::source::{OrderWatch, Source};
+use crate::spill::Spilled;
 
 const DOING: &str = "reading the partition keys of";
 /// What a partition adds to the weight of a slice when it is only listed, in bytes.
@@ -41,14 +42,21 @@ async fn read_listed(source: &Source, range: TokenRange, out: &Output) -> Result
         });
         let mut readings = stream::iter(readings).buffered(source.client.options.partitions_in_flight.max(1));
         while let Some(reading) = readings.next().await {
-            let (token, mut entries) = reading?;
-            while let Some(batch) = entries.next().await? {
-                weight += batch.byte_len() as u64;
-                out.send(slice_of(token), batch).await?;
-            }
+            let (token, entries) = reading?;
+            weight += hand_on(entries, token, out).await?;
         }
     }
     Ok(weight + listing.listed * LISTED_WEIGHT)
+}
+
+/// Hands on a partition that was read by its key, and returns its bytes.
+pub(crate) async fn hand_on(mut entries: Spilled, token: i64, out: &Output) -> Result<u64, Stop> {
+    let mut bytes = 0;
+    while let Some(batch) = entries.next().await? {
+        bytes += batch.byte_len() as u64;
+        out.send(slice_of(token), batch).await?;
+    }
+    Ok(bytes)
 }
 
 /// A partition of one owner.

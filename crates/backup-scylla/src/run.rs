@@ -14,7 +14,7 @@ use backup_layout::cql::Decoder;
 
 use crate::error::CqlError;
 use crate::ordered::{Output, Stop, weight};
-use crate::owned::{Listed, Listing};
+use crate::owned::{Listed, Listing, hand_on};
 use crate::pages::{Pages, Question};
 use crate::partition;
 use crate::range::{TokenRange, slice_of};
@@ -103,11 +103,8 @@ impl Run<'_> {
     }
 
     async fn put_by_key(&mut self, place: &Listed) -> Result<(), Stop> {
-        let mut entries = partition::read(self.source, &place.partition_key).await?;
-        while let Some(batch) = entries.next().await? {
-            self.bytes += batch.byte_len() as u64;
-            self.out.send(slice_of(place.token), batch).await?;
-        }
+        let entries = partition::read(self.source, &place.partition_key).await?;
+        self.bytes += hand_on(entries, place.token, self.out).await?;
         Ok(())
     }
 }
