@@ -4,14 +4,14 @@ use std::fs;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use backup_format::{Consistency, DatabaseBackup, ErrorClass, Order};
 use backup_layout::Layout;
 use backup_rocksdb::{RocksDbNamespace, RocksDbOptions, wait_for_threads};
 use futures::StreamExt;
-use rocksdb::{DB, DBWithThreadMode, MultiThreaded};
+use rocksdb::{BottommostLevelCompaction, CompactOptions, DB, DBWithThreadMode, MultiThreaded};
 use tempfile::tempdir;
 
 use crate::support::*;
@@ -87,6 +87,9 @@ async fn a_snapshot_by_handle_is_of_one_moment() {
     assert_ne!(read(&namespace).await, entries);
 }
 
+/// What the writer may write during one reading: some flushes.
+const ROUNDS_PER_READING: u64 = 40;
+
 #[tokio::test]
 async fn each_snapshot_by_path_beside_a_writer_is_of_one_moment() {
     let base = tempdir().unwrap();
@@ -102,23 +105,29 @@ async fn each_snapshot_by_path_beside_a_writer_is_of_one_moment() {
     };
     put(&database, Layout::Linera015, &of_round(0));
     let stop = Arc::new(AtomicBool::new(false));
-    let rounds = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let rounds = Arc::new(AtomicU64::new(0));
+    let allowed = Arc::new(AtomicU64::new(0));
     let writer = std::thread::spawn({
-        let (database, stop, rounds) = (database.clone(), stop.clone(), rounds.clone());
+        let (database, stop, rounds, allowed) =
+            (database.clone(), stop.clone(), rounds.clone(), allowed.clone());
         move || {
             for round in 1.. {
-                put(&database, Layout::Linera015, &of_round(round));
-                rounds.store(round, Ordering::SeqCst);
-                // Some hundred flushes a second are enough: the manifest, which each reading goes through, grows with them.
-                std::thread::sleep(Duration::from_millis(1));
+                // Each reading goes through the manifest, which grows with every flush: a writer that runs ahead of slow readings
+                // makes them slower still.
+                while round > allowed.load(Ordering::SeqCst) && !stop.load(Ordering::Relaxed) {
+                    std::thread::sleep(Duration::from_micros(100));
+                }
                 if stop.load(Ordering::Relaxed) {
                     break;
                 }
+                put(&database, Layout::Linera015, &of_round(round));
+                rounds.store(round, Ordering::SeqCst);
             }
         }
     });
     for _ in 0..200 {
         let least = rounds.load(Ordering::SeqCst);
+        allowed.fetch_add(ROUNDS_PER_READING, Ordering::SeqCst);
         let found = read(&at(&path)).await;
         let round = u64::from_be_bytes(found[0].2[..8].try_into().unwrap());
         assert!(round >= least, "round {round} is older than round {least}, which was complete before");
@@ -158,7 +167,10 @@ async fn shares_follow_each_other_and_are_the_whole() {
         for some in entries.chunks(50) {
             put(&database, layout, some);
         }
-        database.compact_range(None::<&[u8]>, None::<&[u8]>);
+        // How much a flush takes depends on how fast the disk is, and a file that overlaps none is moved as it is: all are rewritten.
+        let mut compaction = CompactOptions::default();
+        compaction.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
+        database.compact_range_opt(None::<&[u8]>, None::<&[u8]>, &compaction);
         drop(database);
         let snapshot = with(&path, layout).snapshot().await.unwrap();
         assert_eq!(snapshot.order(), layout.rocksdb_order());
