@@ -76,8 +76,11 @@ fn run(cli: Cli) -> Result<Report> {
     });
     // Threads that still write when the program ends could be cut off in the engine's own clean-up.
     let deadline = Instant::now() + REST;
-    runtime.shutdown_timeout(REST);
-    engine::rest(deadline.saturating_duration_since(Instant::now()));
+    let left = || deadline.saturating_duration_since(Instant::now());
+    // What is not done by then is left: nobody is told, since the command has its result.
+    let _ = backup_repository::wait_for_workers(left());
+    runtime.shutdown_timeout(left());
+    engine::rest(left());
     drop(meter);
     result
 }

@@ -46,3 +46,4 @@ pub use repository::{Dump, DumpChoice, Dumps, Repository};
 pub use restore::{RestoreOptions, RestoreReport};
 pub use store::Store;
 pub use verify::{Subset, VerifyLevel, VerifyOptions, VerifyReport};
+pub use work::wait_for_workers;

@@ -3,8 +3,9 @@
 use std::future::Future;
 use std::num::NonZeroUsize;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use backup_format::Order;
 use futures::{Stream, StreamExt};
@@ -43,14 +44,46 @@ impl Stopped {
     }
 }
 
+/// Number of workers that run, and who waits for them.
+static RUNNING: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+
+/// A worker that is counted, from before it starts until it owns nothing any more.
+struct Counted;
+
+impl Counted {
+    fn new() -> Self {
+        *RUNNING.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        Self
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        *RUNNING.0.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        RUNNING.1.notify_all();
+    }
+}
+
+/// Waits until all workers of this crate have ended, for at most `patience`; tells whether they have.
+///
+/// For programs that end: a backup or restore that is dropped tells its workers to stop, and they do after the step that they
+/// are at. A runtime that is shut down before panics in those that wait for a time. Blocks the calling thread, which
+/// must not be one of the runtime.
+pub fn wait_for_workers(patience: Duration) -> bool {
+    let running = RUNNING.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let waited = RUNNING.1.wait_timeout_while(running, patience, |running| *running > 0);
+    *waited.unwrap_or_else(PoisonError::into_inner).0 == 0
+}
+
 /// Runs a future on a thread of its own, where it may compute at length between its awaits.
 pub(crate) fn spawn_worker<T, F>(stopped: Stopped, future: F) -> JoinHandle<Result<T, RepositoryError>>
 where
     T: Send + 'static,
     F: Future<Output = Result<T, RepositoryError>> + Send + 'static,
 {
-    let runtime = Handle::current();
+    let (runtime, counted) = (Handle::current(), Counted::new());
     spawn_blocking(move || {
+        let _counted = counted;
         let mut others = StopOthers(Some(stopped));
         let result = runtime.block_on(future);
         if result.is_ok() {
@@ -154,6 +187,31 @@ mod tests {
         let stop = Stop::default();
         spawn_worker(stop.watch(), async { Ok(()) }).await.unwrap().unwrap();
         assert!(stop.watch().check().is_ok());
+    }
+
+    #[test]
+    fn workers_that_nobody_wants_end_before_the_runtime_does() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let (ended, end) = std::sync::mpsc::channel();
+        let begun = Arc::new(tokio::sync::Notify::new());
+        runtime.block_on(async {
+            let (stop, began) = (Stop::default(), begun.clone());
+            let stopped = stop.watch();
+            drop(spawn_worker(stop.watch(), async move {
+                began.notify_one();
+                while stopped.check().is_ok() {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                ended.send(()).unwrap();
+                Ok(())
+            }));
+            begun.notified().await;
+        });
+        // Other tests have workers too.
+        assert!(wait_for_workers(Duration::from_secs(60)));
+        assert_eq!(end.try_recv(), Ok(()));
+        runtime.shutdown_background();
     }
 
     #[test]

@@ -126,7 +126,10 @@ pub struct CqlOptions {
     pub slices_in_flight: usize,
     /// Partitions of one owner that are read at the same time in a slice; default 8.
     pub partitions_in_flight: usize,
-    /// Bytes of such a partition that are kept in memory until it is proven whole; what is more goes to a scratch file;
+    /// Ranges of keys that are asked for ahead, each a page, in all partitions together that are longer than one; at most 3 in one
+    /// partition; default 12.
+    pub key_ranges_in_flight: usize,
+    /// Bytes of a partition of one owner that are kept in memory until it is proven whole; what is more goes to a scratch file;
     /// default 1 MiB.
     pub partition_bytes: usize,
     /// Times that such a partition is read before giving up, because it changes; default 10.
@@ -171,6 +174,7 @@ impl Default for CqlOptions {
             slice_bytes: 2 << 20,
             slices_in_flight: 4,
             partitions_in_flight: 8,
+            key_ranges_in_flight: 12,
             partition_bytes: 1 << 20,
             partition_tries: 10,
             partition_page_bytes: 16 << 20,

@@ -33,7 +33,7 @@ pub(crate) fn owned(source: Arc<Source>) -> Work {
 }
 
 /// Lists all partitions there are, and reads each that has an owner by its key.
-async fn read_listed(source: &Source, range: TokenRange, out: &Output) -> Result<u64, Stop> {
+async fn read_listed(source: &Arc<Source>, range: TokenRange, out: &Output) -> Result<u64, Stop> {
     let mut listing = Listing::of(source, &source.statements.list, range);
     let mut weight = 0;
     while let Some(owned) = listing.next().await? {

@@ -7,7 +7,7 @@ use scylla::response::PagingState;
 use scylla::response::query_result::QueryRowsResult;
 use scylla::serialize::row::SerializeRow;
 use scylla::statement::prepared::PreparedStatement;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::error::CqlError;
 use crate::page_size::PageSize;
@@ -27,14 +27,31 @@ pub(crate) struct Question<V> {
 pub(crate) struct Pages<V> {
     source: Arc<Source>,
     question: Arc<Question<V>>,
-    coming: Option<Coming>,
+    coming: Option<Coming<Page>>,
     /// How long the answers took so far.
     pub answering: Duration,
 }
 
-struct Coming(JoinHandle<Page>);
+/// An answer that is on its way. Dropping it gives the request up.
+pub(crate) struct Coming<T>(JoinHandle<T>);
 
-impl Drop for Coming {
+impl<T: Send + 'static> Coming<T> {
+    /// Sends the request.
+    pub(crate) fn of(request: impl Future<Output = T> + Send + 'static) -> Self {
+        Self(tokio::spawn(request))
+    }
+
+    /// Waits for the answer.
+    ///
+    /// # Errors
+    ///
+    /// The task died.
+    pub(crate) async fn wait(&mut self) -> Result<T, JoinError> {
+        (&mut self.0).await
+    }
+}
+
+impl<T> Drop for Coming<T> {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -53,7 +70,7 @@ impl<V: SerializeRow + Send + Sync + 'static> Pages<V> {
     pub(crate) async fn next(&mut self) -> Result<Option<QueryRowsResult>, CqlError> {
         let Some(coming) = &mut self.coming else { return Ok(None) };
         // Only a page ends the request: an error, or being dropped here, is no end of the pages.
-        let (rows, next, took) = (&mut coming.0).await.map_err(|_| self.died())??;
+        let (rows, next, took) = coming.wait().await.map_err(|_| self.died())??;
         self.coming = None;
         self.answering += took;
         if let Some(state) = next {
@@ -69,12 +86,12 @@ impl<V: SerializeRow + Send + Sync + 'static> Pages<V> {
 
     fn ask(&mut self, state: PagingState) {
         let (source, question) = (self.source.clone(), self.question.clone());
-        self.coming = Some(Coming(tokio::spawn(async move {
+        self.coming = Some(Coming::of(async move {
             let Question { doing, statement, values, size } = &*question;
             let asked = Instant::now();
             let (rows, next) = source.client.page(doing, statement, values, size(&source), state).await?;
             Ok((rows, next, asked.elapsed()))
-        })));
+        }));
     }
 
     fn died(&self) -> CqlError {

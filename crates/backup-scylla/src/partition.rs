@@ -1,13 +1,15 @@
 //! Reading a partition of one owner whole, although he may be writing to it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use backup_format::{EntryBatch, show};
 use backup_layout::LayoutError;
-use backup_layout::cql::SENTINEL;
-use scylla::response::PagingState;
+use backup_layout::cql::{Decoder, SENTINEL};
+use scylla::response::query_result::QueryRowsResult;
 
 use crate::error::CqlError;
+use crate::long_partition::{LongPartition, Question};
 use crate::page_size::PageSize;
 use crate::proof::{Reading, Watcher};
 use crate::source::Source;
@@ -26,23 +28,23 @@ struct Attempt {
 }
 
 /// Reads a partition until a reading is proven to be that of one moment.
-pub(crate) async fn read(source: &Source, partition_key: &[u8]) -> Result<Spilled, CqlError> {
+pub(crate) async fn read(source: &Arc<Source>, partition_key: &[u8]) -> Result<Spilled, CqlError> {
     let options = &source.client.options;
     let tries = options.partition_tries.max(1);
     let mut earlier: Option<Attempt> = None;
     let mut pause = FIRST_PAUSE;
     for number in 1..=tries {
-        let in_one_page = match &earlier {
+        let first_page = match &earlier {
             Some(attempt) if attempt.bytes <= options.partition_page_bytes => Some(one_page(attempt.rows)),
             _ => None,
         };
-        let pages = in_one_page.as_ref().unwrap_or(&source.partition_pages);
-        let attempt = read_once(source, partition_key, pages).await?;
+        let in_one_page = first_page.is_some();
+        let attempt = read_once(source, partition_key, first_page).await?;
         let is_whole = attempt.reading.is_whole(earlier.as_ref().map(|attempt| &attempt.reading));
         let several_pages = attempt.reading.pages > 1;
         if is_whole
             && several_pages
-            && in_one_page.is_none()
+            && !in_one_page
             && number < tries
             && source.is_vouched_by_page(&attempt)
         {
@@ -78,46 +80,99 @@ fn one_page(rows: u64) -> PageSize {
     PageSize::beginning_with(u32::try_from(rows).unwrap_or(u32::MAX))
 }
 
-async fn read_once(source: &Source, partition_key: &[u8], pages: &PageSize) -> Result<Attempt, CqlError> {
-    let (client, statements) = (&source.client, &source.statements);
-    let options = &client.options;
-    let mut spill = Spill::new(options.partition_bytes, options.scratch_dir.as_deref());
-    let mut decoder = source.decoder();
-    let mut outcome = decoder.enter(partition_key).map(drop);
-    let mut watcher = Watcher::default();
-    let mut batch = EntryBatch::default();
-    let mut bytes = 0;
-    let mut state = Some(PagingState::start());
-    while let Some(begins) = state {
-        let (rows, next) =
-            client.page(DOING, &statements.partition, &(partition_key,), pages, begins).await?;
-        bytes += rows.rows_bytes_size();
-        state = next;
+async fn read_once(
+    source: &Arc<Source>,
+    partition_key: &[u8],
+    first_page: Option<PageSize>,
+) -> Result<Attempt, CqlError> {
+    let mut reader = Reader::of(source, partition_key);
+    let question = Question {
+        doing: DOING,
+        partition_key: partition_key.to_vec(),
+        after: None,
+        statements: |source| &source.statements.partition,
+        size: |source| &source.partition_pages,
+        first_page,
+    };
+    let mut pages = LongPartition::of(source.clone(), question);
+    while let Some(rows) = pages.next().await? {
+        reader.page(rows).await?;
+    }
+    reader.finish().await
+}
+
+/// Makes an attempt of the rows of a partition.
+struct Reader<'a> {
+    source: &'a Arc<Source>,
+    partition_key: &'a [u8],
+    decoder: Decoder,
+    outcome: Result<(), LayoutError>,
+    watcher: Watcher,
+    batch: EntryBatch,
+    spill: Spill,
+    bytes: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn of(source: &'a Arc<Source>, partition_key: &'a [u8]) -> Self {
+        let options = &source.client.options;
+        let mut decoder = source.decoder();
+        let outcome = decoder.enter(partition_key).map(drop);
+        Self {
+            source,
+            partition_key,
+            decoder,
+            outcome,
+            watcher: Watcher::default(),
+            batch: EntryBatch::default(),
+            spill: Spill::new(options.partition_bytes, options.scratch_dir.as_deref()),
+            bytes: 0,
+        }
+    }
+
+    async fn page(&mut self, rows: QueryRowsResult) -> Result<(), CqlError> {
+        self.bytes += rows.rows_bytes_size();
+        let ready = self.take(&rows)?;
+        self.watcher.page();
+        drop(rows);
+        for batch in ready {
+            self.spill.put(batch).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes the rows of a page, and returns the batches that are full.
+    fn take(&mut self, rows: &QueryRowsResult) -> Result<Vec<EntryBatch>, CqlError> {
+        let client = &self.source.client;
         let mut ready = Vec::new();
         for row in rows.rows::<(&[u8], Option<&[u8]>, Option<i64>)>().map_err(client.answer(DOING))? {
             let (key, value, written) = row.map_err(client.answer(DOING))?;
-            let value = source.value(partition_key, key, value)?;
-            watcher.row(key, written);
-            if outcome.is_ok() {
-                outcome = decoder.push(key, value, &mut batch);
+            let value = self.source.value(self.partition_key, key, value)?;
+            self.watcher.row(key, written);
+            if self.outcome.is_ok() {
+                self.outcome = self.decoder.push(key, value, &mut self.batch);
             }
-            if batch.byte_len() >= options.batch_bytes {
-                ready.push(std::mem::take(&mut batch));
+            if self.batch.byte_len() >= client.options.batch_bytes {
+                ready.push(std::mem::take(&mut self.batch));
             }
         }
-        watcher.page();
-        for batch in ready {
-            spill.put(batch).await?;
+        Ok(ready)
+    }
+
+    async fn finish(mut self) -> Result<Attempt, CqlError> {
+        let outcome = self.outcome.and_then(|()| self.decoder.leave(&mut self.batch));
+        if !self.batch.is_empty() {
+            self.spill.put(self.batch).await?;
         }
+        let rows = self.watcher.count();
+        let after = match self.watcher.pages() > 1 {
+            true => sentinel(self.source, self.partition_key).await?,
+            false => None,
+        };
+        let spilled = self.spill.finish().await?;
+        let reading = self.watcher.finish(after);
+        Ok(Attempt { reading, entries: outcome.map(|()| spilled), rows, bytes: self.bytes })
     }
-    let outcome = outcome.and_then(|()| decoder.leave(&mut batch));
-    if !batch.is_empty() {
-        spill.put(batch).await?;
-    }
-    let rows = watcher.count();
-    let after = if watcher.pages() > 1 { sentinel(source, partition_key).await? } else { None };
-    let spilled = spill.finish().await?;
-    Ok(Attempt { reading: watcher.finish(after), entries: outcome.map(|()| spilled), rows, bytes })
 }
 
 /// Reads the sentinel's time of writing; `None` when there is none.

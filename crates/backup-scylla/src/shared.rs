@@ -8,6 +8,7 @@ use backup_layout::cql::Decoder;
 use scylla::statement::prepared::PreparedStatement;
 
 use crate::error::CqlError;
+use crate::long_partition::{self, LongPartition};
 use crate::ordered::{Output, Stop, Work, weight};
 use crate::pages::{Pages, Question};
 use crate::range::{TokenRange, slice_of};
@@ -70,13 +71,15 @@ async fn read_shared(
 async fn read_rest(rows_of: &mut SharedRows<'_>, after: (&[u8], &[u8]), out: &Output) -> Result<u64, Stop> {
     let source = rows_of.source;
     let client = &source.client;
-    let question = Question {
+    let question = long_partition::Question {
         doing: DOING,
-        statement: source.statements.rest.clone(),
-        values: (after.0.to_vec(), after.1.to_vec()),
+        partition_key: after.0.to_vec(),
+        after: Some(after.1.to_vec()),
+        statements: |source| &source.statements.rest,
         size: |source| &source.shared_pages,
+        first_page: None,
     };
-    let mut pages = Pages::of(source.clone(), question);
+    let mut pages = LongPartition::of(source.clone(), question);
     let mut bytes = 0;
     while let Some(rows) = pages.next().await? {
         bytes += rows.rows_bytes_size() as u64;

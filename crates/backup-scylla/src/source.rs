@@ -7,10 +7,12 @@ use backup_format::{show, token};
 use backup_layout::cql::{Decoder, is_exclusive, root_key};
 use backup_layout::{Layout, LayoutError};
 use scylla::statement::prepared::PreparedStatement;
+use tokio::sync::Semaphore;
 
 use crate::client::Client;
 use crate::error::CqlError;
 use crate::filter::{self, Filtered};
+use crate::long_partition::ByKeys;
 use crate::page_size::PageSize;
 use crate::replication::Replication;
 use crate::table;
@@ -18,9 +20,15 @@ use crate::table;
 /// Partition keys are listed in pages of so many: they have at most 64 KiB.
 const LISTED: u32 = 2_000;
 
+const COLUMNS: &str = "k, v";
+const OWNED_COLUMNS: &str = "k, v, WRITETIME(v)";
+
 /// Rows of a partition that the second phase takes without knowing whose it is. Partitions of one owner are left out there, and
 /// have many rows; of the others those of events alone have more than this, and cost one more request.
 const HEAD_ROWS: i32 = 16;
+
+/// A partition with so many rows or more is read by its key.
+pub(crate) const ROWS_MAX: i32 = 1_000;
 
 /// Partitions of one owner that may turn out to be longer than a page before they are asked for one by one. Pages start short.
 const PARTITIONS_IN_VAIN: u64 = 64;
@@ -35,6 +43,8 @@ pub(crate) struct Source {
     pub owned_pages: PageSize,
     pub list_pages: PageSize,
     pub partition_pages: PageSize,
+    /// Room for ranges of keys that are asked for ahead.
+    pub ahead: Arc<Semaphore>,
     pub findings: Findings,
 }
 
@@ -42,14 +52,16 @@ pub(crate) struct Source {
 pub(crate) struct Statements {
     /// The first rows of each partition in a range of tokens.
     pub range: PreparedStatement,
-    /// Rows of a partition after a key.
-    pub rest: PreparedStatement,
+    /// Rows of a partition.
+    pub rest: ByKeys,
+    /// The last key of a partition.
+    pub last_key: PreparedStatement,
     /// Partition keys of a range of tokens.
     pub list: PreparedStatement,
     /// The same questions to a server that leaves partitions out by itself.
     pub filtered: Option<Filtered>,
     /// Rows of a partition, with their times of writing.
-    pub partition: PreparedStatement,
+    pub partition: ByKeys,
     /// Time of writing of a partition's sentinel.
     pub sentinel: PreparedStatement,
 }
@@ -107,21 +119,22 @@ impl Source {
         const DOING: &str = "preparing to read";
         let replication = table::replication(&client).await?.unwrap_or_default();
         let table = client.address.quoted();
-        let rest = format!("SELECT k, v FROM {table} WHERE root_key = ? AND k > ?");
-        let partition = format!("SELECT k, v, WRITETIME(v) FROM {table} WHERE root_key = ?");
+        let last_key = format!("SELECT k FROM {table} WHERE root_key = ? ORDER BY k DESC LIMIT 1");
         let sentinel = format!("SELECT WRITETIME(v) FROM {table} WHERE root_key = ? AND k = ?");
         let filtered = Filtered::prepare(&client, layout, replication).await?;
         let statements = Statements {
             range: client.prepare_select(DOING, &filter::rows(&client, None)).await?,
-            rest: client.prepare_select(DOING, &rest).await?,
+            rest: ByKeys::prepare(&client, DOING, COLUMNS).await?,
+            last_key: client.prepare_select(DOING, &last_key).await?,
             list: client.prepare_select(DOING, &filter::keys(&client, None)).await?,
             filtered,
-            partition: client.prepare_select(DOING, &partition).await?,
+            partition: ByKeys::prepare(&client, DOING, OWNED_COLUMNS).await?,
             sentinel: client.prepare_select(DOING, &sentinel).await?,
         };
         let pages = || PageSize::new(client.options.page_bytes, client.options.page_rows_max);
         let (shared_pages, owned_pages, partition_pages) = (pages(), pages(), pages());
         let list_pages = PageSize::beginning_with(LISTED);
+        let ahead = Arc::new(Semaphore::new(client.options.key_ranges_in_flight));
         let findings = Findings::default();
         Ok(Self {
             client,
@@ -132,14 +145,15 @@ impl Source {
             owned_pages,
             list_pages,
             partition_pages,
+            ahead,
             findings,
         })
     }
 
     /// Returns the number of rows of a partition that the second phase takes at first.
     pub(crate) fn head_rows(&self) -> i32 {
-        // Nothing is left out.
-        if self.layout == Layout::Plain { i32::MAX } else { HEAD_ROWS }
+        // Where nothing is left out, only long partitions are worth another request.
+        if self.layout == Layout::Plain { ROWS_MAX } else { HEAD_ROWS }
     }
 
     /// Tells whether a partition has an owner, in the first phase.

@@ -2,7 +2,8 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use backup_format::{
@@ -21,6 +22,8 @@ pub type Event = fn() -> BoxFuture<'static, ()>;
 struct Counter {
     at: u32,
     seen: Arc<AtomicU32>,
+    /// The longest time that one of them took, in milliseconds.
+    longest: Arc<AtomicU64>,
     event: Event,
 }
 
@@ -29,6 +32,15 @@ impl Counter {
         if self.seen.fetch_add(1, Ordering::Relaxed) + 1 == self.at {
             (self.event)().await;
         }
+    }
+
+    /// Waits for something, and remembers how long that took.
+    async fn timed<T>(&self, waiting: impl Future<Output = T>) -> T {
+        let begun = Instant::now();
+        let result = waiting.await;
+        let took = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.longest.fetch_max(took, Ordering::Relaxed);
+        result
     }
 }
 
@@ -40,7 +52,12 @@ pub struct Hooked {
 
 impl Hooked {
     pub fn new(inner: CqlNamespace, at: u32, event: Event) -> Self {
-        Self { inner, counter: Counter { at, seen: Arc::default(), event } }
+        Self { inner, counter: Counter { at, seen: Arc::default(), longest: Arc::default(), event } }
+    }
+
+    /// Returns the longest time for which a reader or writer stood still, apart from the event.
+    pub fn longest(&self) -> Duration {
+        Duration::from_millis(self.counter.longest.load(Ordering::Relaxed))
     }
 
     /// Returns how many batches or segments came before the event and after it.
@@ -104,12 +121,10 @@ impl Snapshot for HookedSnapshot {
 
     async fn entries(&self, share: &Share) -> Result<EntryStream, EngineError> {
         let (inner, counter) = (self.inner.entries(share).await?, self.counter.clone());
-        let batches = inner.then(move |batch| {
-            let counter = counter.clone();
-            async move {
-                counter.count().await;
-                batch
-            }
+        let batches = futures::stream::unfold((inner, counter), |(mut inner, counter)| async move {
+            let batch = counter.timed(inner.next()).await?;
+            counter.count().await;
+            Some((batch, (inner, counter)))
         });
         Ok(batches.boxed())
     }
@@ -154,11 +169,11 @@ struct HookedWriter {
 impl RestoreWriter for HookedWriter {
     async fn write(&mut self, segment: Segment) -> Result<(), EngineError> {
         self.counter.count().await;
-        self.inner.write(segment).await
+        self.counter.timed(self.inner.write(segment)).await
     }
 
     async fn finish(self: Box<Self>) -> Result<(), EngineError> {
-        self.inner.finish().await
+        self.counter.timed(self.inner.finish()).await
     }
 }
 

@@ -141,6 +141,50 @@ async fn partitions_of_one_owner_are_read_whole_wherever_a_page_ends() {
     }
 }
 
+/// Keys of one partition that are easy and hard to divide.
+fn keys_to_divide() -> [Vec<Vec<u8>>; 5] {
+    // Keys of linera's views do not begin with 0.
+    let keys = |key: fn(u32) -> Vec<u8>| (0..2_000).map(|number| [vec![1], key(number)].concat()).collect();
+    [
+        keys(|number| number.to_be_bytes().to_vec()),
+        // Ever farther from each other.
+        keys(|number| u64::from(number).pow(5).to_be_bytes().to_vec()),
+        // Five heaps far from each other, whose keys differ at their ends alone.
+        keys(|number| [&[(number / 400 * 40) as u8; 30][..], &number.to_be_bytes()].concat()),
+        // One heap, and single keys behind it.
+        keys(|number| match number {
+            0..1_990 => [&[1; 8][..], &number.to_be_bytes()].concat(),
+            _ => vec![number as u8; 3],
+        }),
+        // Each begins the next.
+        keys(|number| vec![0; number as usize + 1]),
+    ]
+}
+
+#[tokio::test]
+async fn partitions_longer_than_a_page_are_read_in_ranges_of_keys() {
+    let server = Server::connect().await;
+    let mut content = validator(2);
+    for (number, keys) in (100..).zip(keys_to_divide()) {
+        for root_key in [[&[0][..], &[number; 32]].concat(), [&[7][..], &[number; 32]].concat()] {
+            for key in &keys {
+                content.put(&root_key, key, &[number; 40]);
+            }
+        }
+    }
+    let table = filled(&server, &content, true).await;
+    for (page_bytes, ahead) in [(200, 3), (4 << 10, 0), (4 << 10, 12), (64 << 10, 12), (1 << 20, 1)] {
+        let mut options = small().with_layout(Layout::Linera015);
+        (options.page_bytes, options.key_ranges_in_flight) = (page_bytes, ahead);
+        let snapshot = server.borrowed(&table, options).snapshot().await.unwrap();
+        let mut found = Content::default();
+        read(&*snapshot, 1).await.unwrap().iter().for_each(|batch| found.extend(batch));
+        assert_eq!(content.difference(&found), None, "pages of {page_bytes} bytes, {ahead} ahead");
+        assert_eq!(content.digest(), found.digest());
+        assert_eq!(snapshot.consistency(), Consistency::Causal);
+    }
+}
+
 #[tokio::test]
 async fn partitions_without_an_owner_that_lie_among_others_are_not_left_out() {
     let server = Server::connect().await;
