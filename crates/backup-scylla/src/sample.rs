@@ -11,10 +11,8 @@ use crate::range::{SLICES, TokenRange};
 const DOING: &str = "telling the layout of";
 /// Slices at whose beginnings rows are taken.
 const PLACES: usize = 16;
-const ROWS_AT_PLACE: usize = 8;
-const ROWS_OF_PARTITION: usize = 4;
-/// Values may have many megabytes.
-const PAGE_ROWS: u32 = 2;
+const ROWS_AT_PLACE: u32 = 8;
+const ROWS_OF_PARTITION: u32 = 4;
 /// Bytes kept of a value: what layouts differ in stands at its start.
 const VALUE_BYTES: usize = 4;
 
@@ -26,12 +24,13 @@ pub(crate) async fn sample(client: &Client) -> Result<Sample, CqlError> {
         client.address.quoted()
     );
     let statement = client.prepare_select(DOING, &text).await?;
+    // Values may have many megabytes.
+    let pages = PageSize::new(client.options.page_bytes, ROWS_AT_PLACE);
     let mut sample = Sample::default();
     for slice in (0..SLICES).step_by(usize::from(SLICES) / PLACES) {
         let from = TokenRange::of_slices(&(slice..slice)).after;
         let mut state = Some(PagingState::start());
         while let Some(begins) = state {
-            let pages = PageSize::beginning_with(PAGE_ROWS);
             let (rows, next) = client.page(DOING, &statement, &(from,), &pages, begins).await?;
             state = next;
             for row in rows.rows::<(&[u8], &[u8], Option<&[u8]>)>().map_err(client.answer(DOING))? {
