@@ -37,13 +37,13 @@ pub(crate) struct ConnectionArgs {
 pub(crate) struct CqlSourceArgs {
     #[command(flatten)]
     connection: ConnectionArgs,
-    /// Bytes that a page of rows is to have [default: 1MiB]
+    /// Bytes that a page of rows is to have [default: 768KiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_size, hide_short_help = true)]
     page_bytes: Option<usize>,
     /// Bytes that a range of tokens is to have that is read at a time [default: 2MiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_size, hide_short_help = true)]
     slice_bytes: Option<usize>,
-    /// Such ranges that are read at the same time, by each of --shares [default: 4]
+    /// Such ranges that are read at the same time, by each of --shares [default: 3]
     #[arg(long, value_name = "N", hide_short_help = true)]
     slices: Option<NonZeroUsize>,
 }

@@ -179,7 +179,8 @@ impl LongPartition {
             let (rows, next) = source.client.page(doing, statement, &values, size, state).await?;
             let (count, bytes, options) = (rows.rows_num(), rows.rows_bytes_size(), &source.client.options);
             let is_cut = next.is_some() && count < rows_asked;
-            let is_long = is_cut || bytes * 2 >= options.page_bytes || count * 2 >= options.page_rows_max as usize;
+            let is_long =
+                is_cut || bytes * 2 >= options.page_bytes || count * 2 >= options.page_rows_max as usize;
             Ok(Answer { rows, next, is_long })
         });
         Asked { range, begun, answer, _room: None }

@@ -113,7 +113,7 @@ pub struct CqlOptions {
     pub consistency: ConsistencyLevel,
     /// Bytes after which a batch of entries is handed on; default 256 KiB.
     pub batch_bytes: usize,
-    /// Bytes that a page of rows is to have; default 1 MiB. Cassandra counts pages in rows, so this is what a page has as long as
+    /// Bytes that a page of rows is to have; default 768 KiB. Cassandra counts pages in rows, so this is what a page has as long as
     /// rows are about as long as those before.
     pub page_bytes: usize,
     /// Most rows of a page; default 5,000.
@@ -121,7 +121,7 @@ pub struct CqlOptions {
     /// Bytes that a slice is to have: a range of tokens that is read by one task; default 2 MiB. Slices are handed on in their order,
     /// so one that is longer than what may wait of it stands still until it is its turn.
     pub slice_bytes: u64,
-    /// Slices of a share that are read at the same time; default 4. In the second phase each has
+    /// Slices of a share that are read at the same time; default 3. In the second phase each has
     /// one page in hand and one on its way.
     pub slices_in_flight: usize,
     /// Partitions of one owner that are read at the same time in a slice; default 8.
@@ -169,10 +169,10 @@ impl Default for CqlOptions {
             addresses: BTreeMap::new(),
             consistency: ConsistencyLevel::LocalQuorum,
             batch_bytes: 256 << 10,
-            page_bytes: 1 << 20,
+            page_bytes: 768 << 10,
             page_rows_max: 5_000,
             slice_bytes: 2 << 20,
-            slices_in_flight: 4,
+            slices_in_flight: 3,
             partitions_in_flight: 8,
             key_ranges_in_flight: 12,
             partition_bytes: 1 << 20,

@@ -42,11 +42,7 @@ pub(crate) async fn read(source: &Arc<Source>, partition_key: &[u8]) -> Result<S
         let attempt = read_once(source, partition_key, first_page).await?;
         let is_whole = attempt.reading.is_whole(earlier.as_ref().map(|attempt| &attempt.reading));
         let several_pages = attempt.reading.pages > 1;
-        if is_whole
-            && several_pages
-            && !in_one_page
-            && number < tries
-            && source.is_vouched_by_page(&attempt)
+        if is_whole && several_pages && !in_one_page && number < tries && source.is_vouched_by_page(&attempt)
         {
             earlier = Some(attempt);
             continue;

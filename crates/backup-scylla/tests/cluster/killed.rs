@@ -99,7 +99,10 @@ async fn a_restore_does_not_notice_that_one_of_three_nodes_is_killed() {
         let target = Hooked::new(trio.namespace(&name, options()), at, event);
         let digest = restore(&place, &dump, &target).await;
         assert_eq!(digest.unwrap_or_else(|error| panic!("{}", told(&error))), content.digest());
-        eprintln!("node killed before segment {at}: the restore stood still for at most {:?}", target.longest());
+        eprintln!(
+            "node killed before segment {at}: the restore stood still for at most {:?}",
+            target.longest()
+        );
         let (before, after) = target.around();
         assert!(before == at - 1 && after > 3, "not in the middle: {before}, {after}");
         trio.mend().await;
