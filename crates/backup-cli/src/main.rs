@@ -78,7 +78,7 @@ fn run(cli: Cli) -> Result<Report> {
     let deadline = Instant::now() + REST;
     let left = || deadline.saturating_duration_since(Instant::now());
     // What is not done by then is left: nobody is told, since the command has its result.
-    let _ = backup_repository::wait_for_workers(left());
+    let _ = backup_repository::wait_for_workers(REST / 2);
     runtime.shutdown_timeout(left());
     engine::rest(left());
     drop(meter);

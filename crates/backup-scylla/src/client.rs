@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use backup_format::ErrorClass;
 use rustls::pki_types::CertificateDer;
@@ -44,6 +44,15 @@ pub(crate) struct Client {
     pub address: CqlAddress,
     pub options: CqlOptions,
     pub server: Server,
+}
+
+/// A page of rows.
+pub(crate) struct Page {
+    pub rows: QueryRowsResult,
+    /// Where the next one begins; `None` at the end.
+    pub next: Option<PagingState>,
+    /// The number of rows that were asked for.
+    pub asked: u32,
 }
 
 /// What kind of server answers.
@@ -173,7 +182,7 @@ impl Client {
         statement
     }
 
-    /// Takes the page that begins at `state`; returns where the next one begins, `None` at the end.
+    /// Takes the page that begins at `state`.
     pub(crate) async fn page(
         &self,
         doing: &'static str,
@@ -181,26 +190,26 @@ impl Client {
         values: &(impl SerializeRow + Sync),
         size: &PageSize,
         state: PagingState,
-    ) -> Result<(QueryRowsResult, Option<PagingState>), CqlError> {
-        let mut asked = size.rows();
-        let mut tries = 0;
+    ) -> Result<Page, CqlError> {
+        let asked = AtomicU32::new(size.rows());
         let request = || {
-            tries += 1;
-            asked = if tries == 1 { asked } else { asked.min(size.rows()) };
+            let rows = asked.load(Ordering::Relaxed).min(size.rows());
+            asked.store(rows, Ordering::Relaxed);
             let mut statement = statement.clone();
-            statement.set_page_size(i32::try_from(asked).unwrap_or(i32::MAX));
+            statement.set_page_size(i32::try_from(rows).unwrap_or(i32::MAX));
             let state = state.clone();
             async move { self.session.execute_single_page(&statement, values, state).await }
         };
         let failed = |reaction: Reaction| {
             if reaction.smaller {
-                size.failed(size.rows());
+                size.failed(asked.load(Ordering::Relaxed));
             }
         };
         let (result, next): (QueryResult, PagingStateResponse) = self.repeat(doing, request, failed).await?;
         let rows = result.into_rows_result().map_err(self.answer(doing))?;
+        let (asked, next) = (asked.into_inner(), next.into_paging_control_flow().continue_value());
         size.seen(asked, rows.rows_num(), rows.rows_bytes_size());
-        Ok((rows, next.into_paging_control_flow().continue_value()))
+        Ok(Page { rows, next, asked })
     }
 
     /// Runs a prepared statement.

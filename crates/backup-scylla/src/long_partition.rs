@@ -1,4 +1,4 @@
-//! Partitions that are longer than a page: several ranges of their keys are asked for at the same time.
+//! Pages of a partition. Where there are many, several ranges of its keys are asked for at the same time.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,17 +9,21 @@ use scylla::response::query_result::QueryRowsResult;
 use scylla::statement::prepared::PreparedStatement;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::client::Client;
+use crate::client::{Client, Page};
 use crate::error::CqlError;
 use crate::key_range::{KeyRange, KeyRanges};
+use crate::options::CqlOptions;
 use crate::page_size::PageSize;
 use crate::pages::Coming;
 use crate::source::Source;
 
 /// Ranges of one partition that are asked for ahead, at most.
 const AHEAD: usize = 3;
-/// Pages that have to be handed on before ranges are given up again that turned out to lie far behind.
+/// Pages that have to be handed on before a partition is divided, and before it is divided anew because the ranges that were asked for
+/// turned out to lie far behind.
 const PAGES_BETWEEN: u32 = 8;
+/// Ranges that may be found empty, besides one for every two pages. Where keys lie in many heaps, to divide is in vain.
+const EMPTY_MAX: u32 = 32;
 
 /// Statements for the rows of one partition, all with the same columns, the key first.
 pub(crate) struct ByKeys {
@@ -72,11 +76,16 @@ pub(crate) struct Question {
 pub(crate) struct LongPartition {
     source: Arc<Source>,
     question: Arc<Question>,
-    /// How the rest is divided; `None` until a page was full.
+    /// The last key, once it was asked for; `None` inside where there was none after those that were seen.
+    last: Option<Option<Vec<u8>>>,
+    /// How the rest is divided, if it is.
     ranges: Option<KeyRanges>,
     coming: VecDeque<Asked>,
-    /// Pages handed on since ranges were given up.
-    handed_on: u32,
+    /// Pages handed on, and those since it was divided.
+    pages: u32,
+    since_divided: u32,
+    /// Ranges that were empty.
+    empty: u32,
 }
 
 /// A request for a page of a range.
@@ -84,16 +93,18 @@ struct Asked {
     range: KeyRange,
     /// The last key before the page.
     begun: Vec<u8>,
-    answer: Coming<Result<Answer, CqlError>>,
+    /// The page, and whether it is as long as pages are to be.
+    answer: Coming<Result<(Page, bool), CqlError>>,
     _room: Option<OwnedSemaphorePermit>,
 }
 
-struct Answer {
-    rows: QueryRowsResult,
-    /// Where the range goes on.
-    next: Option<PagingState>,
-    /// Whether the page is as long as pages are to be: the first ones are short, and tell nothing.
-    is_long: bool,
+/// Tells whether a page is as long as pages are to be: the first ones are short, and tell nothing about those after them. Nor does one
+/// without rows, which a server sends that went through deleted ones.
+fn is_long(page: &Page, options: &CqlOptions) -> bool {
+    let (count, bytes) = (page.rows.rows_num(), page.rows.rows_bytes_size());
+    let is_cut = page.next.is_some() && count < page.asked as usize;
+    let is_full = bytes * 2 >= options.page_bytes || count * 2 >= options.page_rows_max as usize;
+    count > 0 && (is_cut || is_full)
 }
 
 impl LongPartition {
@@ -101,8 +112,16 @@ impl LongPartition {
     pub(crate) fn of(source: Arc<Source>, question: Question) -> Self {
         let range = KeyRange { after: question.after.clone(), to: None };
         let begun = question.after.clone().unwrap_or_default();
-        let (question, coming) = (Arc::new(question), VecDeque::new());
-        let mut partition = Self { source, question, ranges: None, coming, handed_on: PAGES_BETWEEN };
+        let mut partition = Self {
+            source,
+            question: Arc::new(question),
+            last: None,
+            ranges: None,
+            coming: VecDeque::new(),
+            pages: 0,
+            since_divided: 0,
+            empty: 0,
+        };
         let asked = partition.ask(range, begun, None);
         partition.coming.push_back(asked);
         partition
@@ -112,40 +131,73 @@ impl LongPartition {
     /// after it was dropped before its end.
     pub(crate) async fn next(&mut self) -> Result<Option<QueryRowsResult>, CqlError> {
         let Some(first) = self.coming.front_mut() else { return Ok(None) };
-        let Answer { rows, next, is_long } = first.answer.wait().await.map_err(|_| self.died())??;
+        let (Page { rows, next, .. }, is_long) = first.answer.wait().await.map_err(|_| self.died())??;
         let Some(first) = self.coming.pop_front() else { return Ok(None) };
-        self.handed_on = self.handed_on.saturating_add(1);
-        let seen = self.last_key_of(&rows)?.unwrap_or_else(|| first.begun.clone());
+        (self.pages, self.since_divided) =
+            (self.pages.saturating_add(1), self.since_divided.saturating_add(1));
         match next {
-            Some(_) if is_long && self.divide(&first, &seen).await? => {}
-            Some(state) => self.coming.push_front(self.ask(first.range, seen, Some(state))),
-            None => {
-                if let Some(ranges) = self.ranges.as_mut().filter(|_| !is_long) {
-                    ranges.widen();
-                }
+            Some(state) => self.go_on(first, &rows, is_long, state).await?,
+            // What is left of a range after its first page may be short, whatever its width.
+            None if !is_long && first.range.after.as_ref() == Some(&first.begun) => {
+                self.learn_of_short(&first.range, rows.rows_num());
             }
+            None => {}
         }
         self.ask_ahead();
         Ok(Some(rows))
     }
 
-    /// Divides what follows a page that did not hold all of its range. Tells whether it did.
+    /// Asks for what follows a page that did not hold all of its range.
+    async fn go_on(
+        &mut self,
+        page: Asked,
+        rows: &QueryRowsResult,
+        is_long: bool,
+        state: PagingState,
+    ) -> Result<(), CqlError> {
+        let seen = self.last_key_of(rows)?.unwrap_or_else(|| page.begun.clone());
+        if !(is_long && self.divide(&page, &seen).await?) {
+            self.coming.push_front(self.ask(page.range, seen, Some(state)));
+        }
+        Ok(())
+    }
+
+    /// Divides what follows a page. Tells whether it did.
     async fn divide(&mut self, page: &Asked, seen: &[u8]) -> Result<bool, CqlError> {
-        let Some(ranges) = &mut self.ranges else {
-            let last = self.last_key().await?.filter(|last| **last > *seen);
-            self.ranges = last.and_then(|last| KeyRanges::after_page(&page.begun, seen, &last));
-            return Ok(self.ranges.is_some());
-        };
-        ranges.filled(&page.begun, seen);
-        let is_far = ranges.is_far(&page.begun, seen, page.range.to.as_deref());
-        if !is_far || self.handed_on < PAGES_BETWEEN {
+        if let Some(ranges) = &mut self.ranges {
+            ranges.filled(&page.begun, seen);
+        }
+        if self.since_divided < PAGES_BETWEEN || self.is_in_vain() {
             return Ok(false);
         }
-        // What was asked for ahead lies far behind: nearer ranges are of more use.
-        self.coming.clear();
-        self.handed_on = 0;
-        ranges.go_back(seen);
-        Ok(true)
+        if let Some(ranges) = &mut self.ranges {
+            if !ranges.is_far(&page.begun, seen, page.range.to.as_deref()) {
+                return Ok(false);
+            }
+            // What was asked for ahead lies far behind: nearer ranges are of more use.
+            self.coming.clear();
+            ranges.go_back(seen);
+        } else {
+            let last = match &self.last {
+                Some(last) => last.as_ref(),
+                None => self.last.insert(self.last_key().await?).as_ref(),
+            };
+            let last = last.filter(|last| last.as_slice() > seen);
+            self.ranges = last.and_then(|last| KeyRanges::after_page(&page.begun, seen, last));
+        }
+        self.since_divided = 0;
+        Ok(self.ranges.is_some())
+    }
+
+    fn learn_of_short(&mut self, range: &KeyRange, rows: usize) {
+        if let Some(ranges) = &mut self.ranges {
+            ranges.was_short(range, rows);
+            self.empty = self.empty.saturating_add(u32::from(rows == 0));
+        }
+    }
+
+    fn is_in_vain(&self) -> bool {
+        self.empty > EMPTY_MAX + self.pages / 2
     }
 
     /// Asks for one range in any case, and for more while there is room.
@@ -158,7 +210,8 @@ impl LongPartition {
                     Err(_) => return,
                 },
             };
-            let Some(range) = self.ranges.as_mut().and_then(KeyRanges::take) else { return };
+            let take = if self.is_in_vain() { KeyRanges::take_rest } else { KeyRanges::take };
+            let Some(range) = self.ranges.as_mut().and_then(take) else { return };
             let begun = range.after.clone().unwrap_or_default();
             let asked = Asked { _room: room, ..self.ask(range, begun, None) };
             self.coming.push_back(asked);
@@ -175,13 +228,10 @@ impl LongPartition {
                 [partition_key].into_iter().chain(&asked.after).chain(&asked.to).map(Vec::as_slice).collect();
             let is_first = asked.to.is_none() && asked.after == question.after && state.is_none();
             let size = first_page.as_ref().filter(|_| is_first).unwrap_or_else(|| size(&source));
-            let (state, rows_asked) = (state.unwrap_or_else(PagingState::start), size.rows() as usize);
-            let (rows, next) = source.client.page(doing, statement, &values, size, state).await?;
-            let (count, bytes, options) = (rows.rows_num(), rows.rows_bytes_size(), &source.client.options);
-            let is_cut = next.is_some() && count < rows_asked;
-            let is_long =
-                is_cut || bytes * 2 >= options.page_bytes || count * 2 >= options.page_rows_max as usize;
-            Ok(Answer { rows, next, is_long })
+            let state = state.unwrap_or_else(PagingState::start);
+            let page = source.client.page(doing, statement, &values, size, state).await?;
+            let is_long = is_long(&page, &source.client.options);
+            Ok((page, is_long))
         });
         Asked { range, begun, answer, _room: None }
     }

@@ -121,12 +121,12 @@ pub struct CqlOptions {
     /// Bytes that a slice is to have: a range of tokens that is read by one task; default 2 MiB. Slices are handed on in their order,
     /// so one that is longer than what may wait of it stands still until it is its turn.
     pub slice_bytes: u64,
-    /// Slices of a share that are read at the same time; default 3. In the second phase each has
-    /// one page in hand and one on its way.
+    /// Slices of a share that are read at the same time; default 3. Each has one page in hand and one on its way; of what is asked for
+    /// ahead in long partitions see [`key_ranges_in_flight`](Self::key_ranges_in_flight).
     pub slices_in_flight: usize,
     /// Partitions of one owner that are read at the same time in a slice; default 8.
     pub partitions_in_flight: usize,
-    /// Ranges of keys that are asked for ahead, each a page, in all partitions together that are longer than one; at most 3 in one
+    /// Ranges of keys that are asked for ahead, each a page, in all partitions together that are longer than eight; at most 3 in one
     /// partition; default 12.
     pub key_ranges_in_flight: usize,
     /// Bytes of a partition of one owner that are kept in memory until it is proven whole; what is more goes to a scratch file;

@@ -7,6 +7,7 @@ use futures::{StreamExt, stream};
 use scylla::response::PagingState;
 use scylla::statement::prepared::PreparedStatement;
 
+use crate::client::Page;
 use crate::error::CqlError;
 use crate::ordered::{Output, Stop, Work};
 use crate::partition;
@@ -100,7 +101,7 @@ impl<'a> Listing<'a> {
         let (client, values) = (&self.source.client, (self.range.after, self.range.to));
         let pages = &self.source.list_pages;
         let asked = Instant::now();
-        let (rows, next) = client.page(DOING, &self.statement, &values, pages, begins).await?;
+        let Page { rows, next, .. } = client.page(DOING, &self.statement, &values, pages, begins).await?;
         (self.state, self.answering) = (next, self.answering + asked.elapsed());
         let mut owned = Vec::new();
         for row in rows.rows::<(&[u8],)>().map_err(client.answer(DOING))? {

@@ -50,7 +50,8 @@ impl PageSize {
 
     /// Learns that a server could not answer.
     pub(crate) fn failed(&self, asked: u32) {
-        self.rows.store((asked / STEP).max(1), Ordering::Relaxed);
+        // Many requests may fail at once, for one reason.
+        self.rows.fetch_min((asked / STEP).max(1), Ordering::Relaxed);
     }
 }
 
@@ -91,9 +92,11 @@ mod tests {
 
     #[test]
     fn a_page_over_which_a_server_broke_down_is_followed_by_shorter_ones() {
-        let size = PageSize::new(2 << 20, 5_000);
+        let size = PageSize::beginning_with(1_000);
         size.failed(1_000);
         assert_eq!(size.rows(), 500);
+        size.failed(1_000);
+        assert_eq!(size.rows(), 500, "two requests for as many rows failed together");
         (0..9).for_each(|_| size.failed(size.rows()));
         assert_eq!(size.rows(), 1);
     }

@@ -9,11 +9,12 @@ use scylla::serialize::row::SerializeRow;
 use scylla::statement::prepared::PreparedStatement;
 use tokio::task::{JoinError, JoinHandle};
 
+use crate::client::Page;
 use crate::error::CqlError;
 use crate::page_size::PageSize;
 use crate::source::Source;
 
-type Page = Result<(QueryRowsResult, Option<PagingState>, Duration), CqlError>;
+type Answer = Result<(Page, Duration), CqlError>;
 
 /// What is asked, page by page.
 pub(crate) struct Question<V> {
@@ -27,7 +28,7 @@ pub(crate) struct Question<V> {
 pub(crate) struct Pages<V> {
     source: Arc<Source>,
     question: Arc<Question<V>>,
-    coming: Option<Coming<Page>>,
+    coming: Option<Coming<Answer>>,
     /// How long the answers took so far.
     pub answering: Duration,
 }
@@ -70,7 +71,7 @@ impl<V: SerializeRow + Send + Sync + 'static> Pages<V> {
     pub(crate) async fn next(&mut self) -> Result<Option<QueryRowsResult>, CqlError> {
         let Some(coming) = &mut self.coming else { return Ok(None) };
         // Only a page ends the request: an error, or being dropped here, is no end of the pages.
-        let (rows, next, took) = coming.wait().await.map_err(|_| self.died())??;
+        let (Page { rows, next, .. }, took) = coming.wait().await.map_err(|_| self.died())??;
         self.coming = None;
         self.answering += took;
         if let Some(state) = next {
@@ -89,8 +90,8 @@ impl<V: SerializeRow + Send + Sync + 'static> Pages<V> {
         self.coming = Some(Coming::of(async move {
             let Question { doing, statement, values, size } = &*question;
             let asked = Instant::now();
-            let (rows, next) = source.client.page(doing, statement, values, size(&source), state).await?;
-            Ok((rows, next, asked.elapsed()))
+            let page = source.client.page(doing, statement, values, size(&source), state).await?;
+            Ok((page, asked.elapsed()))
         }));
     }
 

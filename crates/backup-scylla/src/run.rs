@@ -18,9 +18,11 @@ use crate::owned::{Listed, Listing, hand_on};
 use crate::pages::{Pages, Question};
 use crate::partition;
 use crate::range::{TokenRange, slice_of};
-use crate::source::{OrderWatch, ROWS_MAX, Source};
+use crate::source::{OrderWatch, Source};
 
 const DOING: &str = "reading partitions of";
+/// A partition with so many rows or more is read by its key.
+const ROWS_MAX: i32 = 1_000;
 
 /// Reads the partitions of a range that have an owner, by statements that leave out others. Returns the weight of the range.
 pub(crate) async fn read_run(source: Arc<Source>, range: TokenRange, out: &Output) -> Result<u64, Stop> {

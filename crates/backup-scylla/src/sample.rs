@@ -3,7 +3,7 @@
 use backup_layout::cql::{Row, Sample};
 use scylla::response::PagingState;
 
-use crate::client::Client;
+use crate::client::{Client, Page};
 use crate::error::CqlError;
 use crate::page_size::PageSize;
 use crate::range::{SLICES, TokenRange};
@@ -24,14 +24,14 @@ pub(crate) async fn sample(client: &Client) -> Result<Sample, CqlError> {
         client.address.quoted()
     );
     let statement = client.prepare_select(DOING, &text).await?;
-    // Values may have many megabytes.
-    let pages = PageSize::new(client.options.page_bytes, ROWS_AT_PLACE);
+    // Values may have many megabytes, and the next one may be a thousand times as long as this.
+    let pages = PageSize::beginning_with(1);
     let mut sample = Sample::default();
     for slice in (0..SLICES).step_by(usize::from(SLICES) / PLACES) {
         let from = TokenRange::of_slices(&(slice..slice)).after;
         let mut state = Some(PagingState::start());
         while let Some(begins) = state {
-            let (rows, next) = client.page(DOING, &statement, &(from,), &pages, begins).await?;
+            let Page { rows, next, .. } = client.page(DOING, &statement, &(from,), &pages, begins).await?;
             state = next;
             for row in rows.rows::<(&[u8], &[u8], Option<&[u8]>)>().map_err(client.answer(DOING))? {
                 let (partition_key, key, value) = row.map_err(client.answer(DOING))?;

@@ -26,6 +26,11 @@ impl Scale {
         u128::from_be_bytes(bytes)
     }
 
+    /// Returns the length of [`Scale::key`], in bytes.
+    pub(crate) fn key_bytes(&self) -> usize {
+        self.prefix.len() + PLACE_BYTES
+    }
+
     /// Returns the first key at a place. It is after each key whose place is before it.
     pub(crate) fn key(&self, place: u128) -> Vec<u8> {
         [&*self.prefix, &place.to_be_bytes()].concat()

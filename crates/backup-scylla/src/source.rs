@@ -27,9 +27,6 @@ const OWNED_COLUMNS: &str = "k, v, WRITETIME(v)";
 /// have many rows; of the others those of events alone have more than this, and cost one more request.
 const HEAD_ROWS: i32 = 16;
 
-/// A partition with so many rows or more is read by its key.
-pub(crate) const ROWS_MAX: i32 = 1_000;
-
 /// Partitions of one owner that may turn out to be longer than a page before they are asked for one by one. Pages start short.
 const PARTITIONS_IN_VAIN: u64 = 64;
 
@@ -134,7 +131,7 @@ impl Source {
         let pages = || PageSize::new(client.options.page_bytes, client.options.page_rows_max);
         let (shared_pages, owned_pages, partition_pages) = (pages(), pages(), pages());
         let list_pages = PageSize::beginning_with(LISTED);
-        let ahead = Arc::new(Semaphore::new(client.options.key_ranges_in_flight));
+        let ahead = Arc::new(Semaphore::new(client.options.key_ranges_in_flight.min(Semaphore::MAX_PERMITS)));
         let findings = Findings::default();
         Ok(Self {
             client,
@@ -153,7 +150,8 @@ impl Source {
     /// Returns the number of rows of a partition that the second phase takes at first.
     pub(crate) fn head_rows(&self) -> i32 {
         // Where nothing is left out, only long partitions are worth another request.
-        if self.layout == Layout::Plain { ROWS_MAX } else { HEAD_ROWS }
+        let page = i32::try_from(self.client.options.page_rows_max).unwrap_or(i32::MAX).max(1);
+        if self.layout == Layout::Plain { page } else { HEAD_ROWS }
     }
 
     /// Tells whether a partition has an owner, in the first phase.

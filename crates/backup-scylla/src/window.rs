@@ -35,7 +35,7 @@ pub(crate) struct Slot {
 
 impl Window {
     pub(crate) fn new(max: usize) -> Arc<Self> {
-        let max = max.max(1);
+        let max = max.clamp(1, Semaphore::MAX_PERMITS);
         let state = State { limit: max, surplus: 0, good: 0, halved: None };
         Arc::new(Self { permits: Arc::new(Semaphore::new(max)), state: Mutex::new(state), max })
     }

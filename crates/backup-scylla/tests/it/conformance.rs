@@ -1,7 +1,7 @@
 //! What every engine must do, in each layout, on a real server.
 
 use backup_layout::Layout;
-use backup_testkit::suite;
+use backup_testkit::suite::{self, Check};
 
 use crate::engine::Cql;
 
@@ -15,9 +15,11 @@ mod linera_0_16 {
     backup_testkit::conformance!(Cql::new(Layout::Linera016));
 }
 
+/// Which operation fails has nothing to do with the layout, and it takes minutes to try each.
 #[test]
-fn plain_passes_all_checks_but_the_heavy_ones() {
+fn plain_passes_all_checks_but_the_long_ones() {
     let engine = Cql::new(Layout::Plain);
-    let failures = suite::failures(&engine, |check| !check.is_heavy());
+    let is_long = |check: &Check| check.is_heavy() || check.name.contains("_fails_at_any_operation");
+    let failures = suite::failures(&engine, |check| !is_long(check));
     assert_eq!(suite::block_on(failures), []);
 }

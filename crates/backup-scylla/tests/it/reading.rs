@@ -142,7 +142,7 @@ async fn partitions_of_one_owner_are_read_whole_wherever_a_page_ends() {
 }
 
 /// Keys of one partition that are easy and hard to divide.
-fn keys_to_divide() -> [Vec<Vec<u8>>; 5] {
+fn keys_to_divide() -> [Vec<Vec<u8>>; 6] {
     // Keys of linera's views do not begin with 0.
     let keys = |key: fn(u32) -> Vec<u8>| (0..2_000).map(|number| [vec![1], key(number)].concat()).collect();
     [
@@ -156,13 +156,18 @@ fn keys_to_divide() -> [Vec<Vec<u8>>; 5] {
             0..1_990 => [&[1; 8][..], &number.to_be_bytes()].concat(),
             _ => vec![number as u8; 3],
         }),
+        // Many small heaps, so that most ranges between them are empty.
+        keys(|number| {
+            let heap = u64::from(number / 10).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
+            [&heap[..], &[0; 5], &number.to_be_bytes()].concat()
+        }),
         // Each begins the next.
         keys(|number| vec![0; number as usize + 1]),
     ]
 }
 
 #[tokio::test]
-async fn partitions_longer_than_a_page_are_read_in_ranges_of_keys() {
+async fn partitions_of_many_pages_are_read_in_ranges_of_keys() {
     let server = Server::connect().await;
     let mut content = validator(2);
     for (number, keys) in (100..).zip(keys_to_divide()) {
