@@ -10,7 +10,7 @@ use crate::range::{SLICES, TokenRange};
 
 const DOING: &str = "telling the layout of";
 /// Slices at whose beginnings rows are taken.
-const PLACES: usize = 16;
+const PLACES: usize = 8;
 const ROWS_AT_PLACE: u32 = 8;
 const ROWS_OF_PARTITION: u32 = 4;
 /// Bytes kept of a value: what layouts differ in stands at its start.
