@@ -94,7 +94,7 @@ struct Asked {
     /// The last key before the page.
     begun: Vec<u8>,
     /// The page, and whether it is as long as pages are to be.
-    answer: Coming<Result<(Page, bool), CqlError>>,
+    answer: Coming<(Page, bool)>,
     _room: Option<OwnedSemaphorePermit>,
 }
 
@@ -131,7 +131,7 @@ impl LongPartition {
     /// after it was dropped before its end.
     pub(crate) async fn next(&mut self) -> Result<Option<QueryRowsResult>, CqlError> {
         let Some(first) = self.coming.front_mut() else { return Ok(None) };
-        let (Page { rows, next, .. }, is_long) = first.answer.wait().await.map_err(|_| self.died())??;
+        let (Page { rows, next, .. }, is_long) = first.answer.wait(self.question.doing, &self.source).await?;
         let Some(first) = self.coming.pop_front() else { return Ok(None) };
         (self.pages, self.since_divided) =
             (self.pages.saturating_add(1), self.since_divided.saturating_add(1));
@@ -254,9 +254,5 @@ impl LongPartition {
         let Some(row) = rows.last() else { return Ok(None) };
         let column = row.map_err(client.answer(doing))?.next().transpose().map_err(client.answer(doing))?;
         Ok(column.and_then(|column| column.slice).map(|key| key.as_slice().to_vec()))
-    }
-
-    fn died(&self) -> CqlError {
-        CqlError::Task { doing: self.question.doing, address: self.source.client.address.to_string() }
     }
 }

@@ -7,14 +7,12 @@ use scylla::response::PagingState;
 use scylla::response::query_result::QueryRowsResult;
 use scylla::serialize::row::SerializeRow;
 use scylla::statement::prepared::PreparedStatement;
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::JoinHandle;
 
 use crate::client::Page;
 use crate::error::CqlError;
 use crate::page_size::PageSize;
 use crate::source::Source;
-
-type Answer = Result<(Page, Duration), CqlError>;
 
 /// What is asked, page by page.
 pub(crate) struct Question<V> {
@@ -28,27 +26,24 @@ pub(crate) struct Question<V> {
 pub(crate) struct Pages<V> {
     source: Arc<Source>,
     question: Arc<Question<V>>,
-    coming: Option<Coming<Answer>>,
+    coming: Option<Coming<(Page, Duration)>>,
     /// How long the answers took so far.
     pub answering: Duration,
 }
 
 /// An answer that is on its way. Dropping it gives the request up.
-pub(crate) struct Coming<T>(JoinHandle<T>);
+pub(crate) struct Coming<T>(JoinHandle<Result<T, CqlError>>);
 
 impl<T: Send + 'static> Coming<T> {
     /// Sends the request.
-    pub(crate) fn of(request: impl Future<Output = T> + Send + 'static) -> Self {
+    pub(crate) fn of(request: impl Future<Output = Result<T, CqlError>> + Send + 'static) -> Self {
         Self(tokio::spawn(request))
     }
 
-    /// Waits for the answer.
-    ///
-    /// # Errors
-    ///
-    /// The task died.
-    pub(crate) async fn wait(&mut self) -> Result<T, JoinError> {
-        (&mut self.0).await
+    /// Waits for the answer. That the task died is an error too, which tells what it was doing.
+    pub(crate) async fn wait(&mut self, doing: &'static str, source: &Source) -> Result<T, CqlError> {
+        let died = |_| CqlError::Task { doing, address: source.client.address.to_string() };
+        (&mut self.0).await.map_err(died)?
     }
 }
 
@@ -71,7 +66,7 @@ impl<V: SerializeRow + Send + Sync + 'static> Pages<V> {
     pub(crate) async fn next(&mut self) -> Result<Option<QueryRowsResult>, CqlError> {
         let Some(coming) = &mut self.coming else { return Ok(None) };
         // Only a page ends the request: an error, or being dropped here, is no end of the pages.
-        let (Page { rows, next, .. }, took) = coming.wait().await.map_err(|_| self.died())??;
+        let (Page { rows, next, .. }, took) = coming.wait(self.question.doing, &self.source).await?;
         self.coming = None;
         self.answering += took;
         if let Some(state) = next {
@@ -93,9 +88,5 @@ impl<V: SerializeRow + Send + Sync + 'static> Pages<V> {
             let page = source.client.page(doing, statement, values, size(&source), state).await?;
             Ok((page, asked.elapsed()))
         }));
-    }
-
-    fn died(&self) -> CqlError {
-        CqlError::Task { doing: self.question.doing, address: self.source.client.address.to_string() }
     }
 }

@@ -37,6 +37,12 @@ impl Check {
         self.name.starts_with("heavy::")
     }
 
+    /// Tells whether the check repeats itself for each operation that may fail, which takes many tables.
+    #[must_use]
+    pub fn fails_each_operation(&self) -> bool {
+        self.name.contains("_fails_at_any_operation")
+    }
+
     /// Runs the check.
     ///
     /// # Panics
