@@ -52,7 +52,7 @@ pub(crate) fn partitions(db: &DB) -> Result<u64> {
 
 /// Backs up with the BackupEngine, which copies so many files at a time.
 pub(crate) fn back_up(from: &Path, to: &Path, files: i32) -> Result<()> {
-    // As whoever has the database open would: this is not part of what is compared.
+    // As a program that has the database open would: this is not part of what is compared.
     let db = DB::open(&options(), from).with_context(|| format!("opening {}", from.display()))?;
     let mut engine = open(to, files)?;
     engine.create_new_backup_flush(&db, true).context("backing up")

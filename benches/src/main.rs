@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod content;
+mod days;
 mod engine;
 mod ours;
 mod plot;
@@ -25,13 +26,15 @@ Compares kvbackup with RocksDB's own ways of backing up, in one run.
 Usage:
   kvbackup-benches compare [MIX:MEGABYTES].. [--rounds N] [--scratch DIR] [--out DIR]
   kvbackup-benches scale [MEGABYTES].. [--rounds N] [--scratch DIR] [--out DIR]
+  kvbackup-benches days [MEGABYTES DAYS PERCENT] [--scratch DIR]
   kvbackup-benches generate DIR/NAMESPACE MEGABYTES [MIX]
   kvbackup-benches change DIR/NAMESPACE ONE_IN [MIX]
 
 MIX is validator, small or chains. By default: validator:200 validator:1800 small:200, 5 rounds, the system's directory for
 temporary files, and BENCHMARKS.md and benchmarks.svg in the current directory. `scale` measures kvbackup alone, by size (200, 600,
-1800 and 5000 MB unless told otherwise) and number of cores, and writes SCALING.md and scaling.svg. `generate` writes a database to
-measure other things with, `change` gives one in ONE_IN of its partitions other values.";
+1800 and 5000 MB by default) and number of cores, and writes SCALING.md and scaling.svg. `days` makes a dump
+a day of a namespace in memory whose keys are hashes, and prints the bytes stored for each that changed: 300 MB, 30 days and 1 % by
+default. `generate` writes a database to measure other things with, `change` gives one in ONE_IN of its partitions other values.";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -39,6 +42,11 @@ fn main() -> Result<()> {
     match arguments.as_slice() {
         ["compare", options @ ..] => compare(&Options::of(options)?),
         ["scale", options @ ..] => scale(&Options::of(options)?),
+        ["days"] => measure_days("300", "30", "1", None),
+        ["days", megabytes, days, percent] => measure_days(megabytes, days, percent, None),
+        ["days", megabytes, days, percent, "--scratch", scratch] => {
+            measure_days(megabytes, days, percent, Some(Path::new(scratch)))
+        }
         ["generate", path, megabytes] => generate(path, megabytes, Mix::Validator),
         ["generate", path, megabytes, mix] => generate(path, megabytes, Mix::of(mix)?),
         ["change", path, one_in] => change(path, one_in, Mix::Validator),
@@ -55,6 +63,18 @@ fn main() -> Result<()> {
         }
         _ => bail!("{USAGE}"),
     }
+}
+
+fn measure_days(megabytes: &str, days: &str, percent: &str, scratch: Option<&Path>) -> Result<()> {
+    let percent = percent.parse().with_context(|| format!("{percent:?}: expected a number of percent"))?;
+    let days = days.parse().with_context(|| format!("{days:?}: expected a number of days"))?;
+    let month = days::Month { megabytes: parse(megabytes)?, days, percent };
+    let directory = match scratch {
+        Some(scratch) => tempfile::tempdir_in(scratch)?,
+        None => tempfile::tempdir()?,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(days::run(&month, &directory.path().join("repository")))
 }
 
 fn generate(path: &str, megabytes: &str, mix: Mix) -> Result<()> {

@@ -139,7 +139,7 @@ impl Place {
     }
 }
 
-/// Tells whether other steps begin with what this one left.
+/// Returns true if other steps begin with what this one left.
 fn is_needed(step: Step) -> bool {
     let restored = |other: &Step| other.task == Task::Restore && backup_for(*other) == step.code;
     step.task == Task::Backup && STEPS.iter().any(restored)

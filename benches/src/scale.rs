@@ -30,7 +30,7 @@ impl Point {
     }
 }
 
-/// Returns the steps that are measured: our own, as the program does them unless told otherwise.
+/// Returns the steps that are measured: our own, as the program does them by default.
 fn steps() -> impl Iterator<Item = Step> {
     let tasks = [Task::Backup, Task::Second(0), Task::Verify, Task::Restore];
     tasks.into_iter().filter_map(|task| STEPS.into_iter().find(|step| step.task == task))

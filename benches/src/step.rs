@@ -74,7 +74,7 @@ impl Step {
         self.way.starts_with(OURS)
     }
 
-    /// Tells whether the whole database has to fit into memory several times.
+    /// Returns true if the whole database has to fit into memory several times.
     pub(crate) fn is_map(self) -> bool {
         self.code.starts_with("map")
     }
@@ -116,7 +116,7 @@ pub(crate) fn run_apart(code: &str, from: &Path, to: &Path, cores: Option<usize>
     if !output.status.success() {
         bail!("step {code:?} failed: {}", String::from_utf8_lossy(&output.stderr));
     }
-    serde_json::from_slice(&output.stdout).with_context(|| format!("step {code:?} told nothing"))
+    serde_json::from_slice(&output.stdout).with_context(|| format!("step {code:?} printed no result"))
 }
 
 /// Runs a step in this process, and tells what the process took so far.

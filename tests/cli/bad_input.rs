@@ -21,7 +21,7 @@ fn swap(left: &Path, right: &Path) {
     fs::write(right, left_bytes).unwrap();
 }
 
-/// Gives a dump another manifest, under the name that it ought to have.
+/// Gives a dump another manifest, under the name that it must have.
 fn rewrite_manifest(path: &Path, edit: impl FnOnce(&mut Value)) -> PathBuf {
     let mut manifest: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
     edit(&mut manifest);
@@ -156,7 +156,7 @@ fn manifests_of_a_later_version_are_refused_by_what_they_need() {
 #[test]
 fn a_config_of_a_later_version_is_refused_by_what_it_needs() {
     let edits: [(&str, &str, &str); 4] = [
-        ("\"version\": 1", "\"version\": 2", "version 2"),
+        ("\"version\": 1", "\"version\": 3", "version 3"),
         ("\"requires\": []", "\"requires\": [\"teleport\"]", "teleport"),
         ("\"encrypted\": false", "\"encrypted\": true", "encrypted"),
         ("norm1", "norm2", "norm2"),
@@ -239,8 +239,10 @@ fn a_directory_that_is_no_repository_is_named_as_it_was_given() {
     let place = Place::with_fixture();
     let run = place.exits(1, &["list", "db"]);
     assert!(run.stderr.starts_with("error: opening repository db: there is no config.json"), "{run}");
-    let run = place.exits(1, &["backup", "rocksdb:db/validator_0", "db"]);
-    assert!(!run.stderr.contains('{') && run.stderr.contains(" db"), "{run}");
+    fs::create_dir(place.path("other")).unwrap();
+    fs::write(place.path("other/file"), "something").unwrap();
+    let run = place.exits(1, &["backup", "rocksdb:db/validator_0", "other"]);
+    assert!(!run.stderr.contains('{') && run.stderr.contains(" other"), "{run}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What the documents tell to run, run.
+//! The commands in the documents are run as they are written.
 
 use std::fs;
 use std::path::Path;
@@ -24,7 +24,7 @@ fn nightly_script(place: &Place) -> String {
     })
 }
 
-/// Runs the script on a day of the week, 1 to 7; tells whether it succeeded.
+/// Runs the script on a day of the week, 1 to 7; returns true if it succeeded.
 fn run_nightly(place: &Place, day: u32) -> bool {
     let bin = place.path("bin");
     fs::create_dir_all(&bin).unwrap();

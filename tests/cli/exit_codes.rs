@@ -61,7 +61,12 @@ const CASES: &[Case] = &[
     (&["list", "nowhere"], 1, "nowhere"),
     (&["list", "db"], 1, "no config.json"),
     (&["digest", "rocksdb:db/missing"], 1, "no RocksDB database"),
-    (&["digest", "rocksdb:db"], 1, "no RocksDB database"),
+    (&["digest", "rocksdb:db"], 1, "did you mean rocksdb:db/empty or rocksdb:db/validator_0?"),
+    (
+        &["native-backup", "rocksdb:db", "engine"],
+        1,
+        "did you mean rocksdb:db/empty or rocksdb:db/validator_0?",
+    ),
     (&["digest", "cql://127.0.0.1:1/kv/t"], 1, "connecting to scylla://127.0.0.1:1/kv/t"),
     (
         &["digest", "cql://linera@127.0.0.1:1/kv/t", "--password-file", "none"],

@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM: exit code 130, and the same command goes on.
+//! SIGINT and SIGTERM: exit code 130, and the same command resumes.
 
 use std::fs;
 use std::path::Path;
@@ -33,7 +33,7 @@ fn has_pack(directory: &Path) -> bool {
 
 #[test]
 fn an_interrupted_backup_says_so_and_the_same_command_goes_on() {
-    for (signal, name) in [("INT", "SIGINT"), ("TERM", "SIGTERM")] {
+    for (signal, name) in [("INT", "SIGINT"), ("TERM", "SIGTERM"), ("HUP", "SIGHUP")] {
         let place = Place::empty();
         large::create(&place.path("db/large"), 7);
         // A slow codec leaves time between the first pack and the end.
@@ -43,7 +43,7 @@ fn an_interrupted_backup_says_so_and_the_same_command_goes_on() {
         send(&child, signal);
         let run = Run::new(&arguments, child.wait_with_output().unwrap());
         assert_eq!(run.code, Some(130), "{run}");
-        run.says(name).says("goes on where this stopped");
+        run.says(name).says("resumes where this stopped");
         assert_eq!((run.error()["exit_code"].as_i64(), run.stdout.as_str()), (Some(130), ""));
         assert!(place.manifests().is_empty(), "a manifest of an interrupted backup");
 

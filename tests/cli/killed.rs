@@ -17,7 +17,7 @@ const SEED: u64 = 20_260_131;
 const KILLS: usize = 6;
 const SIGKILL: i32 = 9;
 
-/// Starts a command and kills it after some part of `whole`; tells whether it was still running.
+/// Starts a command and kills it after some part of `whole`; returns true if it was still running.
 fn run_and_kill(place: &Place, arguments: &[&str], whole: Duration, random: &mut SmallRng) -> bool {
     let part = random.random_range(0.02..0.95);
     let mut command = place.command(arguments);

@@ -12,6 +12,11 @@ const BLOCK_BYTES: usize = 100_000;
 
 /// Makes the database. The same seed makes the same content.
 pub fn create(path: &Path, seed: u64) {
+    create_blocks(path, seed, (BLOCKS, BLOCK_BYTES));
+}
+
+/// Makes a database of so many blocks of so many bytes.
+pub fn create_blocks(path: &Path, seed: u64, (blocks, bytes): (usize, usize)) {
     let mut random = SmallRng::seed_from_u64(seed);
     let mut options = Options::default();
     options.create_if_missing(true);
@@ -32,10 +37,10 @@ pub fn create(path: &Path, seed: u64) {
     };
     put(&[5], &[0x77], b"network description");
     put(&[&[0][..], &[1; 32]].concat(), &[1, 0], b"chain state");
-    for _ in 0..BLOCKS {
+    for _ in 0..blocks {
         let mut root_key = [1; 33];
         random.fill_bytes(&mut root_key[1..]);
-        let mut value = vec![0; BLOCK_BYTES];
+        let mut value = vec![0; bytes];
         random.fill_bytes(&mut value);
         put(&root_key, &[0x5b], &value);
         put(&root_key, &[0xdd], &value[..200]);

@@ -8,6 +8,22 @@ use std::time::{Duration, Instant};
 use crate::large;
 use crate::program::Place;
 
+#[test]
+#[cfg(target_os = "linux")]
+fn the_process_has_the_name_of_the_program() {
+    let place = Place::empty();
+    large::create(&place.path("db/large"), 9);
+    let mut command = place.command(&["digest", "rocksdb:db/large", "-q"]);
+    let mut child = command.env_remove("MALLOC_ARENA_MAX").stdout(Stdio::null()).spawn().unwrap();
+    let read = |name: &str| fs::read(format!("/proc/{}/{name}", child.id())).unwrap_or_default();
+    while !String::from_utf8_lossy(&read("environ")).contains("MALLOC_ARENA_MAX=1") {
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(String::from_utf8(read("comm")).unwrap(), "kvbackup\n");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
 /// Runs a command that takes a moment, and returns what its environment says of arenas meanwhile.
 fn arenas(place: &Place, wanted: Option<&str>) -> Option<String> {
     let mut command = place.command(&["digest", "rocksdb:db/large", "-q"]);

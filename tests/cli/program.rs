@@ -151,7 +151,7 @@ pub fn copy(from: &Path, to: &Path) {
 }
 
 /// Lists a directory; one that was not made yet has nothing in it.
-fn names_of(directory: &Path) -> Vec<PathBuf> {
+pub fn names_of(directory: &Path) -> Vec<PathBuf> {
     if !directory.exists() {
         return Vec::new();
     }

@@ -27,6 +27,30 @@ fn no_scratch_directory_outlives_the_program() {
 }
 
 #[test]
+fn what_a_killed_run_left_is_removed_by_the_next_one_and_what_another_has_is_not() {
+    let place = Place::empty();
+    large::create(&place.path("db/large"), 12);
+    let scratch = place.path("scratch");
+    std::fs::create_dir(&scratch).unwrap();
+    let start = || {
+        let mut command = place.command(&["digest", "rocksdb:db/large", "-q"]);
+        command.env("TMPDIR", &scratch).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    };
+    let mut killed = start();
+    while scratch_files(&scratch) == 0 {
+        thread::sleep(Duration::from_millis(1));
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert_eq!(scratch_files(&scratch), 1);
+    // Two at the same time leave each other's alone.
+    for mut child in [start(), start()] {
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(scratch_files(&scratch), 0);
+}
+
+#[test]
 fn no_scratch_directory_outlives_a_signal() {
     let place = Place::empty();
     large::create(&place.path("db/large"), 10);

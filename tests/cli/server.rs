@@ -81,7 +81,7 @@ impl Server {
         result.unwrap_or_else(|error| panic!("{text}: {error}"));
     }
 
-    /// Tells whether a table is there.
+    /// Returns true if a table is there.
     pub fn has_table(&self, name: &str) -> bool {
         let text = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?";
         let rows: Vec<(String,)> = self.rows(text, (keyspace(),));

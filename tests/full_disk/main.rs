@@ -19,6 +19,9 @@ fn main() -> std::process::ExitCode {
             "a_restore_to_a_full_disk_fails_without_a_namespace_and_goes_on_when_there_is_room",
             restore,
         ),
+        Trial::test("a_restore_to_a_mount_point_is_refused_before_anything_is_written", mount_point),
+        Trial::test("a_full_scratch_directory_is_named_with_its_variable_at_any_size", scratch),
+        Trial::test("an_export_to_a_full_disk_says_what_was_written_where", export),
     ];
     let tests = tests.into_iter().map(|test| test.with_ignored_flag(ignored)).collect();
     libtest_mimic::run(&arguments, tests).exit_code()
@@ -98,5 +101,72 @@ fn restore() -> Result<(), libtest_mimic::Failed> {
     assert_eq!((code.as_str(), there.as_str()), ("1", "absent"));
     assert_eq!(field(restored, "digest"), field(made, "digest"));
     assert_eq!(field(copy, "digest"), field(made, "digest"));
+    Ok(())
+}
+
+fn mount_point() -> Result<(), libtest_mimic::Failed> {
+    let directory = tempfile::tempdir()?;
+    let output = script(
+        directory.path(),
+        "mkdir -p disk/a disk/b
+        $KVBACKUP backup rocksdb:db repo --json
+        $KVBACKUP native-backup rocksdb:db engine
+        mount -t tmpfs -o size=64m none disk/a
+        mkdir disk/empty && mount --bind disk/empty disk/b
+        for dry in --dry-run --quiet; do
+            code=0; $KVBACKUP restore repo rocksdb:disk/a $dry || code=$?
+            echo code $code
+        done
+        code=0; $KVBACKUP native-restore engine rocksdb:disk/b || code=$?
+        echo code $code
+        ls disk
+        $KVBACKUP restore repo rocksdb:disk/a/copy --json",
+    );
+    let [stdout, stderr] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    assert!(output.status.success(), "{stdout}\n{stderr}");
+    assert_eq!(stdout.lines().filter(|line| *line == "code 4").count(), 3, "{stdout}\n{stderr}");
+    assert_eq!(stderr.matches("something is mounted there").count(), 3, "{stderr}");
+    assert!(stdout.contains("\na\nb\nempty\n"), "{stdout}");
+    Ok(())
+}
+
+fn scratch() -> Result<(), libtest_mimic::Failed> {
+    let directory = tempfile::tempdir()?;
+    let lines = lines(
+        directory.path(),
+        "mkdir disk
+        for size in 4k 8k 16k 24k 32k 48k 64k 96k; do
+            mount -t tmpfs -o size=$size none disk
+            code=0; TMPDIR=$PWD/disk $KVBACKUP digest rocksdb:db > /dev/null 2> said || code=$?
+            cat said >&2
+            echo $code $(grep -c 'a scratch file' said) $(grep -c TMPDIR said) $(ls disk | wc -l)
+            umount disk
+        done",
+    );
+    let failed = lines.iter().filter(|line| *line != "0 0 0 0");
+    assert!(failed.clone().count() > 3, "{lines:?}");
+    for line in failed {
+        assert_eq!(line, "1 1 1 0", "{lines:?}");
+    }
+    Ok(())
+}
+
+fn export() -> Result<(), libtest_mimic::Failed> {
+    let directory = tempfile::tempdir()?;
+    let lines = lines(
+        directory.path(),
+        "mkdir disk
+        $KVBACKUP backup rocksdb:db repo --json > made
+        mount -t tmpfs -o size=16k none disk
+        code=0; $KVBACKUP export repo disk/file.bcs 2> said || code=$?
+        cat said >&2
+        echo $code
+        head -n 1 said
+        grep -c 'reading namespace' said || true
+        ls disk | wc -l",
+    );
+    let [code, said, reading, files] = lines.as_slice() else { panic!("{lines:?}") };
+    assert_eq!((code.as_str(), reading.as_str(), files.trim()), ("1", "0", "0"));
+    assert_eq!(said, "error: writing disk/file.bcs, with scratch files in disk");
     Ok(())
 }

@@ -7,14 +7,17 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
-/// One package of the workspace, or of the small workspaces beside it.
-#[derive(Clone, Debug)]
+/// Manifest of the workspace that depends on linera's crates.
+pub(crate) const BOOT_MANIFEST: &str = "crates/worker-boot-tests/Cargo.toml";
+
+/// A package of the workspace, or of the small workspaces beside it.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) version: String,
-    /// Where its Cargo.toml is.
+    /// Path of its Cargo.toml.
     pub(crate) manifest: PathBuf,
-    /// What it depends on directly, whatever the target or feature.
+    /// Its direct dependencies, for all targets and features.
     pub(crate) dependencies: Vec<Dependency>,
     /// Its features, without `default`.
     pub(crate) features: Vec<String>,
@@ -28,7 +31,7 @@ pub(crate) struct Package {
 #[derive(Clone, Debug)]
 pub(crate) struct Dependency {
     pub(crate) name: String,
-    /// True when only tests, examples and benches see it.
+    /// True if only tests, examples and benches see it.
     pub(crate) dev_only: bool,
 }
 
@@ -46,40 +49,45 @@ pub(crate) fn root() -> PathBuf {
     own.parent().expect("xtask is a folder of the workspace").to_owned()
 }
 
-/// Lets a command that links no program do without RocksDB's library: its headers are enough, and compiling it takes
-/// longer than all the rest. Such commands have a target folder of their own, since those that link need the library.
+/// Lets a command that links no program do without compiling RocksDB, which takes longer than all the rest.
+///
+/// Such commands have a target folder of their own, because commands that link need the library.
 pub(crate) fn without_linking(command: &mut Command) -> Result<&mut Command> {
     let target = target_folder()?.join("unlinked");
     command.env("ROCKSDB_LIB_DIR", &target).env("SNAPPY_LIB_DIR", &target);
     Ok(command.env("CARGO_TARGET_DIR", &target))
 }
 
-/// Starts a command line of the cargo that runs us, in the top folder, with ccache in front of the compilers: the
-/// workspace and the boot tests pick different features for the tools that build RocksDB, so cargo compiles it for each.
+/// Returns a command of the cargo that runs us, in the top folder, with ccache in front of the compilers.
+///
+/// The workspace and the boot tests pick different features for the tools that build RocksDB, so cargo compiles it twice.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(root());
-    if let Some(path) = with_ccache(&CCACHE_FOLDERS.map(Path::new), std::env::var_os("PATH")) {
+    // `cargo run` sets these for us, to the folder of this clone. Build scripts that read them would run again in each clone, and what
+    // depends on them, like linera, would be compiled again.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_MANIFEST_") || text.starts_with("CARGO_PKG_") {
+            command.env_remove(&name);
+        }
+    }
+    if let Some(folder) = CCACHE_FOLDERS.into_iter().find(|folder| Path::new(folder).is_dir()) {
+        let mut path = OsString::from(folder);
+        path.push(":");
+        path.push(std::env::var_os("PATH").unwrap_or_default());
         command.env("PATH", path);
     }
     command
 }
 
-/// Where systems keep programs that have the names of compilers and are ccache.
+/// Folders of links to ccache that have the names of compilers.
 const CCACHE_FOLDERS: [&str; 4] = [
     "/usr/lib/ccache",
     "/usr/lib64/ccache",
     "/opt/homebrew/opt/ccache/libexec",
     "/usr/local/opt/ccache/libexec",
 ];
-
-/// Puts the first of these folders that is there in front of the search path; `None` when none is.
-fn with_ccache(folders: &[&Path], path: Option<OsString>) -> Option<OsString> {
-    let folder = folders.iter().find(|folder| folder.is_dir())?;
-    let old = path.unwrap_or_default();
-    let rest = std::env::split_paths(&old).filter(|other| other != folder);
-    std::env::join_paths([folder.to_path_buf()].into_iter().chain(rest)).ok()
-}
 
 /// Returns the target folder that cargo uses for the workspace.
 pub(crate) fn target_folder() -> Result<PathBuf> {
@@ -93,42 +101,25 @@ pub(crate) fn members(manifest: &Path) -> Result<Vec<Package>> {
     Ok(packages)
 }
 
-/// Finds the manifests of the small workspaces beside the main one: fuzz targets, downstream
-/// examples, boot tests. Sorted by path.
+/// Returns the manifests of the small workspaces: boot tests, fuzz targets, downstream examples.
 pub(crate) fn outlying_manifests(root: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = vec![root.join("crates/worker-boot-tests/Cargo.toml")];
-    for folder in folders(&root.join("crates"))? {
-        found.push(folder.join("fuzz/Cargo.toml"));
-    }
+    let mut found = vec![root.join(BOOT_MANIFEST)];
+    found.extend(manifests(root, "crates/*/fuzz")?);
     found.extend(downstream_manifests(root)?);
-    found.retain(|manifest| manifest.is_file());
-    found.sort();
     Ok(found)
 }
 
-/// Finds the manifests of the examples that depend on our crates as somebody else would.
+/// Returns the manifests of the examples that depend on our crates as a user would.
 pub(crate) fn downstream_manifests(root: &Path) -> Result<Vec<PathBuf>> {
-    let all = folders(&root.join("tests/downstream"))?;
-    let manifests = all.into_iter().map(|folder| folder.join("Cargo.toml"));
-    Ok(manifests.filter(|manifest| manifest.is_file()).collect())
+    manifests(root, "tests/downstream/*")
 }
 
-fn folders(parent: &Path) -> Result<Vec<PathBuf>> {
-    if !parent.is_dir() {
-        return Ok(Vec::new());
-    }
-    let mut found = Vec::new();
-    for entry in parent.read_dir().with_context(|| format!("could not list {parent:?}"))? {
-        let path = entry.with_context(|| format!("could not list {parent:?}"))?.path();
-        if path.is_dir() {
-            found.push(path);
-        }
-    }
-    found.sort();
-    Ok(found)
+fn manifests(root: &Path, folders: &str) -> Result<Vec<PathBuf>> {
+    let paths = glob::glob(&format!("{}/{folders}/Cargo.toml", root.display()))?;
+    paths.map(|path| Ok(path?)).collect()
 }
 
-/// Asks cargo about one workspace. Nothing is resolved, so that no registry is needed.
+/// Asks cargo about one workspace, without resolving dependencies: that would need a registry.
 fn metadata(manifest: &Path) -> Result<Metadata> {
     let mut command = MetadataCommand::new();
     command.manifest_path(manifest).no_deps();
@@ -170,15 +161,5 @@ mod tests {
         assert_eq!(own.programs, ["xtask"]);
         let dev = |name: &str| own.dependencies.iter().find(|d| d.name == name).unwrap().dev_only;
         assert!(dev("tempfile") && !dev("anyhow"));
-    }
-
-    #[test]
-    fn ccache_comes_first_in_the_path_once_and_only_where_it_is() {
-        let there = tempfile::tempdir().unwrap();
-        let (folder, missing) = (there.path(), there.path().join("missing"));
-        let path = std::env::join_paths([Path::new("/usr/bin"), folder]).unwrap();
-        assert_eq!(with_ccache(&[&missing], Some(path.clone())), None);
-        let found = with_ccache(&[&missing, folder], Some(path)).unwrap();
-        assert_eq!(found, std::env::join_paths([folder, Path::new("/usr/bin")]).unwrap());
     }
 }

@@ -1,186 +1,156 @@
-//! `demo`: kvbackup on the database of a real validator, command by command.
+//! `demo`: kvbackup on the database of a real validator, step by step.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::{cargo, no_more_options, process, setup};
+use crate::setup::{self, For};
+use crate::{cargo, no_more_options, process};
 
-/// A database that linera-core 0.15.23 wrote, and what is known of it.
+/// A database that linera-core 0.15.23 wrote.
 const FIXTURE: &str = "tests/fixtures/linera-0.15.23";
 const NAMESPACE: &str = "validator_0";
+
+const WILL_DO: &str = "\
+The demo builds kvbackup, and then uses it on a copy of a database that a Linera validator wrote:
+it makes a dump, verifies and restores it, and compares the digests of all copies.
+The steps take some seconds. The first build compiles RocksDB: 5 to 15 minutes.
+";
 
 /// Runs the task.
 pub(crate) fn run(options: &[String]) -> Result<()> {
     no_more_options("demo", options)?;
-    setup::ensure()?;
-    println!("Building kvbackup. The first time this compiles RocksDB, which takes some minutes.");
+    print!("{WILL_DO}");
+    setup::ensure(&[For::Build])?;
     let build = ["build", "--package", "backup-cli", "--no-default-features", "--features", "rocksdb"];
     process::run(&mut cargo::cargo(&build))?;
-    let demo = Demo::prepare()?;
-    let digests = demo.play()?;
-    println!("\none digest everywhere: {}", one_digest(&digests)?);
+    let (program, folder) = prepare()?;
+    let color = std::io::stdout().is_terminal();
+    println!("\n{}", header());
+    let mut rows = Vec::new();
+    for (step, arguments) in steps(&folder)? {
+        let mut command = Command::new(&program);
+        let printed = process::output(command.args(&arguments).arg("--json").current_dir(cargo::root()))?;
+        let row = Row::parse(step, &printed).with_context(|| format!("in `{}`", process::show(&command)))?;
+        println!("{}", row.line());
+        rows.push(row);
+    }
+    let digest = one_digest(&rows)?;
+    let (green, plain) = if color { ("\x1b[32m", "\x1b[0m") } else { ("", "") };
+    println!("\n{green}The digest is the same everywhere:{plain} {digest}");
+    println!("The files are in {folder}. Try: {} inspect {folder}/repo", program.display());
     Ok(())
 }
 
-/// A digest, and the command that printed it.
-struct Seen {
-    command: String,
+/// Returns the program, and an empty folder that holds a copy of the fixture: the demo must not change it.
+fn prepare() -> Result<(PathBuf, String)> {
+    let target = cargo::target_folder()?;
+    let folder = target.join("demo");
+    if folder.exists() {
+        fs::remove_dir_all(&folder).with_context(|| format!("could not empty {folder:?}"))?;
+    }
+    fs::create_dir_all(&folder).with_context(|| format!("could not create {folder:?}"))?;
+    let fixture = cargo::root().join(FIXTURE).join("namespace");
+    process::output(Command::new("cp").arg("-R").arg(fixture).arg(folder.join("validator")))?;
+    let shown = folder.strip_prefix(cargo::root()).unwrap_or(&folder).display().to_string();
+    Ok((target.join("debug/kvbackup"), shown))
+}
+
+/// Returns the steps with their command lines for kvbackup.
+fn steps(folder: &str) -> Result<Vec<(&'static str, Vec<String>)>> {
+    let (repository, key) = (format!("{folder}/repo"), public_key()?);
+    let validator = format!("rocksdb:{folder}/validator/{NAMESPACE}");
+    let restored = format!("rocksdb:{folder}/restored/{NAMESPACE}");
+    let steps: [(_, &[&str]); 7] = [
+        ("dump it", &["backup", &validator, &repository, "--origin", &key]),
+        ("read the whole dump again", &["verify", &repository, "--level", "2"]),
+        ("restore it into RocksDB", &["restore", &repository, &restored]),
+        ("restore it into memory", &["restore", &repository, "memory:"]),
+        ("compare dump and restored copy", &["verify", &repository, "--against", &restored]),
+        ("digest of the restored copy", &["digest", &restored]),
+        ("digest of the original", &["digest", &validator]),
+    ];
+    Ok(steps.map(|(step, arguments)| (step, arguments.iter().map(ToString::to_string).collect())).into())
+}
+
+/// The public key of the validator that wrote the fixture.
+fn public_key() -> Result<String> {
+    let path = cargo::root().join(FIXTURE).join("info.json");
+    let text = fs::read(&path).with_context(|| format!("could not read {path:?}"))?;
+    let info: Value = serde_json::from_slice(&text).with_context(|| format!("could not parse {path:?}"))?;
+    Ok(info["public_key"].as_str().with_context(|| format!("{path:?} has no `public_key`"))?.to_owned())
+}
+
+/// A line of the table.
+struct Row {
+    step: &'static str,
+    seconds: f64,
+    bytes: Option<u64>,
     digest: String,
 }
 
-struct Demo {
-    program: PathBuf,
-    scratch: PathBuf,
-    validator_key: String,
+fn header() -> String {
+    format!("{:<32}{:>8}{:>10}  digest", "step", "seconds", "bytes")
 }
 
-impl Demo {
-    /// Copies the fixture, since the demo must not change it, into an empty scratch folder.
-    fn prepare() -> Result<Self> {
-        let target = cargo::target_folder()?;
-        let fixture = cargo::root().join(FIXTURE);
-        let scratch = target.join("demo");
-        if scratch.exists() {
-            fs::remove_dir_all(&scratch).with_context(|| format!("could not empty {scratch:?}"))?;
-        }
-        copy_folder(&fixture.join("namespace"), &scratch.join("validator"))?;
-        let validator_key = public_key(&fixture.join("info.json"))?;
-        Ok(Self { program: target.join("debug/kvbackup"), scratch, validator_key })
+impl Row {
+    /// Takes the fields from the JSON object that kvbackup prints.
+    fn parse(step: &'static str, printed: &str) -> Result<Self> {
+        let report: Value = serde_json::from_str(printed).context("expected one JSON object")?;
+        let digest = report["digest"].as_str().context("expected a text field `digest`")?.to_owned();
+        let seconds = report["seconds"].as_f64().context("expected a number field `seconds`")?;
+        Ok(Self { step, seconds, bytes: report["plain_bytes"].as_u64(), digest })
     }
 
-    fn play(&self) -> Result<Vec<Seen>> {
-        let repository = self.place("repo");
-        let validator = format!("rocksdb:{}/{NAMESPACE}", self.place("validator"));
-        let restored = format!("rocksdb:{}/{NAMESPACE}", self.place("restored"));
-
-        say("What a validator wrote:");
-        process::run(&mut self.kvbackup(&["inspect", &validator]))?;
-        say("Dump it:");
-        let key = self.validator_key.as_str();
-        let mut seen = vec![self.digest(&["backup", &validator, &repository, "--origin", key, "--json"])?];
-        say("What the dump holds, told by its manifest:");
-        process::run(&mut self.kvbackup(&["inspect", &repository]))?;
-        let rest: [(&str, &[&str]); 6] = [
-            ("Read the whole dump again:", &["verify", &repository, "--level", "2"]),
-            ("Restore it into a second RocksDB:", &["restore", &repository, &restored]),
-            ("Restore it into memory:", &["restore", &repository, "memory:"]),
-            ("Compare dump and restored database:", &["verify", &repository, "--against", &restored]),
-            ("The digest of the restored database:", &["digest", &restored]),
-            ("The digest of the validator's database:", &["digest", &validator]),
-        ];
-        for (title, arguments) in rest {
-            say(title);
-            seen.push(self.digest(&[arguments, &["--json"]].concat())?);
-        }
-        Ok(seen)
-    }
-
-    /// Names a place in the scratch folder, relative to the top folder where possible.
-    fn place(&self, name: &str) -> String {
-        let path = self.scratch.join(name);
-        path.strip_prefix(cargo::root()).unwrap_or(&path).display().to_string()
-    }
-
-    fn kvbackup(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.program);
-        command.args(arguments).current_dir(cargo::root());
-        command
-    }
-
-    /// Runs kvbackup, shows the JSON object that it prints, and takes the digest from it.
-    fn digest(&self, arguments: &[&str]) -> Result<Seen> {
-        let printed = process::output(&mut self.kvbackup(arguments))?;
-        print!("{printed}");
-        let command = format!("kvbackup {}", arguments.join(" "));
-        let digest = digest_in(&printed).with_context(|| format!("in the output of `{command}`"))?;
-        Ok(Seen { command, digest })
+    fn line(&self) -> String {
+        let bytes = self.bytes.map_or_else(|| "-".to_owned(), |bytes| bytes.to_string());
+        let digest = self.digest.get(..16).unwrap_or(&self.digest);
+        format!("{:<32}{:>8.2}{bytes:>10}  {digest}", self.step, self.seconds)
     }
 }
 
-fn say(title: &str) {
-    println!("\n# {title}");
-}
-
-fn digest_in(printed: &str) -> Result<String> {
-    let object: Value = serde_json::from_str(printed).context("expected one JSON object")?;
-    let digest = object.get("digest").and_then(Value::as_str);
-    Ok(digest.context("expected a text field `digest`")?.to_owned())
-}
-
-/// Returns the digest that all commands printed, or an error that tells them apart.
-fn one_digest(seen: &[Seen]) -> Result<&str> {
-    let first = seen.first().context("no command printed a digest")?;
-    if seen.iter().any(|other| other.digest != first.digest) {
-        let lines = seen.iter().map(|one| format!("\n  {}  {}", one.digest, one.command));
-        bail!("the digests differ, though the content should be the same:{}", lines.collect::<String>());
+/// Returns the digest of all steps, or an error that lists them.
+fn one_digest(rows: &[Row]) -> Result<&str> {
+    let first = &rows.first().context("no step printed a digest")?.digest;
+    if rows.iter().any(|row| row.digest != *first) {
+        let lines: String = rows.iter().map(|row| format!("\n  {}  {}", row.digest, row.step)).collect();
+        bail!("the digests differ, although the content should be the same:{lines}");
     }
-    Ok(&first.digest)
-}
-
-/// Reads the public key of the validator that wrote the fixture.
-fn public_key(info: &Path) -> Result<String> {
-    let text = fs::read_to_string(info).with_context(|| format!("could not read {info:?}"))?;
-    let info: Value = serde_json::from_str(&text).with_context(|| format!("could not parse {info:?}"))?;
-    let key = info.get("public_key").and_then(Value::as_str);
-    Ok(key.context("the fixture's info.json has no text field `public_key`")?.to_owned())
-}
-
-fn copy_folder(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to).with_context(|| format!("could not create {to:?}"))?;
-    for entry in fs::read_dir(from).with_context(|| format!("could not list {from:?}"))? {
-        let source = entry.with_context(|| format!("could not list {from:?}"))?.path();
-        let target = to.join(source.file_name().context("an entry without a name")?);
-        if source.is_dir() {
-            copy_folder(&source, &target)?;
-        } else {
-            fs::copy(&source, &target).with_context(|| format!("could not copy {source:?}"))?;
-        }
-    }
-    Ok(())
+    Ok(first)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn seen(digests: &[&str]) -> Vec<Seen> {
-        let one = |digest: &&str| Seen { command: "kvbackup".into(), digest: (*digest).into() };
-        digests.iter().map(one).collect()
-    }
-
-    #[test]
-    fn equal_digests_are_one() {
-        assert_eq!(one_digest(&seen(&["ab", "ab", "ab"])).unwrap(), "ab");
+    fn rows(digests: &[&str]) -> Vec<Row> {
+        let report = |digest| format!("{{\"digest\": \"{digest}\", \"seconds\": 0.5, \"plain_bytes\": 7}}");
+        digests.iter().map(|digest| Row::parse("digest of it", &report(*digest)).unwrap()).collect()
     }
 
     #[test]
     fn one_differing_digest_or_none_at_all_fails_the_demo() {
-        let error = one_digest(&seen(&["ab", "ab", "ac"])).unwrap_err().to_string();
-        assert!(error.contains("differ") && error.contains("ac  kvbackup"), "{error}");
+        assert_eq!(one_digest(&rows(&["ab", "ab", "ab"])).unwrap(), "ab");
+        let error = one_digest(&rows(&["ab", "ab", "ac"])).unwrap_err().to_string();
+        assert!(error.contains("differ") && error.contains("ac  digest of it"), "{error}");
         assert!(one_digest(&[]).is_err());
     }
 
     #[test]
     fn output_without_a_digest_is_refused() {
-        assert_eq!(digest_in("{\"digest\": \"ab\", \"entries\": 3}\n").unwrap(), "ab");
-        for bad in ["", "{}", "{\"digest\": 7}", "{\"digest\": \"a\"}{\"digest\": \"b\"}"] {
-            assert!(digest_in(bad).is_err(), "{bad}");
+        for bad in ["", "{}", "{\"digest\": 7, \"seconds\": 1}", "{\"digest\": \"a\"}"] {
+            assert!(Row::parse("", bad).is_err(), "{bad}");
         }
     }
 
     #[test]
-    fn the_fixture_is_copied_whole_and_names_its_validator() {
-        let scratch = tempfile::tempdir().unwrap();
-        let fixture = cargo::root().join(FIXTURE);
-        copy_folder(&fixture.join("namespace"), scratch.path()).unwrap();
-        let copied = scratch.path().join(NAMESPACE).read_dir().unwrap().count();
-        let original = fixture.join("namespace").join(NAMESPACE).read_dir().unwrap().count();
-        assert_eq!(copied, original);
-        let key = public_key(&fixture.join("info.json")).unwrap();
-        assert!(key.len() == 66 && key.bytes().all(|byte| byte.is_ascii_hexdigit()), "{key}");
+    fn lines_stand_below_the_header() {
+        let row = &rows(&["0123456789abcdef0123"])[0];
+        assert_eq!(header().find("digest"), row.line().find("0123456789abcdef"));
+        assert_eq!(row.line(), "digest of it                        0.50         7  0123456789abcdef");
     }
 }

@@ -1,22 +1,17 @@
-//! `bench-instructions`: what the hot paths cost in instructions, and whether that grew since another revision.
+//! `bench-instructions`: the instructions of the hot paths, and whether they grew since another revision.
+//!
+//! gungraun counts with Callgrind, keeps the counts of the baseline and compares.
 
-mod compare;
-mod measure;
-mod report;
-mod tools;
-mod tree;
-
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{cargo, setup};
-use compare::Comparison;
-use measure::Measurement;
-use report::Machine;
-use tree::Tree;
+use crate::setup::{self, For};
+use crate::{cargo, process};
 
-/// The package of the benchmarks, below the top folder.
+/// The package of the benchmarks.
 const PACKAGE: &str = "benches/instructions";
 
 #[derive(Debug, PartialEq)]
@@ -26,53 +21,116 @@ struct Options {
     out: Option<PathBuf>,
 }
 
-/// Runs the task.
+/// Runs the task. Both revisions are built in one git worktree, because paths reach into programs and move counts.
 pub(crate) fn run(options: &[String]) -> Result<()> {
     let options = parse(options)?;
-    setup::ensure_valgrind()?;
-    let target = cargo::target_folder()?;
-    let tree = Tree::new(&cargo::root(), &target.join("instructions"))?;
-    // Asked before minutes go by.
-    let baseline = options.baseline.as_deref().map(|revision| tree.commit(revision)).transpose()?;
-    let before = match &baseline {
-        Some(commit) => measure_baseline(&tree, commit, &target)?,
-        None => None,
-    };
-    tree.switch_to_working_copy()?;
-    if !has_benchmarks(&tree) {
+    setup::ensure(&[For::Callgrind])?;
+    let (root, target) = (cargo::root(), cargo::target_folder()?);
+    let tree = target.join("instructions/tree");
+    let counts = target.join("instructions/build/gungraun");
+    if counts.is_dir() {
+        // A benchmark that the baseline lacks must not meet counts of an earlier run.
+        fs::remove_dir_all(&counts).with_context(|| format!("could not remove {counts:?}"))?;
+    }
+    let commit = options.baseline.as_deref().map(|revision| commit(&root, revision)).transpose()?;
+    let (mut arguments, mut title) = (Vec::new(), "Instructions of the hot paths".to_owned());
+    if let Some(commit) = commit {
+        check_out(&root, &tree, &commit)?;
+        if tree.join(PACKAGE).is_dir() {
+            let save = ["--save-baseline=before".to_owned()];
+            count(&tree, &target, &save, &mut String::new()).with_context(|| format!("at {commit}"))?;
+            let limit = format!("--callgrind-limits=ir={}%", options.threshold_percent);
+            arguments = vec!["--baseline=before".to_owned(), limit];
+            title += &format!(", compared with {commit}");
+        } else {
+            println!("{commit} has no {PACKAGE}: there is nothing to compare with");
+        }
+    }
+    check_out(&root, &tree, &working_copy(&root, &target)?)?;
+    if !tree.join(PACKAGE).is_dir() {
         bail!("the working copy has no {PACKAGE}: there is nothing to count");
     }
-    let now = count(&tree, &target).context("counting the instructions of the working copy")?;
-    let comparison = Comparison::new(before.as_deref(), now, options.threshold_percent);
-    let text = report::markdown(&comparison, baseline.as_deref(), &Machine::this()?);
-    print!("\n{text}");
+    let mut lines = String::new();
+    let counted = count(&tree, &target, &arguments, &mut lines);
     if let Some(out) = &options.out {
-        std::fs::write(out, &text).with_context(|| format!("could not write {}", out.display()))?;
+        let text = format!("# {title}\n\n```text\n{lines}```\n");
+        fs::write(out, text).with_context(|| format!("could not write {}", out.display()))?;
     }
-    match comparison.grown().as_slice() {
-        [] => Ok(()),
-        grown => bail!("{}", report::growth(grown, options.threshold_percent)),
-    }
+    let limit = options.threshold_percent;
+    counted.with_context(|| {
+        format!("if counts grew by more than {limit} %: make them cheaper, or say why they may")
+    })
 }
 
-/// Counts at the baseline; `None` when it is older than the benchmarks.
-fn measure_baseline(tree: &Tree, commit: &str, target: &Path) -> Result<Option<Vec<Measurement>>> {
-    tree.switch_to(commit)?;
-    if !has_benchmarks(tree) {
-        println!("{commit} has no {PACKAGE}: there is nothing to compare with, and all benchmarks are new");
-        return Ok(None);
+fn git(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new("git");
+    // A hook of git sets these. They would lead to another index or repository.
+    for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"] {
+        command.env_remove(variable);
     }
-    let counted = count(tree, target).with_context(|| format!("counting the instructions of {commit}"))?;
-    Ok(Some(counted))
+    command.args(arguments).current_dir(folder);
+    command
 }
 
-fn has_benchmarks(tree: &Tree) -> bool {
-    tree.folder().join(PACKAGE).join("Cargo.toml").is_file()
+/// Returns the id of the commit that a revision names.
+fn commit(root: &Path, revision: &str) -> Result<String> {
+    let name = format!("{revision}^{{commit}}");
+    let id = process::output(&mut git(root, &["rev-parse", "--verify", "--end-of-options", &name]));
+    let id = id.with_context(|| format!("`{revision}` names no commit; a shallow clone lacks old ones"))?;
+    Ok(id.trim().to_owned())
 }
 
-fn count(tree: &Tree, target: &Path) -> Result<Vec<Measurement>> {
-    let runner = tools::runner(&tree.folder(), target)?;
-    measure::run(&tree.folder(), &tree.build_folder(), &runner)
+/// Returns the id of a git tree of the working copy, with new files and without ignored ones. Nothing is staged.
+fn working_copy(root: &Path, target: &Path) -> Result<String> {
+    let folder = target.join("instructions");
+    fs::create_dir_all(&folder).with_context(|| format!("could not create {folder:?}"))?;
+    let index = folder.join("index");
+    process::run(git(root, &["add", "--all"]).env("GIT_INDEX_FILE", &index))?;
+    Ok(process::output(git(root, &["write-tree"]).env("GIT_INDEX_FILE", &index))?.trim().to_owned())
+}
+
+/// Checks out a commit or tree into the worktree. Files that do not change are not written again, nor rebuilt.
+fn check_out(root: &Path, tree: &Path, id: &str) -> Result<()> {
+    if !tree.join(".git").is_file() {
+        // Twice `--force`: the folder may be registered although it was removed.
+        let add = ["worktree", "add", "--quiet", "--detach", "--force", "--force"];
+        process::run(git(root, &add).arg(tree))?;
+    }
+    process::run(&mut git(tree, &["read-tree", "--reset", "-u", id]))
+}
+
+/// Builds and runs the benchmarks of the worktree, and adds what they print to `lines`.
+fn count(tree: &Path, target: &Path, arguments: &[String], lines: &mut String) -> Result<()> {
+    let runner = runner(tree, target)?;
+    let mut command = cargo::cargo(&["bench", "--locked", "--package", "kvbackup-instructions"]);
+    command.args(["--bench", "hot_paths", "--"]).args(arguments).current_dir(tree);
+    command.env("CARGO_TARGET_DIR", target.join("instructions/build")).env("GUNGRAUN_RUNNER", runner);
+    process::run_watched(command.env("GUNGRAUN_COLOR", "never"), |line| {
+        lines.push_str(line);
+        lines.push('\n');
+    })
+}
+
+/// Returns the runner of gungraun that fits the checkout's Cargo.lock, and installs it if it is missing.
+fn runner(tree: &Path, target: &Path) -> Result<PathBuf> {
+    let lock = tree.join("Cargo.lock");
+    let text = fs::read_to_string(&lock).with_context(|| format!("could not read {}", lock.display()))?;
+    let version = locked_version(&text, "gungraun").with_context(|| format!("{lock:?} has no gungraun"))?;
+    let home = target.join("tools").join(format!("gungraun-runner-{version}"));
+    let program = home.join("bin/gungraun-runner");
+    if !program.is_file() {
+        println!("Installing gungraun-runner {version}, which runs the benchmarks. This takes some minutes.");
+        let mut command = cargo::cargo(&["install", "--locked", "gungraun-runner", "--version"]);
+        process::run(command.arg(format!("={version}")).arg("--root").arg(&home))?;
+    }
+    Ok(program)
+}
+
+/// Returns the version of a package that a lock file has once.
+fn locked_version<'a>(lock: &'a str, package: &str) -> Option<&'a str> {
+    let name = format!("name = \"{package}\"");
+    let mut lines = lock.lines().skip_while(|line| *line != name);
+    lines.nth(1)?.strip_prefix("version = \"")?.strip_suffix('"')
 }
 
 fn parse(options: &[String]) -> Result<Options> {
@@ -93,9 +151,7 @@ fn parse(options: &[String]) -> Result<Options> {
 fn percent(text: &str) -> Result<f64> {
     match text.parse::<f64>() {
         Ok(percent) if percent.is_finite() && percent >= 0.0 => Ok(percent),
-        _ => bail!(
-            "`{text}` is no threshold; give the growth that is allowed in percent, for example 1 or 0.5"
-        ),
+        _ => bail!("`{text}` is no threshold; give the growth that is allowed in percent, such as 0.5"),
     }
 }
 
@@ -112,17 +168,61 @@ mod tests {
         let plain = Options { baseline: None, threshold_percent: 1.0, out: None };
         assert_eq!(parsed("").unwrap(), plain);
         let all = parsed("--baseline main~2 --threshold 0.5 --out a.md").unwrap();
-        let expected =
-            Options { baseline: Some("main~2".into()), threshold_percent: 0.5, out: Some("a.md".into()) };
-        assert_eq!(all, expected);
+        let (baseline, out) = (Some("main~2".into()), Some("a.md".into()));
+        assert_eq!(all, Options { baseline, threshold_percent: 0.5, out });
     }
 
     #[test]
-    fn a_threshold_that_would_let_all_pass_is_refused() {
+    fn a_threshold_that_would_allow_everything_is_refused() {
         for line in
             ["--threshold nan", "--threshold inf", "--threshold -1", "--threshold", "--threshold 1%", "main"]
         {
             assert!(parsed(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_version_is_that_of_the_package_with_the_whole_name() {
+        let lock = "[[package]]\nname = \"gungraun-common\"\nversion = \"0.1.0\"\n\n[[package]]\nname = \"gungraun\"\nversion = \"0.20.3\"\n";
+        assert_eq!(locked_version(lock, "gungraun"), Some("0.20.3"));
+        assert_eq!(locked_version(lock, "gun"), None);
+    }
+
+    #[test]
+    fn the_worktree_goes_from_a_commit_to_the_working_copy_and_back() {
+        let scratch = tempfile::tempdir().unwrap();
+        let root = scratch.path();
+        let run = |line: &str| {
+            let mut command =
+                git(root, &["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]);
+            process::output(command.args(line.split(' '))).unwrap()
+        };
+        let write = |name: &str, text: &str| fs::write(root.join(name), text).unwrap();
+        run("init --quiet");
+        for (name, text) in [(".gitignore", "target\n"), ("both", "old"), ("gone", "old"), ("same", "same")] {
+            write(name, text);
+        }
+        run("add --all");
+        run("commit --quiet --message a");
+        let id = commit(root, "HEAD").unwrap();
+        fs::remove_file(root.join("gone")).unwrap();
+        write("both", "uncommitted");
+        write("untracked", "new");
+        let tree = root.join("target/instructions/tree");
+        let found =
+            || ["both", "gone", "untracked", "target"].map(|name| fs::read_to_string(tree.join(name)).ok());
+        for _ in 0..2 {
+            check_out(root, &tree, &id).unwrap();
+            assert_eq!(found(), [Some("old".into()), Some("old".into()), None, None]);
+            let time = fs::metadata(tree.join("same")).unwrap().modified().unwrap();
+            check_out(root, &tree, &working_copy(root, &root.join("target")).unwrap()).unwrap();
+            assert_eq!(found(), [Some("uncommitted".into()), None, Some("new".into()), None]);
+            assert_eq!(fs::metadata(tree.join("same")).unwrap().modified().unwrap(), time);
+        }
+        assert_eq!(run("diff --cached --name-only"), "", "the index of the repository was changed");
+        for revision in ["nowhere", "", "--all", "HEAD:both"] {
+            let error = commit(root, revision).unwrap_err().to_string();
+            assert!(error.contains(&format!("`{revision}` names no commit")), "{error}");
         }
     }
 }

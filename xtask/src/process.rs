@@ -1,8 +1,8 @@
-//! Starting other programs: each command is printed before it runs, and a failure names it.
+//! Starts other programs: prints each command before it runs, and names it when it fails.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
 
@@ -10,20 +10,13 @@ use anyhow::{Context, Result, bail};
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     announce(command);
     let status = command.status().with_context(|| format!("could not start `{}`", show(command)))?;
-    if !status.success() {
-        bail!("`{}` failed: {status}", show(command));
-    }
-    Ok(())
+    check(command, status)
 }
 
-/// Prints the command and runs it; every line of its output is passed to `line` as soon as it is
-/// there, and printed.
+/// Prints the command and runs it. Prints each line of its output, and passes it to `line`.
 pub(crate) fn run_watched(command: &mut Command, mut line: impl FnMut(&str)) -> Result<()> {
     announce(command);
-    let mut child = command
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("could not start `{}`", show(command)))?;
+    let mut child = piped(command)?;
     let output = child.stdout.take().context("the output of the command was not piped")?;
     for text in BufReader::new(output).split(b'\n') {
         let text = text.with_context(|| format!("could not read from `{}`", show(command)))?;
@@ -32,43 +25,47 @@ pub(crate) fn run_watched(command: &mut Command, mut line: impl FnMut(&str)) -> 
         line(&text);
     }
     let status = child.wait().with_context(|| format!("could not await `{}`", show(command)))?;
+    check(command, status)
+}
+
+/// Runs the command and returns its standard output. Its errors stay visible.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let mut child = piped(command)?;
+    let mut text = Vec::new();
+    let mut output = child.stdout.take().context("the output of the command was not piped")?;
+    output.read_to_end(&mut text).with_context(|| format!("could not read from `{}`", show(command)))?;
+    let status = child.wait().with_context(|| format!("could not await `{}`", show(command)))?;
+    let text = String::from_utf8_lossy(&text).into_owned();
+    if !status.success() {
+        print!("{text}");
+    }
+    check(command, status).map(|()| text)
+}
+
+/// Returns true if the command could be started and succeeded. What it prints is dropped.
+pub(crate) fn succeeds(command: &mut Command) -> bool {
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+fn piped(command: &mut Command) -> Result<Child> {
+    let child = command.stdout(Stdio::piped()).spawn();
+    child.with_context(|| format!("could not start `{}`", show(command)))
+}
+
+fn check(command: &Command, status: ExitStatus) -> Result<()> {
     if !status.success() {
         bail!("`{}` failed: {status}", show(command));
     }
     Ok(())
 }
 
-/// Prints the command, runs it and returns its standard output; its errors stay visible.
-pub(crate) fn output(command: &mut Command) -> Result<String> {
-    announce(command);
-    quiet_output(command)
-}
-
-/// Runs the command without a word and returns its standard output.
-pub(crate) fn quiet_output(command: &mut Command) -> Result<String> {
-    let mut child = command
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("could not start `{}`", show(command)))?;
-    let mut text = String::new();
-    let mut output = child.stdout.take().context("the output of the command was not piped")?;
-    let read = output.read_to_string(&mut text);
-    let status = child.wait().with_context(|| format!("could not await `{}`", show(command)))?;
-    if !status.success() {
-        print!("{text}");
-        bail!("`{}` failed: {status}", show(command));
-    }
-    read.with_context(|| format!("`{}` printed something that is not UTF-8", show(command)))?;
-    Ok(text)
-}
-
 fn announce(command: &Command) {
     println!("$ {}", show(command));
-    // What the command prints comes by another way than our own buffer.
+    // The command does not write through our buffer.
     let _ = std::io::stdout().flush();
 }
 
-/// Shows the command by its program's file name, with the variables that were set for it.
+/// Shows the command by the file name of its program, with the variables that were set for it.
 pub(crate) fn show(command: &Command) -> String {
     // The search path is long, and the same for all.
     let variables = command.get_envs().filter(|(name, _)| *name != "PATH").filter_map(|(name, value)| {
@@ -83,10 +80,9 @@ pub(crate) fn show(command: &Command) -> String {
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=+@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
+        return word.to_owned();
     }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]
@@ -94,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_is_shown_so_that_a_shell_would_run_the_same() {
+    fn a_command_is_shown_as_a_shell_would_run_it() {
         let mut command = Command::new("/usr/bin/cargo");
         command.args(["doc", "it's here"]).env("RUSTDOCFLAGS", "-D warnings");
         assert_eq!(show(&command), r"RUSTDOCFLAGS='-D warnings' cargo doc 'it'\''s here'");
@@ -105,7 +101,7 @@ mod tests {
         let error = run(Command::new("false").arg("now")).unwrap_err();
         assert!(error.to_string().starts_with("`false now` failed: "), "{error}");
         assert!(run_watched(&mut Command::new("false"), |_| ()).is_err());
-        assert!(quiet_output(&mut Command::new("false")).is_err());
+        assert!(output(&mut Command::new("false")).is_err());
     }
 
     #[test]

@@ -1,34 +1,44 @@
-//! `test`: the quick tests.
+//! `test`: the quick tests. Runs test commands for other tasks too, and counts the tests.
 
 use std::fmt;
 use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::{cargo, cql, process, setup};
+use crate::setup::{self, For};
+use crate::{cargo, cql, process};
+
+/// Makes tests run what takes long, too.
+const EXHAUSTIVE: &str = "KVBACKUP_EXHAUSTIVE";
+
+/// Crates whose tests need a CQL server.
+const WITH_CQL: [&str; 2] = ["backup-scylla", "backup-cli"];
 
 /// Runs the task.
 pub(crate) fn run(options: &[String]) -> Result<()> {
-    setup::ensure()?;
+    setup::ensure(&[For::Build])?;
     let mut command = cargo::cargo(&["test"]);
     if !options.iter().take_while(|option| *option != "--").any(|o| o == "-p" || o == "--package") {
         command.arg("--workspace");
     }
     let command = command.args(options);
-    if !concerns_cql(options) {
+    if !needs_cql(options) {
         return process::run(command);
     }
     cql::with_server(|| process::run(command))
 }
 
-/// Tells whether tests that need a CQL server may be among those that the options choose.
-fn concerns_cql(options: &[String]) -> bool {
-    let chosen: Vec<_> =
-        options.windows(2).filter(|pair| pair[0] == "-p" || pair[0] == "--package").collect();
-    chosen.is_empty() || chosen.iter().any(|pair| ["backup-scylla", "backup-cli"].contains(&pair[1].as_str()))
+/// Returns true if the options choose tests that need a CQL server.
+fn needs_cql(options: &[String]) -> bool {
+    let mut chosen = options
+        .windows(2)
+        .filter(|pair| pair[0] == "-p" || pair[0] == "--package")
+        .map(|pair| pair[1].as_str());
+    let first = chosen.next();
+    first.is_none_or(|first| WITH_CQL.contains(&first)) || chosen.any(|package| WITH_CQL.contains(&package))
 }
 
-/// What the test runners counted.
+/// The numbers that test runners print.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Counts {
     pub(crate) passed: u64,
@@ -43,7 +53,7 @@ impl fmt::Display for Counts {
 }
 
 impl Counts {
-    /// Adds a runner's closing line, `test result: ok. 3 passed; 0 failed; 1 ignored; ...`.
+    /// Adds the closing line of a runner, such as `test result: ok. 3 passed; 0 failed; 1 ignored; ...`.
     fn add(&mut self, line: &str) {
         let Some(result) = line.trim().strip_prefix("test result: ") else { return };
         let words: Vec<&str> = result.split([' ', ';', '.']).filter(|word| !word.is_empty()).collect();
@@ -59,9 +69,12 @@ impl Counts {
     }
 }
 
-/// Runs a test command, adds up what its runners counted, and refuses a run without any test.
-pub(crate) fn counted(command: &mut Command) -> Result<Counts> {
+/// Runs a test command and returns what its runners counted. A run without any test is an error.
+pub(crate) fn counted(command: &mut Command, exhaustive: bool) -> Result<Counts> {
     let mut counts = Counts::default();
+    if exhaustive {
+        command.env(EXHAUSTIVE, "1");
+    }
     process::run_watched(command, |line| counts.add(line))?;
     if counts.passed == 0 {
         bail!("`{}` ran no test", process::show(command));
@@ -83,16 +96,21 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_there_when_its_tests_may_run() {
-        let concerns = |line: &str| concerns_cql(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
-        assert!(concerns("") && concerns("-- cut") && concerns("-p backup-format -p backup-scylla"));
-        assert!(!concerns("-p backup-format -- cut"));
+    fn a_server_runs_when_its_tests_may() {
+        let needs = |line: &str| needs_cql(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        assert!(needs("") && needs("-- cut") && needs("-p backup-format -p backup-scylla"));
+        assert!(!needs("-p backup-format -- cut"));
     }
 
     #[test]
-    fn a_run_without_tests_is_refused() {
-        assert!(counted(Command::new("echo").arg("test result: ok. 0 passed; 0 failed")).is_err());
-        let good = counted(Command::new("echo").arg("test result: ok. 2 passed; 0 failed"));
-        assert_eq!(good.unwrap().passed, 2);
+    fn a_run_without_tests_is_refused_and_an_exhaustive_one_is_told_to_the_tests() {
+        assert!(counted(Command::new("echo").arg("test result: ok. 0 passed; 0 failed"), false).is_err());
+        let run = |exhaustive| {
+            let script = "echo test result: ok. 2${KVBACKUP_EXHAUSTIVE} passed";
+            counted(Command::new("sh").env_remove(EXHAUSTIVE).args(["-c", script]), exhaustive)
+                .unwrap()
+                .passed
+        };
+        assert_eq!((run(false), run(true)), (2, 21));
     }
 }

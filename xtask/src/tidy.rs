@@ -1,40 +1,64 @@
 //! `tidy`: rules that the compiler does not know. xtask/README.md explains each of them.
 
-mod finding;
+mod files;
 mod imports;
-mod manifests;
-mod mask;
+mod prose;
+mod ratchet;
 mod schema;
 mod siblings;
-mod sources;
-mod tree;
+mod text;
 
+use std::fmt;
 use std::path::Path;
 
 use anyhow::{Result, bail};
 
 use crate::{cargo, no_more_options};
-use finding::Finding;
+
+/// Something to repair.
+#[derive(Debug)]
+struct Finding {
+    /// The rule: its name in the table of xtask/README.md.
+    rule: &'static str,
+    /// A file, a file with its line, or a package.
+    place: String,
+    text: String,
+}
+
+impl Finding {
+    fn new(rule: &'static str, place: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { rule, place: place.into(), text: text.into() }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rule, place, text } = self;
+        write!(f, "{place}: {text} (rule `{rule}`, explained in xtask/README.md)")
+    }
+}
 
 /// Runs the task.
 pub(crate) fn run(options: &[String]) -> Result<()> {
     let root = cargo::root();
-    if options == ["--bless"] {
-        return schema::bless(&root);
+    match options.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["--bless"] => {
+            schema::bless(&root)?;
+            return ratchet::bless(&root, &files::read(&root)?);
+        }
+        ["--bless", "words"] => return ratchet::bless(&root, &files::read(&root)?),
+        _ => no_more_options("tidy", options)?,
     }
-    no_more_options("tidy", options)?;
     let findings = check(&root)?;
-    for finding in &findings {
-        println!("{finding}");
-    }
+    findings.iter().for_each(|finding| println!("{finding}"));
     if !findings.is_empty() {
-        bail!("tidy found {} things to mend", findings.len());
+        bail!("tidy found {} things to repair", findings.len());
     }
-    println!("tidy: nothing to mend");
+    println!("tidy: nothing to repair");
     Ok(())
 }
 
-/// Checks all rules on the workspace, and returns what they find in the order of the rules.
+/// Checks all rules on the workspace.
 fn check(root: &Path) -> Result<Vec<Finding>> {
     let members = cargo::members(&root.join("Cargo.toml"))?;
     let mut packages = members.clone();
@@ -42,19 +66,29 @@ fn check(root: &Path) -> Result<Vec<Finding>> {
         packages.extend(cargo::members(&manifest)?);
     }
     let mut findings = imports::check(&packages);
-    for member in &members {
-        findings.extend(manifests::check(root, member)?);
-    }
     findings.extend(schema::check(root)?);
-    findings.extend(siblings::check(root));
-    let files = tree::files(root)?;
-    if !files.iter().any(|file| file.ends_with("xtask/src/tidy.rs")) {
+    let files = files::read(root)?;
+    findings.extend(siblings::check(&files));
+    if !files.iter().any(|(path, _)| path == "xtask/src/tidy.rs") {
         bail!("the sources of {root:?} were not found");
     }
-    for file in files {
-        findings.extend(sources::check_file(root, &file)?);
+    for (path, text) in &files {
+        findings.extend(text::check(path, text));
     }
+    let manifests = members.iter().map(|member| member.manifest.as_path());
+    for (path, text) in
+        files.iter().filter(|(path, _)| manifests.clone().any(|manifest| manifest == root.join(path)))
+    {
+        findings.extend(text::lints(path, text));
+    }
+    findings.extend(ratchet::check(root, &files)?);
     Ok(findings)
+}
+
+/// Returns the names of the rules that found something.
+#[cfg(test)]
+fn rules(findings: &[Finding]) -> Vec<&'static str> {
+    findings.iter().map(|finding| finding.rule).collect()
 }
 
 #[cfg(test)]
@@ -66,5 +100,15 @@ mod tests {
         let findings = check(&cargo::root()).unwrap();
         let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
         assert!(lines.is_empty(), "\n{}", lines.join("\n"));
+    }
+
+    #[test]
+    fn the_readme_explains_every_rule() {
+        let readme = include_str!("../README.md");
+        let rules =
+            ["imports", "anyhow", "schema", "siblings", "lints", "file-length", "ascii", "trailing-space"];
+        for rule in rules.into_iter().chain(["dropped-matches", "words", "sentences"]) {
+            assert!(readme.contains(&format!("| `{rule}` |")), "{rule}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Content like a validator's, always the same for a seed, for whatever engine is measured.
 //!
 //! One in ten partitions is a chain state with 10 to 60 entries, the others have two or three. Values are words of a vocabulary with
-//! hashes and signatures between, in such a proportion that zstd at level 1 makes them a little more than half as long, as it does
+//! hashes and signatures between. By their proportion, zstd at level 1 makes them a little more than half as long. It does the same
 //! with what a real validator wrote.
 
 use std::ops::RangeInclusive;

@@ -35,8 +35,8 @@ pub(crate) fn run(command: &mut Command) -> Result<Cost> {
         std::thread::sleep(POLL);
     };
     if !status.success() {
-        let told = fs::read_to_string(stderr.path()).unwrap_or_default();
-        bail!("{:?} ended with {status}: {told}", command.get_program());
+        let text = fs::read_to_string(stderr.path()).unwrap_or_default();
+        bail!("{:?} ended with {status}: {text}", command.get_program());
     }
     let (seconds, after) = (begun.elapsed().as_secs_f64(), children_cpu_seconds()?);
     Ok(Cost { seconds, cpu_seconds: after - before, peak_kib })

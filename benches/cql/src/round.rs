@@ -66,7 +66,7 @@ pub(crate) async fn measure(
     for round in 1..=rounds {
         let mut now: Vec<&mut Row> =
             rows.iter_mut().filter(|row| round == 1 || row.way != Way::Copy).collect();
-        // Whoever comes first finds a server that has just written, and whose code has not run for a while.
+        // The first step finds a server that has just written, and whose code has not run for a while.
         if round % 2 == 0 {
             now.reverse();
         }

@@ -27,8 +27,8 @@ pub(crate) fn head(version: &str, rounds: usize) -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     format!(
         "# Benchmarks on a CQL server\n\nWritten by `cargo xtask bench-cql` on a machine with {cores} cores, which the tools share with one node of Apache \
-         Cassandra {version}. Each step is a process of its own, timed as a whole; the steps of a round came after each other, {rounds} rounds, \
-         every second one in the opposite order; COPY, where there is cqlsh, once. A restore reads all back and compares digests; the other tools do not look at what they wrote. Seconds of the \
+         Cassandra {version}. Each step is a process of its own, timed as a whole. The steps of a round came after each other, in {rounds} rounds, \
+         every second one in the opposite order. COPY ran once, where there is cqlsh. A restore reads all back and compares digests; the other tools do not look at what they wrote. Seconds of the \
          server are those of all cores: while the step ran, and after it until the server was quiet.\n\n"
     )
 }

@@ -1,28 +1,24 @@
 //! The command line: what all commands share, and the texts that explain it.
 
-use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::time::Duration;
 
 use backup_format::Limits;
 use backup_layout::Layout;
 use backup_repository::{BackupOptions, Compression, Progress};
+use backup_sources::{Opening, parse_layout, parse_rate, parse_size, parse_time};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    backup, completions, digest, export, finish, import, inspect, list, native_backup, native_restore,
-    restore, verify,
+    backup, completions, copy, digest, export, finish, forget, import, init, inspect, list, native_backup,
+    native_restore, probe, prune, repair, restore, stats, unforget, verify,
 };
-#[cfg(feature = "scylla")]
-use crate::cql::CqlSourceArgs;
-use crate::engine::EngineOptions;
-use crate::locator::{LayoutChoice, parse_layout};
 use crate::origin;
 use crate::problem::Problem;
-use crate::units::parse_size;
 
 /// Back up, verify, restore and move the databases of blockchain validators.
 #[derive(Debug, Parser)]
-#[command(name = "kvbackup", version, after_long_help = HELP, after_help = "--help, instead of -h, tells more.")]
+#[command(name = "kvbackup", version, after_help = "--help, instead of -h, says more.")]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -30,19 +26,43 @@ pub(crate) struct Cli {
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// Show no progress
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, conflicts_with = "progress")]
     pub(crate) quiet: bool,
+    /// Show also what the server of an object store answered, word by word
+    #[arg(long, short, global = true)]
+    pub(crate) verbose: bool,
+    /// How long to wait for an object store that does not answer, like 30m or 0 [default: 10m]
+    #[arg(long, value_name = "TIME", value_parser = parse_patience, default_value = "10m")]
+    #[arg(hide_default_value = true, hide_short_help = true, global = true)]
+    pub(crate) store_patience: Duration,
+    /// Write at most so many bytes a second to a repository, like 2MiB; one pack passes at once
+    #[arg(long, value_name = "RATE", value_parser = parse_rate, hide_short_help = true, global = true)]
+    pub(crate) limit_upload: Option<NonZeroU64>,
+    /// Read at most so many bytes a second from a repository, like 2MiB
+    #[arg(long, value_name = "RATE", value_parser = parse_rate, hide_short_help = true, global = true)]
+    pub(crate) limit_download: Option<NonZeroU64>,
+    /// Show progress also where stderr is no terminal, as a line every 5 seconds
+    #[arg(long, global = true)]
+    pub(crate) progress: bool,
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Init(init::InitArgs),
     Backup(backup::BackupArgs),
     Finish(finish::FinishArgs),
     Restore(restore::RestoreArgs),
     Verify(verify::VerifyArgs),
     Digest(digest::DigestArgs),
     List(list::ListArgs),
+    Forget(forget::ForgetArgs),
+    Unforget(unforget::UnforgetArgs),
+    Prune(prune::PruneArgs),
+    Stats(stats::StatsArgs),
+    Copy(copy::CopyArgs),
+    Probe(probe::ProbeArgs),
+    Repair(repair::RepairArgs),
     Inspect(inspect::InspectArgs),
     Import(import::ImportArgs),
     Export(export::ExportArgs),
@@ -52,13 +72,21 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Tells whether the same command, when it was interrupted, goes on where it stopped.
-    pub(crate) fn goes_on(&self) -> bool {
-        matches!(self, Self::Backup(_) | Self::Finish(_) | Self::Import(_) | Self::Restore(_))
+    /// Returns true if the same command, after it was interrupted, resumes where it stopped.
+    pub(crate) fn resumes(&self) -> bool {
+        matches!(
+            self,
+            Self::Backup(_)
+                | Self::Copy(_)
+                | Self::Finish(_)
+                | Self::Import(_)
+                | Self::Prune(_)
+                | Self::Restore(_)
+        )
     }
 }
 
-/// How namespaces and dumps are read, whatever for.
+/// How namespaces and dumps are read, for all commands that do.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct ReadArgs {
     /// Threads that work at the same time [default: one for each core]
@@ -89,6 +117,14 @@ pub(crate) struct WriteArgs {
     /// Dump also what does not seem to be a validator's namespace, or is empty
     #[arg(long)]
     pub(crate) allow_implausible: bool,
+    #[command(flatten)]
+    pub(crate) shrink: ShrinkArgs,
+    /// Dump although the clock of this machine is behind the time of a dump that is there
+    #[arg(long)]
+    allow_clock_behind: bool,
+    /// Store no segment as a patch of one of the dump before; in a repository of version 1 there are none anyway
+    #[arg(long)]
+    whole: bool,
     /// Read and encode everything, and write nothing
     ///
     /// Counts of objects are exact for a repository that exists: a new one draws the salt that decides where segments end.
@@ -110,10 +146,36 @@ impl WriteArgs {
             origin: self.origin,
             annotations: self.annotate.into_iter().collect(),
             allow_implausible: self.allow_implausible,
+            max_shrink_percent: self.shrink.percent(),
+            allow_clock_behind: self.allow_clock_behind,
+            whole: self.whole,
             dry_run: self.dry_run,
             progress,
             ..BackupOptions::default()
         }
+    }
+}
+
+fn parse_patience(text: &str) -> Result<Duration, String> {
+    if text == "0" { Ok(Duration::ZERO) } else { parse_time(text) }
+}
+
+/// How much smaller than the dump before it a dump may be.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct ShrinkArgs {
+    /// How many percent fewer entries than the dump before it, of the same namespace and layout, a dump may hold; 100
+    /// allows all [default: 20]
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(..=100))]
+    max_shrink: Option<u8>,
+}
+
+impl ShrinkArgs {
+    pub(crate) fn is_given(self) -> bool {
+        self.max_shrink.is_some()
+    }
+
+    pub(crate) fn percent(self) -> u8 {
+        self.max_shrink.unwrap_or(BackupOptions::MAX_SHRINK_PERCENT)
     }
 }
 
@@ -124,18 +186,26 @@ fn parse_annotation(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// A layout, or `auto`.
+#[derive(Clone, Copy, Debug)]
+struct LayoutChoice(Option<Layout>);
+
+fn parse_choice(text: &str) -> Result<LayoutChoice, String> {
+    parse_layout(text).map(LayoutChoice)
+}
+
 /// The layout of a namespace.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct LayoutArgs {
     /// Layout of the namespace, the same as ?layout=NAME behind it: auto, linera-0.15, linera-0.16 or plain
-    #[arg(long, value_name = "NAME", value_parser = parse_layout)]
+    #[arg(long, value_name = "NAME", value_parser = parse_choice)]
     layout: Option<LayoutChoice>,
 }
 
 impl LayoutArgs {
-    /// Returns what an engine needs to write.
-    pub(crate) fn options(&self, read: &ReadArgs) -> EngineOptions {
-        EngineOptions { layout: self.layout, limits: read.limits(), ..EngineOptions::default() }
+    /// Adds layout and limits to the options of engines that were given.
+    pub(crate) fn opening(&self, given: &Opening, read: &ReadArgs) -> Opening {
+        given.clone().with_layout(self.named()).with_limits(read.limits())
     }
 
     /// Returns the layout that was named.
@@ -144,93 +214,57 @@ impl LayoutArgs {
     }
 }
 
-/// How a source is opened.
-#[derive(Args, Clone, Debug)]
+/// How a source is opened, beside the options of engines.
+#[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct SourceArgs {
     #[command(flatten)]
     layout: LayoutArgs,
-    #[command(flatten)]
-    log: LogArgs,
-    #[cfg(feature = "scylla")]
-    #[command(flatten)]
-    cql: CqlSourceArgs,
-}
-
-/// How a source with a write-ahead log is opened.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct LogArgs {
-    /// RocksDB: where the database keeps its write-ahead log, if that is not its own directory
-    #[arg(long, value_name = "DIR", hide_short_help = true)]
-    wal_dir: Option<PathBuf>,
-    /// RocksDB: accept a database without its write-ahead log, like a restored native backup; the latest writes are missing
-    /// if it had one
-    #[arg(long, hide_short_help = true)]
-    allow_missing_log: bool,
-}
-
-impl LogArgs {
-    /// Returns what an engine needs for a backup of its own.
-    pub(crate) fn options(&self) -> EngineOptions {
-        EngineOptions {
-            wal_dir: self.wal_dir.clone(),
-            allow_missing_log: self.allow_missing_log,
-            ..EngineOptions::default()
-        }
-    }
 }
 
 impl SourceArgs {
     /// Returns what an engine needs to read.
-    pub(crate) fn options(&self, read: &ReadArgs) -> EngineOptions {
-        EngineOptions {
-            layout: self.layout.layout,
-            limits: read.limits(),
-            #[cfg(feature = "scylla")]
-            cql: self.cql.clone().into(),
-            ..self.log.options()
-        }
+    pub(crate) fn opening(&self, given: &Opening, read: &ReadArgs) -> Opening {
+        self.layout.opening(given, read)
     }
 
     /// Refuses options about a namespace where none is opened.
-    pub(crate) fn refuse(&self, read: &ReadArgs, because: &str) -> Result<(), Problem> {
-        match self.options(read).first() {
-            Some(option) => Err(Problem::Usage(format!("{option} is about a namespace, {because}"))),
+    pub(crate) fn refuse(&self, given: &Opening, because: &str) -> Result<(), Problem> {
+        let layout = self.layout.layout.map(|_| "layout");
+        match layout.or_else(|| given.given().next()) {
+            Some(option) => Err(Problem::Usage(format!("--{option} is about a namespace, {because}"))),
             None => Ok(()),
         }
     }
 }
 
-const HELP: &str = "\
-SOURCE is a namespace that is read, also while a validator has it open:
-  rocksdb:DIR/NAMESPACE           a RocksDB directory with its write-ahead log
-  rocksdb-backup:DIR[#ID]         a directory of RocksDB's BackupEngine, the latest backup or number ID
-  scylla://[USER@]HOST[:PORT][,HOST[:PORT]..]/KEYSPACE/TABLE
-                                  a table of ScyllaDB or Apache Cassandra; the same with cql://
-  ...?layout=NAME                 its layout, instead of telling it from the rows
-
-TARGET is a namespace that is written; it must be empty or carry this restore's marker:
-  rocksdb:DIR/NAMESPACE           a new RocksDB directory
-  scylla://..                     a table that does not exist yet
-  memory:                         a rehearsal: restored, read back and compared, then gone
-
-REPO is where dumps lie: a directory, or a URL where the program is built for it:
+/// What the help says of places, after the schemes of the engines.
+pub(crate) const PLACES: &str = "
+REPO is where dumps lie: a directory, or a URL:
   s3://BUCKET/PREFIX  gs://BUCKET/PREFIX  az://CONTAINER/PREFIX
+A directory whose name looks like a place elsewhere is written ./s3:name.
 
 --dump ID names a dump by the first 4 to 64 digits of its id, which `list` shows; the default is latest, and is refused
-where dumps of several namespaces or validators are, or a clock was wrong.
+where dumps of several namespaces or validators are, or two were made at the same time.
+";
 
+/// What the help says of exit codes and variables, and examples.
+pub(crate) const EXIT_CODES: &str = "
 Exit codes:
   0    done
   1    failed: no such file, disk full, network down
   2    the command line is wrong
   3    damage or a difference was found
-  4    refused for safety: target not empty, implausible namespace, unclear layout
-  130  interrupted by SIGINT or SIGTERM; backup, finish, import and restore go on when the same command runs again
+  4    refused for safety: target not empty, implausible or much smaller namespace, unclear layout
+  130  interrupted by SIGINT, SIGTERM or SIGHUP; backup, copy, finish, import, prune and restore resume when the same command runs again
 
 Environment variables:
   KVBACKUP_CQL_PASSWORD           password of USER in scylla://USER@HOST/.., unless --password-file names its file
   TMPDIR                          where scratch files go
-  AWS_*, GOOGLE_*, AZURE_*        credentials and settings of object stores, as their own tools read them
+  AWS_*                           credentials and settings for s3://, like AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION,
+                                  AWS_ENDPOINT_URL, AWS_CA_BUNDLE; AWS_PROFILE names a profile with keys in ~/.aws
+  GOOGLE_*, AZURE_*               the same for gs:// and az://
+  KVBACKUP_INSTANCE_CREDENTIALS   true: take credentials from the cloud that this machine runs in
+  SSL_CERT_FILE                   certificates to trust in place of the system's
   NO_COLOR                        no colours
 
 Examples:
@@ -241,33 +275,7 @@ Examples:
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_sound() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn only_what_goes_on_after_an_interruption_says_so() {
-        let lines = [
-            (&["backup", "rocksdb:db/x", "repo"][..], true),
-            (&["finish", "repo", "--job", "j"], true),
-            (&["import", "x.bcs", "repo"], true),
-            (&["restore", "repo", "memory:"], true),
-            (&["verify", "repo"], false),
-            (&["export", "repo", "x.bcs"], false),
-            (&["native-backup", "rocksdb:db/x", "engine"], false),
-            (&["native-restore", "engine", "rocksdb:db/x"], false),
-        ];
-        for (line, goes_on) in lines {
-            let cli = Cli::try_parse_from([&["kvbackup"], line].concat()).unwrap();
-            let problem = Problem::Interrupted { signal: "SIGINT", goes_on: cli.command.goes_on() };
-            assert_eq!(problem.to_string().contains("goes on where this stopped"), goes_on, "{line:?}");
-        }
-    }
+    use super::parse_annotation;
 
     #[test]
     fn annotations_have_a_name_and_perhaps_no_value() {

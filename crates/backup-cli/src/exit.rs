@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use backup_format::{EngineError, ErrorClass};
 use backup_layout::LayoutError;
 use backup_repository::RepositoryError;
+use backup_sources::SourceError;
 
 use crate::problem::Problem;
 
@@ -38,7 +39,7 @@ impl Exit {
         }
     }
 
-    /// Tells how a run ends that ends with this error: what the program itself says of it, or else the first of its
+    /// Returns how a run ends that ends with this error: what the program itself says of it, or else the first of its
     /// causes that knows.
     pub(crate) fn of(error: &anyhow::Error) -> Self {
         // A problem that is the context of another error is no link of the chain.
@@ -56,7 +57,15 @@ impl From<Exit> for ExitCode {
 }
 
 fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
-    let class = if let Some(error) = cause.downcast_ref::<RepositoryError>() {
+    let class = if let Some(error) = cause.downcast_ref::<SourceError>() {
+        if error.is_usage() {
+            return Some(Exit::Usage);
+        }
+        error.class()
+    } else if let Some(error) = cause.downcast_ref::<RepositoryError>() {
+        if let RepositoryError::NotALocation { .. } = error {
+            return Some(Exit::Usage);
+        }
         error.class()
     } else if let Some(error) = cause.downcast_ref::<EngineError>() {
         error.class()
@@ -102,7 +111,7 @@ mod tests {
         assert_eq!(code(Problem::Usage("which?".into())), 2);
         assert_eq!(code(Problem::Refused("no".into())), 4);
         assert_eq!(code(Problem::Damage("broken".into())), 3);
-        assert_eq!(code(Problem::Interrupted { signal: "SIGINT", goes_on: true }), 130);
+        assert_eq!(code(Problem::Interrupted { signal: "SIGINT", resumes: true }), 130);
         let context = Err::<(), _>(engine(ErrorClass::Failed)).context(Problem::Damage("broken".into()));
         assert_eq!(Exit::of(&context.context("doing this").unwrap_err()).code(), 3);
     }

@@ -12,13 +12,17 @@ pub(crate) fn keep_small() {
     if std::env::var_os(ARENAS).is_some() {
         return;
     }
-    let mut arguments = std::env::args_os();
-    let mut command = std::process::Command::new("/proc/self/exe");
-    if let Some(name) = arguments.next() {
-        command.arg0(name);
+    // The system names the process by the file. A file that was replaced since is only found the other way.
+    let files = [std::env::current_exe().ok(), Some("/proc/self/exe".into())];
+    for file in files.into_iter().flatten() {
+        let mut arguments = std::env::args_os();
+        let mut command = std::process::Command::new(file);
+        if let Some(name) = arguments.next() {
+            command.arg0(name);
+        }
+        // This returns only where it cannot be done. Then more memory is taken, and nothing else is different.
+        drop(command.args(arguments).env(ARENAS, "1").exec());
     }
-    // This returns only where it cannot be done. Then more memory is taken, and nothing else is different.
-    drop(command.args(arguments).env(ARENAS, "1").exec());
 }
 
 /// Does nothing: only glibc has arenas.

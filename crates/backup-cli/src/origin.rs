@@ -18,7 +18,7 @@ pub(crate) fn parse(text: &str) -> Result<String, String> {
     }
 }
 
-/// Tells whether two public keys that [`parse`] took are of one kind, so that they are of two validators when they differ.
+/// Returns true if two public keys are of one kind, so that they are of two validators when they differ.
 pub(crate) fn same_kind(left: &str, right: &str) -> bool {
     left.contains(':') == right.contains(':')
 }

@@ -12,6 +12,9 @@ pub(crate) enum Problem {
     /// Arguments that do not go together.
     #[error("{0}")]
     Usage(String),
+    /// A limit of this process that is too low to begin.
+    #[error("{0}")]
+    Limit(String),
     /// Something that would endanger data.
     #[error("{0}")]
     Refused(String),
@@ -21,25 +24,26 @@ pub(crate) enum Problem {
     /// A namespace that is not what a dump holds.
     #[error("{0}")]
     Difference(Box<Difference>),
-    /// SIGINT or SIGTERM.
-    #[error("interrupted by {signal}; nothing that was there before is changed{}", again(*goes_on))]
+    /// SIGINT, SIGTERM or SIGHUP.
+    #[error("interrupted by {signal}; nothing that was there before is changed{}", again(*resumes))]
     Interrupted {
         /// Name of the signal.
         signal: &'static str,
-        /// Whether the same command goes on where this one stopped.
-        goes_on: bool,
+        /// Whether the same command resumes where this one stopped.
+        resumes: bool,
     },
 }
 
-fn again(goes_on: bool) -> &'static str {
-    if goes_on { ", and running the same command again goes on where this stopped" } else { "" }
+fn again(resumes: bool) -> &'static str {
+    if resumes { ", and running the same command again resumes where this stopped" } else { "" }
 }
 
 impl Problem {
-    /// Tells how a run ends that ends with this.
+    /// Returns how a run ends that ends with this.
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) => Exit::Usage,
+            Self::Limit(_) => Exit::Failed,
             Self::Refused(_) => Exit::Refused,
             Self::Damage(_) | Self::Difference(_) => Exit::Damage,
             Self::Interrupted { .. } => Exit::Interrupted,

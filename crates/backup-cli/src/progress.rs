@@ -1,4 +1,4 @@
-//! How far a command is: a bar on a terminal, a line every few seconds elsewhere; always on stderr.
+//! How far a command is: a bar on a terminal, or a line every few seconds elsewhere if that is asked for; always on stderr.
 
 use std::io::{IsTerminal, Write as _};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -20,23 +20,37 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// Starts to show progress where that makes sense; `quiet` shows nothing.
-    pub(crate) fn start(quiet: bool) -> Self {
+    /// Starts to show progress on a terminal, and with `lines` also elsewhere; what a person should know is
+    /// said everywhere. `quiet` shows nothing.
+    pub(crate) fn start(quiet: bool, lines: bool) -> Self {
+        let is_terminal = std::io::stderr().is_terminal();
         if quiet {
             return Self { progress: Progress::default(), lines: None, bar: None };
         }
-        if std::io::stderr().is_terminal() {
+        if !is_terminal && !lines {
+            let remarks = Progress::new(|event| {
+                if let Some(line) = remark(&event) {
+                    say(&line);
+                }
+            });
+            return Self { progress: remarks, lines: None, bar: None };
+        }
+        if is_terminal {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             bar.set_style(style("{msg}"));
             bar.set_message("opening");
             let observed = bar.clone();
-            let progress = Progress::new(move |event| show(&observed, event));
+            let progress = Progress::new(move |event| match remark(&event) {
+                Some(line) => observed.suspend(|| say(&line)),
+                None => show(&observed, event),
+            });
             return Self { progress, lines: None, bar: Some(bar) };
         }
         let lines = Lines::start();
         let state = lines.state.clone();
-        let progress = Progress::new(move |event| {
-            state.lock().unwrap_or_else(PoisonError::into_inner).take(event);
+        let progress = Progress::new(move |event| match remark(&event) {
+            Some(line) => say(&line),
+            None => state.lock().unwrap_or_else(PoisonError::into_inner).take(event),
         });
         Self { progress, lines: Some(lines), bar: None }
     }
@@ -54,6 +68,26 @@ impl Drop for Meter {
         }
         drop(self.lines.take());
     }
+}
+
+/// Returns what is said at once of an event that is no progress.
+fn remark(event: &Event) -> Option<String> {
+    match event {
+        Event::Waiting { problem, waited, limit } => Some(format!(
+            "the store does not answer, trying again: {problem}; waited {} s of {} s",
+            waited.as_secs(),
+            limit.as_secs()
+        )),
+        Event::ReadAgain { path } => Some(format!(
+            "{path} came wrong from the store and was good when it was read again; is the network, or memory, at fault?"
+        )),
+        _ => None,
+    }
+}
+
+/// Prints a line to stderr. Where that cannot be written to, nobody reads it.
+fn say(line: &str) {
+    drop(writeln!(std::io::stderr().lock(), "{line}"));
 }
 
 fn show(bar: &ProgressBar, event: Event) {
@@ -95,10 +129,10 @@ impl Lines {
         let print = move || {
             while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
                 let line = shown.lock().unwrap_or_else(PoisonError::into_inner).line();
-                drop(writeln!(std::io::stderr().lock(), "{line}"));
+                say(&line);
             }
         };
-        // Without a thread there is no progress to be seen, and all else goes on.
+        // Without a thread there is no progress to be seen, and all else works.
         let thread = thread::Builder::new().name("progress".to_owned()).spawn(print).ok();
         Self { state, stop: Some(stop), thread }
     }

@@ -5,15 +5,17 @@ use std::io::{self, Write as _};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use backup_format::{Content, FormatError, Manifest, ObjectId};
+use backup_format::{Content, EngineError, FormatError, Manifest, ObjectId};
 use backup_layout::LayoutError;
-use backup_repository::RepositoryError;
+use backup_repository::{Dump, RepositoryError};
+use backup_sources::{Engines, SourceError};
 use indicatif::{HumanBytes, HumanCount, HumanDuration};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::exit::Exit;
 use crate::problem::Problem;
+use crate::table::table;
 
 /// Width of the labels of lines for people.
 const LABEL: usize = 13;
@@ -56,11 +58,19 @@ impl Report {
 
     /// Adds a dump: fields with the manifest's names, and lines that tell the most of it.
     pub(crate) fn dump(&mut self, id: ObjectId, manifest: &Manifest) {
+        self.line("dump", id);
+        self.unmade_dump(manifest);
         self.field("dump", id);
+        self.field("root", manifest.root);
+    }
+
+    /// Adds a dump that was not made: it has no id, and its root page is nowhere.
+    pub(crate) fn unmade_dump(&mut self, manifest: &Manifest) {
         for (name, value) in manifest_fields(manifest) {
             self.fields.insert(name, value);
         }
-        self.line("dump", id);
+        self.field("dump", Value::Null);
+        self.field("root", Value::Null);
         self.line("digest", manifest.digest);
         let source = &manifest.source;
         self.line("namespace", format_args!("{} ({})", manifest.namespace, engine_and_layout(source)));
@@ -102,7 +112,35 @@ pub(crate) fn manifest_fields(manifest: &Manifest) -> Map<String, Value> {
     let value = serde_json::to_value(manifest).expect("a manifest has only texts, numbers, lists and maps");
     let Value::Object(mut fields) = value else { return Map::new() };
     fields.retain(|name, _| !UNREPORTED.contains(&name.as_str()));
+    for name in ["started", "finished"] {
+        if let Some(Value::String(time)) = fields.get_mut(name) {
+            *time = to_the_second(time);
+        }
+    }
     fields
+}
+
+/// Leaves the fraction out of a time of a manifest: many programs take none.
+pub(crate) fn to_the_second(time: &str) -> String {
+    time.split_once('.').map_or_else(|| time.to_owned(), |(seconds, _)| format!("{seconds}Z"))
+}
+
+/// Returns a dump as it is listed: its id and the fields of its manifest.
+pub(crate) fn dump_as_json(dump: &Dump) -> Value {
+    let mut fields = manifest_fields(&dump.manifest);
+    fields.insert("dump".to_owned(), json!(dump.id));
+    Value::Object(fields)
+}
+
+/// Writes an error with its causes on one line.
+pub(crate) fn full_text(error: &RepositoryError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text
 }
 
 /// Writes text to stdout. A reader that went away is no error: it has what it wanted.
@@ -115,21 +153,22 @@ pub(crate) fn print(text: &str) -> Result<()> {
 }
 
 /// Writes an error to stderr: one JSON object on one line, or its text and its causes.
-pub(crate) fn print_error(error: &anyhow::Error, as_json: bool) {
+/// What a server answered is shown only when `verbose`.
+pub(crate) fn print_error(error: &anyhow::Error, (as_json, verbose): (bool, bool), engines: &Engines) {
     let exit = Exit::of(error);
-    let causes = causes(error);
+    let causes = causes(error, verbose);
     let text = if as_json {
         let mut fields = error.downcast_ref().map_or_else(Map::new, Problem::fields);
         fields.insert("error".to_owned(), json!(error.to_string()));
         fields.insert("causes".to_owned(), json!(causes));
         fields.insert("exit_code".to_owned(), json!(exit.code()));
-        if let Some(advice) = advice(error) {
+        if let Some(advice) = advice(error, engines) {
             fields.insert("advice".to_owned(), json!(advice));
         }
         Value::Object(fields).to_string()
     } else {
         let lines = causes.iter().map(|cause| format!("\n  caused by: {cause}"));
-        let advice = advice(error).map(|advice| format!("\n  {advice}")).unwrap_or_default();
+        let advice = advice(error, engines).map(|advice| format!("\n  {advice}")).unwrap_or_default();
         format!("error: {error}{}{advice}", lines.collect::<String>())
     };
     // Where stderr cannot be written to there is nobody left to tell.
@@ -137,8 +176,11 @@ pub(crate) fn print_error(error: &anyhow::Error, as_json: bool) {
 }
 
 /// Names the option that helps, when there is one.
-fn advice(error: &anyhow::Error) -> Option<&'static str> {
+fn advice(error: &anyhow::Error, engines: &Engines) -> Option<&'static str> {
     error.chain().find_map(|cause| {
+        if let Some(advice) = engine_error(cause).and_then(|error| engines.advice(error)) {
+            return Some(advice);
+        }
         // Engines keep it in a box, which is a link of the chain itself.
         let layout = cause.downcast_ref::<Box<LayoutError>>().map(|error| &**error);
         let format = match layout.or_else(|| cause.downcast_ref()) {
@@ -149,19 +191,45 @@ fn advice(error: &anyhow::Error) -> Option<&'static str> {
             return Some("--max-value SIZE raises the limit");
         }
         match cause.downcast_ref::<RepositoryError>()? {
+            error @ RepositoryError::Store { problem, .. } if !problem.is_empty() => {
+                Some(match error.is_transient() {
+                    true => {
+                        "--store-patience TIME waits longer for a store; --verbose shows what it answered"
+                    }
+                    false => "--verbose shows what the store answered",
+                })
+            }
             RepositoryError::NoLatest { .. } | RepositoryError::Uncertain { .. } => {
                 Some("--dump ID names a dump; `kvbackup list` shows their ids")
             }
+            RepositoryError::ConfigLost { .. } => {
+                Some("kvbackup repair REPO puts it back; --from COPY names another copy of the repository")
+            }
+            RepositoryError::Shrunk { .. } => Some("--max-shrink PERCENT allows it"),
+            RepositoryError::ClockBehind { .. } => Some("--allow-clock-behind allows it"),
             _ => None,
         }
     })
 }
 
+fn engine_error<'e>(cause: &'e (dyn std::error::Error + 'static)) -> Option<&'e EngineError> {
+    match cause.downcast_ref::<SourceError>() {
+        Some(SourceError::Engine(error) | SourceError::Open { source: error, .. }) => Some(error),
+        _ => cause.downcast_ref(),
+    }
+}
+
 /// Returns the causes of an error, without those whose text the error before them has taken in.
-fn causes(error: &anyhow::Error) -> Vec<String> {
+fn causes(error: &anyhow::Error, verbose: bool) -> Vec<String> {
     let mut said = error.to_string();
     let mut causes = Vec::new();
-    for cause in error.chain().skip(1) {
+    let is_explained = |cause: &(dyn std::error::Error + 'static)| {
+        let error = cause.downcast_ref::<RepositoryError>();
+        matches!(error, Some(RepositoryError::Store { problem, .. }) if !problem.is_empty())
+    };
+    // The error itself stands first, and does not count as a cause.
+    let last = error.chain().position(is_explained).filter(|_| !verbose).unwrap_or(usize::MAX);
+    for cause in error.chain().take(last.saturating_add(1)).skip(1) {
         let text = cause.to_string();
         if !said.contains(&text) {
             causes.push(text.clone());
@@ -178,7 +246,7 @@ pub(crate) fn engine_and_layout(source: &backup_format::Source) -> String {
     format!("{}, layout {}", engine.join(" "), source.layout)
 }
 
-/// Tells how much a dump holds.
+/// Says how much a dump holds.
 pub(crate) fn content(manifest: &Manifest) -> String {
     let (entries, partitions) = (count(manifest.entries, "entry"), count(manifest.partitions, "partition"));
     format!("{entries} in {partitions}, {}", bytes(manifest.plain_bytes))
@@ -198,23 +266,6 @@ pub(crate) fn contents_table(contents: &[Content], indent: usize) -> String {
         ]
     });
     table(std::iter::once(header).chain(rows).collect(), indent, 1)
-}
-
-/// Writes rows as a table. The first `left` columns are aligned to the left, the others to the right.
-pub(crate) fn table<const N: usize>(rows: Vec<[String; N]>, indent: usize, left: usize) -> String {
-    let widths: [usize; N] =
-        std::array::from_fn(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0));
-    let mut text = String::new();
-    for row in &rows {
-        let mut line = " ".repeat(indent);
-        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
-            let cell = if column < left { format!("{cell:<width$}  ") } else { format!("{cell:>width$}  ") };
-            line.push_str(&cell);
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
 }
 
 /// Writes a number with its noun in the singular or plural.
@@ -249,7 +300,7 @@ mod tests {
     #[test]
     fn a_cause_that_the_error_before_it_quotes_is_not_repeated() {
         let error = anyhow!("no such file").context("opening x: no such file").context("backing up");
-        assert_eq!(causes(&error), ["opening x: no such file"]);
+        assert_eq!(causes(&error, false), ["opening x: no such file"]);
     }
 
     #[test]
@@ -257,11 +308,5 @@ mod tests {
         assert_eq!(count(1, "entry"), "1 entry");
         assert_eq!(count(1_234, "entry"), "1,234 entries");
         assert_eq!(count(0, "pack"), "0 packs");
-    }
-
-    #[test]
-    fn tables_align_names_left_and_numbers_right() {
-        let rows = vec![["kind".into(), "n".into()], ["a".into(), "100".into()]];
-        assert_eq!(table(rows, 1, 1), " kind    n\n a     100\n");
     }
 }

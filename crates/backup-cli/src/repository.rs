@@ -1,13 +1,17 @@
 //! Opening repositories, and finding dumps in them.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use backup_repository::{Dump, DumpChoice, Repository, Store, open_location};
+use backup_format::Config;
+use backup_repository::{Dump, DumpChoice, Repository, RepositoryError, Store, open_location};
 use clap::Args;
 use object_store::memory::InMemory;
 
-use crate::locator::RepositoryLocation;
+use crate::location::RepositoryLocation;
+use crate::problem::Problem;
+use crate::session::Session;
 
 /// Which dump of a repository is meant.
 #[derive(Args, Clone, Debug)]
@@ -18,23 +22,113 @@ pub(crate) struct DumpArgs {
 }
 
 /// Opens a repository that is there.
-pub(crate) async fn open(location: &RepositoryLocation) -> Result<Repository> {
-    Ok(Repository::open(store(location, false)?).await?)
+pub(crate) async fn open(location: &RepositoryLocation, session: &Session) -> Result<Repository> {
+    Ok(Repository::open(store(location, false, session)?).await?)
 }
 
-/// Opens a repository, or creates one where nothing is. What is created can be read by its owner alone.
-pub(crate) async fn open_or_create(location: &RepositoryLocation) -> Result<Repository> {
+/// Makes an empty repository of a version where nothing is. What is created can be read by its owner alone.
+pub(crate) async fn create(
+    location: &RepositoryLocation,
+    version: u64,
+    session: &Session,
+) -> Result<Repository> {
     let empty = is_empty_place(location)?;
-    Ok(Repository::open_or_create(store(location, empty)?).await?)
+    let store = store(location, empty, session)?;
+    match Repository::open(store.clone()).await {
+        Err(RepositoryError::Location { .. }) => Ok(Repository::create_version(store, version).await?),
+        opened => {
+            let version = opened?.config().version();
+            let text =
+                format!("{location} is a repository of version {version} already; nothing was written");
+            Err(Problem::Refused(text).into())
+        }
+    }
 }
 
-/// Opens a repository for a dry run: what is not there yet is made in memory.
-pub(crate) async fn open_for_dry_run(location: &RepositoryLocation) -> Result<Repository> {
+/// A repository that a dump goes into.
+pub(crate) struct Destination {
+    /// The repository.
+    pub(crate) repository: Repository,
+    /// Whether this run has made it.
+    is_new: bool,
+    /// Its directory, if this run has made that too.
+    directory: Option<PathBuf>,
+}
+
+impl Destination {
+    /// Opens a repository, or creates one where nothing is. What is created can be read by its owner alone. For a dry run
+    /// what is not there yet is made in memory.
+    pub(crate) async fn open(
+        location: &RepositoryLocation,
+        dry_run: bool,
+        session: &Session,
+    ) -> Result<Self> {
+        Self::open_with(location, dry_run, None, session).await
+    }
+
+    /// Does the same, and gives a repository that is created this config.
+    pub(crate) async fn open_like(
+        location: &RepositoryLocation,
+        dry_run: bool,
+        config: Config,
+        session: &Session,
+    ) -> Result<Self> {
+        Self::open_with(location, dry_run, Some(config), session).await
+    }
+
+    async fn open_with(
+        location: &RepositoryLocation,
+        dry_run: bool,
+        config: Option<Config>,
+        session: &Session,
+    ) -> Result<Self> {
+        if dry_run {
+            return Ok(Self {
+                repository: open_for_dry_run(location, config, session).await?,
+                is_new: false,
+                directory: None,
+            });
+        }
+        let empty = is_empty_place(location)?;
+        let directory = location.directory().filter(|directory| !directory.exists());
+        let store = store(location, empty, session)?;
+        let (repository, is_new) = match Repository::open(store.clone()).await {
+            Err(RepositoryError::Location { .. }) => (create_like(store, config).await?, true),
+            opened => (opened?, false),
+        };
+        Ok(Self { repository, is_new, directory })
+    }
+
+    /// Passes a result on. After an error, a repository that this run has made is removed if nothing was stored in it.
+    pub(crate) async fn keep_or_remove<T>(self, result: Result<T, RepositoryError>) -> Result<T> {
+        if result.is_err() && self.is_new {
+            // The error of the dump says more than one about this could.
+            let removed = self.repository.remove_if_unused().await.unwrap_or(false);
+            if let (true, Some(directory)) = (removed, self.directory) {
+                drop(std::fs::remove_dir(directory));
+            }
+        }
+        Ok(result?)
+    }
+}
+
+async fn create_like(store: Store, config: Option<Config>) -> Result<Repository, RepositoryError> {
+    match config {
+        Some(config) => Repository::create(store, config).await,
+        None => Repository::open_or_create(store).await,
+    }
+}
+
+async fn open_for_dry_run(
+    location: &RepositoryLocation,
+    config: Option<Config>,
+    session: &Session,
+) -> Result<Repository> {
     if is_empty_place(location)? {
         let nothing = Store::new(Arc::new(InMemory::new()), object_store::path::Path::default());
-        return Ok(Repository::open_or_create(nothing).await?);
+        return Ok(create_like(nothing, config).await?);
     }
-    open(location).await
+    open(location, session).await
 }
 
 /// Finds the dump that is meant.
@@ -42,14 +136,18 @@ pub(crate) async fn find(repository: &Repository, args: &DumpArgs) -> Result<Dum
     Ok(repository.dump(&args.choice).await?)
 }
 
-fn store(location: &RepositoryLocation, create: bool) -> Result<Store> {
+/// Opens the store of a repository, which need not be there.
+pub(crate) fn store(location: &RepositoryLocation, create: bool, session: &Session) -> Result<Store> {
     // Variables that are no text cannot be settings of a store.
     let variables = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    Ok(open_location(location.as_str(), create, variables)?)
+    let (upload, download) = session.rates;
+    let store = open_location(location.as_os_str(), create, variables)?;
+    let store = store.with_progress(session.progress.clone()).with_rates(upload, download);
+    Ok(if location.directory().is_none() { store.with_patience(session.patience) } else { store })
 }
 
-/// Tells whether a repository may be made there: in a directory that is missing or empty. What stores elsewhere hold
+/// Returns true if a repository may be made there: in a directory that is missing or empty. What stores elsewhere hold
 /// is looked at when they are opened.
 fn is_empty_place(location: &RepositoryLocation) -> Result<bool> {
     let Some(directory) = location.directory() else { return Ok(false) };

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::origin;
 
-/// What whoever restores is told who has not said which key will run on it.
+/// What a restore says if no option says which key will run on its target.
 pub(crate) const CAUTION: &str =
     "a validator that starts from an old state with its own key may sign twice: read docs/KEY-SAFETY.md";
 
@@ -47,7 +47,7 @@ pub(crate) enum Scenario {
 }
 
 impl Scenario {
-    /// Tells the scenario of a dump with this origin.
+    /// Returns the scenario of a dump with this origin.
     pub(crate) fn of(key: &ForKey, origin: Option<&str>) -> Self {
         // An origin that another program wrote in another way may be this very key.
         let origin = origin.and_then(|origin| origin::parse(origin).ok());
@@ -60,7 +60,7 @@ impl Scenario {
         }
     }
 
-    /// Tells why a restore for this key is refused; `None` when it need not be.
+    /// Returns why a restore for this key is refused; `None` when it need not be.
     pub(crate) fn danger(self) -> Option<&'static str> {
         match self {
             Self::NoKey | Self::MismatchedKey => None,

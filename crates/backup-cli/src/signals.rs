@@ -1,6 +1,6 @@
 //! The signals that interrupt a command.
 
-use std::thread;
+use std::{fs, io, thread};
 
 use anyhow::{Context, Result};
 use tokio::runtime::Builder;
@@ -9,24 +9,25 @@ use tokio::sync::oneshot;
 
 use crate::exit::Exit;
 
-/// Begins to listen to SIGINT and SIGTERM, which from now on no longer end the program by themselves. The name of the
+/// Begins to listen to SIGINT, SIGTERM and SIGHUP, which from now on no longer end the program by themselves. The name of the
 /// first one is received; a second one ends the program at once.
+///
+/// Under `nohup` SIGHUP stays ignored.
 ///
 /// A thread of its own listens, so that the second one is heard also while the work of others comes to rest.
 pub(crate) fn listen() -> Result<oneshot::Receiver<&'static str>> {
     let doing = "listening to signals";
     let runtime = Builder::new_current_thread().enable_io().build().context(doing)?;
     let guard = runtime.enter();
-    let mut interrupt = signal(SignalKind::interrupt()).context(doing)?;
-    let mut terminate = signal(SignalKind::terminate()).context(doing)?;
+    let mut signals = Signals::listen().context(doing)?;
     drop(guard);
     let (sender, receiver) = oneshot::channel();
     let wait = move || {
         runtime.block_on(async {
-            let first = next(&mut interrupt, &mut terminate).await;
-            // Nobody is left to be told when the command is done already.
+            let first = signals.next().await;
+            // Nobody receives it when the command is done already.
             let _ = sender.send(first);
-            next(&mut interrupt, &mut terminate).await;
+            signals.next().await;
         });
         std::process::exit(Exit::Interrupted.code().into());
     };
@@ -34,9 +35,45 @@ pub(crate) fn listen() -> Result<oneshot::Receiver<&'static str>> {
     Ok(receiver)
 }
 
-async fn next(interrupt: &mut Signal, terminate: &mut Signal) -> &'static str {
-    tokio::select! {
-        _ = interrupt.recv() => "SIGINT",
-        _ = terminate.recv() => "SIGTERM",
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    /// `None` where the process that started the program had it ignored.
+    hang_up: Option<Signal>,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: if is_ignored(SignalKind::hangup()) {
+                None
+            } else {
+                Some(signal(SignalKind::hangup())?)
+            },
+        })
     }
+
+    async fn next(&mut self) -> &'static str {
+        let hang_up = async {
+            match &mut self.hang_up {
+                Some(hang_up) => hang_up.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = hang_up => "SIGHUP",
+        }
+    }
+}
+
+/// Returns true if this process ignores a signal, according to the system's list of them; false where there is none.
+fn is_ignored(kind: SignalKind) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (kind.as_raw_value() - 1) & 1 == 1)
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::FormatError;
 use crate::id::Keys;
 use crate::limits;
+use crate::pack::PackVersion;
 
 const FILE: &str = "config.json";
 const FORMAT: &str = "kvbackup-repository";
@@ -15,7 +16,7 @@ const RULE: &str = "norm1";
 pub struct Config {
     /// Always `kvbackup-repository`.
     format: String,
-    /// Always 1.
+    /// 1 or 2.
     version: u64,
     /// 16 random bytes in hex that tell repositories apart.
     pub repository: String,
@@ -32,7 +33,7 @@ pub struct Config {
     pub cut_salt: [u8; 16],
     /// Always false.
     encrypted: bool,
-    /// What a reader must know beyond version 1.
+    /// What a reader must know beyond the version.
     #[serde(default)]
     requires: Vec<String>,
 }
@@ -45,7 +46,12 @@ impl Config {
     /// Default of `pack_target`: 16 MiB.
     pub const PACK_TARGET: u64 = 16 << 20;
 
-    /// Makes a config with default targets. Both arguments should be random: the first names the repository, the
+    /// The versions that this library reads and writes.
+    pub const VERSIONS: std::ops::RangeInclusive<u64> = 1..=2;
+    /// The version of new repositories when nobody asks for another one.
+    pub const DEFAULT_VERSION: u64 = 1;
+
+    /// Makes a config of version 1 with default targets. Both arguments should be random: the first names the repository, the
     /// second keeps those who choose keys from choosing the cuts.
     #[must_use]
     pub fn new(repository: [u8; 16], cut_salt: [u8; 16]) -> Self {
@@ -70,6 +76,24 @@ impl Config {
         self
     }
 
+    /// Sets the version, which must be one of [`Config::VERSIONS`].
+    #[must_use]
+    pub fn with_version(self, version: u64) -> Self {
+        Self { version, ..self }
+    }
+
+    /// Returns the version: in repositories of version 2 packs have salts, and segments may be stored as patches.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Returns the version of the packs.
+    #[must_use]
+    pub fn pack_version(&self) -> PackVersion {
+        if self.version == 1 { PackVersion::V1 } else { PackVersion::V2 }
+    }
+
     /// Derives the keys of the repository.
     #[must_use]
     pub fn keys(&self) -> Keys {
@@ -92,7 +116,7 @@ impl Config {
     /// [`FormatError::UnknownVersion`], [`FormatError::UnknownRequirement`], [`FormatError::Json`],
     /// [`FormatError::Field`] or [`FormatError::TooLong`]. Unknown fields are ignored.
     pub fn decode(json: &[u8]) -> Result<Self, FormatError> {
-        check_header(FILE, FORMAT, json)?;
+        check_header(FILE, (FORMAT, Self::VERSIONS, &[]), json)?;
         let config: Self =
             serde_json::from_slice(json).map_err(|source| FormatError::Json { file: FILE, source })?;
         config.check()?;
@@ -132,7 +156,7 @@ impl Config {
 /// may have other fields.
 pub(crate) fn check_header(
     file: &'static str,
-    expected: &'static str,
+    (expected, versions, requirements): (&'static str, std::ops::RangeInclusive<u64>, &[&str]),
     json: &[u8],
 ) -> Result<(), FormatError> {
     #[derive(Deserialize)]
@@ -148,11 +172,12 @@ pub(crate) fn check_header(
         return Err(FormatError::TooLong { object: file, offset: 0, what: "file", found, limit });
     }
     let header: Header = serde_json::from_slice(json).map_err(|source| FormatError::Json { file, source })?;
-    if header.format != expected || header.version != 1 {
+    if header.format != expected || !versions.contains(&header.version) {
         let format = header.format.chars().take(80).collect();
-        return Err(FormatError::UnknownVersion { file, format, version: header.version, expected });
+        let (version, newest) = (header.version, *versions.end());
+        return Err(FormatError::UnknownVersion { file, format, version, expected, newest });
     }
-    match header.requires.first() {
+    match header.requires.iter().find(|requirement| !requirements.contains(&requirement.as_str())) {
         Some(requirement) => {
             let requirement = requirement.chars().take(80).collect();
             Err(FormatError::UnknownRequirement { file, requirement })

@@ -1,6 +1,6 @@
 //! The rule that places the boundaries of segments and pages: `norm1`.
 //!
-//! Boundaries come from the keys and lengths alone, so unchanged regions give identical objects in the next dump,
+//! Boundaries come from the keys and lengths alone. So unchanged regions give identical objects in the next dump,
 //! and no earlier dump is needed to find them.
 
 use std::hash::Hasher;
@@ -116,7 +116,7 @@ impl Cutter {
     }
 }
 
-/// Tells whether a page of level 0 with these many references, of these many bytes, ends before another one.
+/// Returns true if a page of level 0 with these many references, of these many bytes, ends before another one.
 #[must_use]
 pub fn page_is_full(references: usize, reference_bytes: u64) -> bool {
     references >= limits::PAGE_REFERENCES_MAX || reference_bytes >= limits::PAGE_REFERENCE_BYTES

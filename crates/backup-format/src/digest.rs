@@ -178,7 +178,7 @@ impl DigestState {
     }
 }
 
-/// Computes a [`DigestState`] from groups in order, where a partition may go on from one group to the next.
+/// Computes a [`DigestState`] from groups in order, where a partition may continue from one group to the next.
 ///
 /// ```
 /// use backup_format::{DigestBuilder, EntryBatch};
@@ -220,7 +220,7 @@ impl DigestBuilder {
         self.state.add(state);
     }
 
-    /// Returns the root key of the partition that may go on; `None` at the start.
+    /// Returns the root key of the partition that may continue; `None` at the start.
     #[must_use]
     pub fn open_root(&self) -> Option<&[u8]> {
         self.open.as_ref().map(|(root_key, _)| root_key.as_slice())

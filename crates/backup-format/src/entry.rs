@@ -2,10 +2,13 @@
 
 use std::ops::Range;
 
-use crate::codec::{put_bytes, uleb_len};
+use crate::codec::{Reader, put_bytes, uleb_len};
+use crate::error::FormatError;
+use crate::limits;
 
 /// All neighbouring entries of one root key in a batch or segment.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Group<'a> {
     /// The root key.
     pub root_key: &'a [u8],
@@ -19,7 +22,7 @@ impl<'a> Group<'a> {
     /// Iterates over the entries.
     #[must_use]
     pub fn iter(&self) -> Entries<'a> {
-        Entries { body: self.body }
+        Entries { body: self.body, left: self.entries }
     }
 
     /// Returns the length that this group takes in a segment, in bytes.
@@ -53,6 +56,7 @@ impl<'a> IntoIterator for Group<'a> {
 
 /// One key with its value; the root key is that of its [`Group`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Entry<'a> {
     /// The key; may be empty.
     pub key: &'a [u8],
@@ -66,22 +70,55 @@ pub struct Entry<'a> {
 #[derive(Clone, Debug)]
 pub struct Entries<'a> {
     body: &'a [u8],
+    left: u32,
+}
+
+impl<'a> Entries<'a> {
+    /// Returns the entries from here to where `later` stands, which must be a clone of this one that has moved on.
+    ///
+    /// # Panics
+    ///
+    /// If `later` is not such a clone.
+    #[must_use]
+    pub fn until(&self, later: &Self) -> Run<'a> {
+        let encoded =
+            self.body.len().checked_sub(later.body.len()).and_then(|length| self.body.get(..length));
+        let entries = self.left.checked_sub(later.left);
+        let (encoded, entries) = encoded.zip(entries).expect("a clone that has moved on has less left");
+        Run { encoded, entries }
+    }
+
+    /// Checks that all entries were taken, and that they were all there is.
+    ///
+    /// # Errors
+    ///
+    /// [`FormatError::Malformed`] when fewer entries came than the group counts, or bytes are left.
+    pub fn end(&self) -> Result<(), FormatError> {
+        match (self.left, self.body) {
+            (0, []) => Ok(()),
+            (left, body) => {
+                let problem = format!("{left} entries are missing, and {} bytes are left over", body.len());
+                Err(FormatError::Malformed { object: RUN, offset: 0, problem })
+            }
+        }
+    }
 }
 
 impl<'a> Iterator for Entries<'a> {
     type Item = Entry<'a>;
 
     fn next(&mut self) -> Option<Entry<'a>> {
+        let left = self.left.checked_sub(1)?;
         let whole = self.body;
         let (key, rest) = split_bytes(whole)?;
         let (value, rest) = split_bytes(rest)?;
-        self.body = rest;
         let encoded = whole.get(..whole.len() - rest.len())?;
+        (self.body, self.left) = (rest, left);
         Some(Entry { key, value, encoded })
     }
 }
 
-/// Splits off one BCS byte string; `None` only at the end, since bodies are well-formed by construction.
+/// Splits off one BCS byte string. `None` breaks an invariant, which [`Entries::end`] then reports.
 fn split_bytes(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut length = 0usize;
     for (index, byte) in bytes.iter().take(5).enumerate() {
@@ -93,7 +130,51 @@ fn split_bytes(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     None
 }
 
-/// A run of entries in one buffer: what an engine hands to a pump at a time.
+const RUN: &str = "run of entries";
+
+/// Neighbouring entries of one root key, encoded as in [`Group::body`], and known to be well-formed.
+#[derive(Clone, Copy, Debug)]
+pub struct Run<'a> {
+    encoded: &'a [u8],
+    entries: u32,
+}
+
+impl<'a> Run<'a> {
+    /// Checks that `encoded` holds exactly this number of entries.
+    ///
+    /// # Errors
+    ///
+    /// [`FormatError::Malformed`] when there are fewer or more, or bytes that are no entry;
+    /// [`FormatError::TooLong`] for a key or value above the ceiling of the format.
+    pub fn check(encoded: &'a [u8], entries: u32) -> Result<Self, FormatError> {
+        let mut reader = Reader::new(RUN, encoded);
+        for index in 0..entries {
+            if reader.remaining() == 0 {
+                return Err(reader.malformed(format!("expected {entries} entries, found {index}")));
+            }
+            reader.byte_string(limits::KEY_BYTES_MAX, "key")?;
+            reader.byte_string(limits::VALUE_BYTES_CEILING, "value")?;
+        }
+        match reader.remaining() {
+            0 => Ok(Self { encoded, entries }),
+            left => Err(reader.malformed(format!("{left} bytes follow the {entries} entries"))),
+        }
+    }
+}
+
+impl<'a> From<Entry<'a>> for Run<'a> {
+    fn from(entry: Entry<'a>) -> Self {
+        Self { encoded: entry.encoded, entries: 1 }
+    }
+}
+
+impl<'a> From<Group<'a>> for Run<'a> {
+    fn from(group: Group<'a>) -> Self {
+        Self { encoded: group.body, entries: group.entries }
+    }
+}
+
+/// Entries in one buffer: what an engine hands to a pump at a time.
 ///
 /// Entries of one root key that follow each other share a group. A batch says nothing about segments: the pump cuts
 /// those by the keys alone, so engines may end a batch anywhere.
@@ -113,7 +194,6 @@ pub struct EntryBatch {
     bytes: Vec<u8>,
     spans: Vec<Span>,
     entries: u64,
-    starts_page: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -130,17 +210,6 @@ impl EntryBatch {
         Self { bytes: Vec::with_capacity(bytes), ..Self::default() }
     }
 
-    /// Says that a page must begin with the first entry of this batch: a phase or a slice of the engine begins here.
-    pub fn start_page(&mut self) {
-        self.starts_page = true;
-    }
-
-    /// Tells whether a page must begin with the first entry; false by default.
-    #[must_use]
-    pub fn starts_page(&self) -> bool {
-        self.starts_page
-    }
-
     /// Appends an entry.
     pub fn push(&mut self, root_key: &[u8], key: &[u8], value: &[u8]) {
         self.open(root_key);
@@ -149,14 +218,14 @@ impl EntryBatch {
         self.close(1);
     }
 
-    /// Appends a run of entries that are encoded already, as they stand in [`Group::body`].
-    pub fn push_run(&mut self, root_key: &[u8], encoded: &[u8], entries: u32) {
-        if entries == 0 {
+    /// Appends a run of entries. An empty run changes nothing.
+    pub fn push_run(&mut self, root_key: &[u8], run: Run<'_>) {
+        if run.entries == 0 {
             return;
         }
         self.open(root_key);
-        self.bytes.extend_from_slice(encoded);
-        self.close(entries);
+        self.bytes.extend_from_slice(run.encoded);
+        self.close(run.entries);
     }
 
     /// Appends room for one encoded entry of `length` bytes, which the caller must fill.
@@ -165,7 +234,7 @@ impl EntryBatch {
         let start = self.bytes.len();
         self.bytes.resize(start + length, 0);
         self.close(1);
-        self.bytes.get_mut(start..).unwrap_or_default()
+        self.bytes.get_mut(start..).expect("the buffer was made longer")
     }
 
     /// Returns the number of entries.
@@ -174,7 +243,7 @@ impl EntryBatch {
         self.entries
     }
 
-    /// Tells whether there are no entries.
+    /// Returns true if there are no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries == 0
@@ -191,15 +260,15 @@ impl EntryBatch {
         self.bytes.clear();
         self.spans.clear();
         self.entries = 0;
-        self.starts_page = false;
     }
 
     /// Iterates over the groups; two neighbours never have the same root key.
     pub fn groups(&self) -> impl ExactSizeIterator<Item = Group<'_>> + DoubleEndedIterator + Clone {
-        self.spans.iter().map(|span| Group {
-            root_key: self.bytes.get(span.root_key.clone()).unwrap_or_default(),
+        let bytes = |span: &Range<usize>| self.bytes.get(span.clone()).expect("spans lie in the buffer");
+        self.spans.iter().map(move |span| Group {
+            root_key: bytes(&span.root_key),
             entries: span.entries,
-            body: self.bytes.get(span.body.clone()).unwrap_or_default(),
+            body: bytes(&span.body),
         })
     }
 
@@ -221,10 +290,9 @@ impl EntryBatch {
 
     fn close(&mut self, entries: u32) {
         let end = self.bytes.len();
-        if let Some(span) = self.spans.last_mut() {
-            span.body.end = end;
-            span.entries += entries;
-        }
+        let span = self.spans.last_mut().expect("a span is open");
+        span.body.end = end;
+        span.entries = span.entries.checked_add(entries).expect("a batch holds fewer than 2^32 entries");
         self.entries += u64::from(entries);
     }
 }

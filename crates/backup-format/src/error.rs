@@ -73,7 +73,9 @@ pub enum FormatError {
         found: ObjectId,
     },
     /// A version of the format that this reader does not know.
-    #[error("{file}: format {format:?} version {version}; this program reads \"{expected}\" version 1")]
+    #[error(
+        "{file}: format {format:?} version {version}; this program reads \"{expected}\" up to version {newest}"
+    )]
     UnknownVersion {
         /// The file that says so.
         file: &'static str,
@@ -83,6 +85,8 @@ pub enum FormatError {
         version: u64,
         /// The name of the format that was expected there.
         expected: &'static str,
+        /// The latest version that this reader knows.
+        newest: u64,
     },
     /// A requirement that this reader does not know.
     #[error("{file} requires {requirement:?}, which this version cannot read; use a newer one")]
@@ -125,7 +129,7 @@ pub enum FormatError {
 }
 
 impl FormatError {
-    /// Tells whether this is about a value that a raised [`Limits`](crate::Limits) would let pass: nothing is wrong with it.
+    /// Returns true if this is about a value that higher [`Limits`](crate::Limits) would accept: nothing is wrong with it.
     #[must_use]
     pub fn asks_for_higher_limit(&self) -> bool {
         match self {
@@ -136,7 +140,7 @@ impl FormatError {
         }
     }
 
-    /// Tells whether the same call may succeed later: only for errors of a stream, never for what bytes say.
+    /// Returns true if the same call may succeed later: only for errors of a stream, never for what bytes say.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == std::io::ErrorKind::Interrupted)

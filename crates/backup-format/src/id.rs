@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use siphasher::sip128::SipHasher24;
 
 use crate::error::FormatError;
 
@@ -145,6 +146,13 @@ impl Keys {
             found if found == expected => Ok(()),
             found => Err(FormatError::WrongId { kind, expected, found }),
         }
+    }
+
+    /// Returns a number for a root key: SipHash-2-4-128 with the key of the cut rule. So nobody can choose root keys
+    /// with the same number.
+    #[must_use]
+    pub fn partition(&self, root_key: &[u8]) -> u128 {
+        SipHasher24::new_with_key(&self.cut).hash(root_key).as_u128()
     }
 
     /// Returns the SipHash key of the cut rule.

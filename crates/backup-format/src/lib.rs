@@ -13,8 +13,10 @@ mod manifest;
 mod order;
 pub mod pack;
 mod page;
+pub mod patch;
 mod segment;
 mod token;
+mod tombstone;
 pub mod upstream;
 
 pub use codec::{Reader, put_bytes, put_uleb, uleb_len};
@@ -22,15 +24,16 @@ pub use config::Config;
 pub use cut::{Cut, Cutter, page_is_full};
 pub use digest::{Digest, DigestBuilder, DigestState, LeafHasher, LtHash};
 pub use engine::{
-    DatabaseBackup, EngineError, EntryStream, ErrorClass, Estimate, Parts, RestoreMarker, RestorePlan,
-    RestoreSink, RestoreUnit, RestoreWriter, Share, Snapshot, SourceInfo,
+    ContractError, DatabaseBackup, EngineError, EntryStream, ErrorClass, Range, ReadPlan, Restore,
+    RestoreSink, RestoreTarget, RestoreUnit, RestoreWriter, Restored, Snapshot, SourceInfo,
 };
-pub use entry::{Entries, Entry, EntryBatch, Group};
+pub use entry::{Entries, Entry, EntryBatch, Group, Run};
 pub use error::{FormatError, show};
 pub use id::{Keys, Kind, ObjectId};
 pub use limits::Limits;
 pub use manifest::{Consistency, Content, Manifest, Source};
-pub use order::{Order, OrderCheck};
+pub use order::{Order, OrderCheck, RING_PARTS, ReferenceOrder, ring_part};
 pub use page::{Level, Page, Reference};
 pub use segment::Segment;
 pub use token::token;
+pub use tombstone::Tombstone;

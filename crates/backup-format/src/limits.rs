@@ -19,6 +19,13 @@ pub const VALUE_BYTES_CEILING: usize = 500 << 20;
 /// Longest plaintext of a segment, in bytes: 512 MiB.
 pub const OBJECT_BYTES_MAX: u64 = 512 << 20;
 
+/// Longest plaintext of a segment in a chain, and longest sum of the patches of a chain, in bytes: one less than 8 MiB.
+/// Patches count as they are before compression. With usual targets only single huge values make longer segments.
+pub const PATCH_BYTES_MAX: u64 = (8 << 20) - 1;
+
+/// Most patches in a chain, which ends with a segment that is stored whole.
+pub const PATCH_LINKS_MAX: usize = 64;
+
 /// Longest pack file, in bytes: 1 GiB, so that offsets in it fit 32 bits.
 pub const PACK_BYTES_MAX: u64 = 1 << 30;
 
@@ -46,6 +53,9 @@ pub const FIRST_KEY_BYTES: usize = 1_024;
 
 /// Longest manifest or config file, in bytes: 1 MiB.
 pub const MANIFEST_BYTES_MAX: u64 = 1 << 20;
+
+/// Most dumps that a manifest names as previous: 64. More are there only where an earlier program made them.
+pub const PREVIOUS_MAX: usize = 64;
 
 /// Most annotations of a manifest.
 pub const ANNOTATIONS_MAX: usize = 64;

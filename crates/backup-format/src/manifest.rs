@@ -16,7 +16,7 @@ use crate::order::Order;
 const FILE: &str = "manifest";
 const FORMAT: &str = "kvbackup-dump";
 
-/// What the reading of a namespace can vouch for. Never more than is true.
+/// What the reading of a namespace proves. Never more than is true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", try_from = "String")]
 pub enum Consistency {
@@ -62,7 +62,7 @@ pub struct Source {
     pub engine_version: String,
     /// Layout: `linera-0.15`, `linera-0.16` or `plain`.
     pub layout: String,
-    /// The validator's *public* key, if whoever made the dump told it.
+    /// The validator's *public* key, if it was given for the dump.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
 }
@@ -87,7 +87,7 @@ pub struct Manifest {
     pub format: String,
     /// Always 1.
     pub version: u64,
-    /// What a reader must know beyond version 1; always empty here.
+    /// What a reader must know beyond version 1: nothing, or [`Manifest::PATCHES`].
     #[serde(default)]
     pub requires: Vec<String>,
     /// Program and version that made the dump.
@@ -117,7 +117,15 @@ pub struct Manifest {
     pub started: String,
     /// When reading ended.
     pub finished: String,
-    /// What the reading can vouch for.
+    /// Place in the order of the dumps: 1 for the first, else one more than the largest of [`Manifest::previous`]. 0 means
+    /// that the dump does not say it. Then there is no field in the file.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub sequence: u64,
+    /// Dumps of the same namespace that were there when reading began, as far as no later one names them: ascending, at most
+    /// [`limits::PREVIOUS_MAX`]. Empty means none. Then there is no field in the file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub previous: Vec<ObjectId>,
+    /// What the reading proves.
     pub consistency: Consistency,
     /// What is there of each kind of partition; empty for layout `plain`.
     #[serde(default)]
@@ -132,6 +140,8 @@ pub struct Manifest {
 impl Manifest {
     /// The value of field `format`.
     pub const FORMAT: &str = FORMAT;
+    /// What field `requires` says of a dump that reaches a segment which is stored as a patch.
+    pub const PATCHES: &str = "patch1";
 
     /// Returns partitions, entries and the sum of their leaves.
     #[must_use]
@@ -159,7 +169,7 @@ impl Manifest {
     /// [`FormatError::UnknownVersion`], [`FormatError::UnknownRequirement`], [`FormatError::Json`],
     /// [`FormatError::Field`] or [`FormatError::TooLong`]. Unknown fields are ignored.
     pub fn decode(json: &[u8]) -> Result<Self, FormatError> {
-        check_header(FILE, FORMAT, json)?;
+        check_header(FILE, (FORMAT, 1..=1, &[Self::PATCHES]), json)?;
         let manifest: Self =
             serde_json::from_slice(json).map_err(|source| FormatError::Json { file: FILE, source })?;
         manifest.check()?;
@@ -187,6 +197,10 @@ impl Manifest {
             if !is_utc_time(time) {
                 return field(name, format!("{time:?}"), "a UTC time like 2026-01-31T23:59:59Z");
             }
+        }
+        if self.previous.len() > limits::PREVIOUS_MAX || !self.previous.is_sorted_by(|one, next| one < next) {
+            let found = format!("{} ids", self.previous.len());
+            return field("previous", found, "at most 64 different ids in ascending order");
         }
         let annotation_bytes: usize =
             self.annotations.iter().map(|(name, text)| name.len() + text.len()).sum();
@@ -238,7 +252,7 @@ fn field<T>(field: &'static str, found: String, expected: &'static str) -> Resul
     Err(FormatError::Field { file: FILE, field, found, expected })
 }
 
-/// Tells whether a text looks like `2026-01-31T23:59:59Z`, with or without a fraction of a second.
+/// Returns true if a text is a time like `2026-01-31T23:59:59Z` of a day that there is, with or without a fraction of a second.
 fn is_utc_time(text: &str) -> bool {
     let Some((date, rest)) = text.split_once('T') else { return false };
     let Some(time) = rest.strip_suffix('Z') else { return false };
@@ -247,7 +261,36 @@ fn is_utc_time(text: &str) -> bool {
         let parts: Vec<_> = text.split(separator).collect();
         parts.len() == 3 && parts.iter().zip(widths).all(|(part, width)| part.len() == width && digits(part))
     };
-    numbers(date, '-', [4, 2, 2]) && numbers(clock, ':', [2, 2, 2]) && fraction.len() <= 9 && digits(fraction)
+    let is_shaped = numbers(date, '-', [4, 2, 2]) && numbers(clock, ':', [2, 2, 2]);
+    is_shaped && is_day(date) && is_moment(clock) && fraction.len() <= 9 && digits(fraction)
+}
+
+/// Returns true if the calendar has a day, whose digits stand where they should.
+fn is_day(date: &str) -> bool {
+    let mut numbers = date.split('-').filter_map(|part| part.parse::<u32>().ok());
+    let (Some(year), Some(month), Some(day)) = (numbers.next(), numbers.next(), numbers.next()) else {
+        return false;
+    };
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        2 if is_leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => 0,
+    };
+    (1..=days).contains(&day)
+}
+
+/// Returns true if a day has such a moment; it may end with a leap second.
+fn is_moment(clock: &str) -> bool {
+    let numbers: Vec<_> = clock.split(':').filter_map(|part| part.parse::<u32>().ok()).collect();
+    let is_leap_second = numbers == [23, 59, 60];
+    is_leap_second || matches!(numbers[..], [hour, minute, second] if hour < 24 && minute < 60 && second < 60)
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 fn has_control(text: &str) -> bool {

@@ -1,11 +1,15 @@
 //! The three orders in which the entries of a dump may stand.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
 use crate::codec::put_uleb;
 use crate::error::{FormatError, show};
+use crate::id::ObjectId;
+use crate::limits;
+use crate::page::Reference;
 use crate::token::token;
 
 /// The order of a dump's entries: by root key in one of three ways, then by key bytes.
@@ -35,7 +39,27 @@ impl Order {
             Self::Token => stored_token(left).cmp(&stored_token(right)).then_with(|| left.cmp(right)),
         }
     }
+
+    /// Returns which of 64 equal parts of the token ring a root key lies in; `None` in orders without tokens.
+    ///
+    /// Where the part changes, a page begins: so processes that read different parts make the same pages as one.
+    #[must_use]
+    pub fn ring_part(self, root_key: &[u8]) -> Option<u8> {
+        match self {
+            Self::Token => Some(ring_part(stored_token(root_key))),
+            Self::Prefixed | Self::Plain => None,
+        }
+    }
 }
+
+/// Returns which of 64 equal parts of the ring a token lies in, counted from 0.
+#[must_use]
+pub fn ring_part(token: i64) -> u8 {
+    (token.wrapping_sub(i64::MIN).cast_unsigned() >> (u64::BITS - RING_PARTS.ilog2())) as u8
+}
+
+/// Number of equal parts of the token ring at which pages begin. It never changes.
+pub const RING_PARTS: u8 = 64;
 
 impl From<Order> for u8 {
     fn from(order: Order) -> Self {
@@ -72,7 +96,7 @@ fn stored_token(root_key: &[u8]) -> i64 {
 
 /// Checks that entries strictly increase from one piece of a dump to the next.
 ///
-/// In [`Order::Token`] the order may begin anew once, at a page: that is where the second phase begins.
+/// In [`Order::Token`] the order may start over once, at a page: that is where the second phase begins.
 #[derive(Clone, Debug)]
 pub struct OrderCheck {
     order: Order,
@@ -93,7 +117,7 @@ impl OrderCheck {
         self.last.as_ref().map(|(root, key)| (root.as_slice(), key.as_slice()))
     }
 
-    /// Tells whether an entry may come next, and remembers the last entry of the piece that it begins.
+    /// Checks that an entry may come next, and remembers the last entry of the piece that it begins.
     ///
     /// `starts_page` says that the piece is the first of a page.
     ///
@@ -119,6 +143,43 @@ impl OrderCheck {
         let (root, key) = self.last.get_or_insert_with(Default::default);
         replace(root, last.0);
         replace(key, last.1);
+        Ok(())
+    }
+}
+
+/// Checks that the first entries by which references name what is beneath them increase.
+///
+/// References keep but the beginning of a long key, so of two such keys of one partition only the beginnings are compared.
+#[derive(Clone, Debug)]
+pub struct ReferenceOrder {
+    check: OrderCheck,
+    /// What was referred to by the same beginning of a key.
+    alike: HashSet<ObjectId>,
+}
+
+impl ReferenceOrder {
+    /// Starts before the first reference of a dump.
+    #[must_use]
+    pub fn new(order: Order) -> Self {
+        Self { check: OrderCheck::new(order), alike: HashSet::new() }
+    }
+
+    /// Checks that a reference may come next.
+    ///
+    /// `starts_page` says that it is the first of a page.
+    ///
+    /// # Errors
+    ///
+    /// [`FormatError::OutOfOrder`] when its first entry does not come after that of the reference before.
+    pub fn advance(&mut self, reference: &Reference, starts_page: bool) -> Result<(), FormatError> {
+        let first = (reference.first_root.as_slice(), reference.first_key.as_slice());
+        let is_cut = reference.first_key.len() == limits::FIRST_KEY_BYTES;
+        if is_cut && self.check.last() == Some(first) && self.alike.insert(reference.id) {
+            return Ok(());
+        }
+        self.check.advance(first, first, starts_page)?;
+        self.alike.clear();
+        self.alike.insert(reference.id);
         Ok(())
     }
 }

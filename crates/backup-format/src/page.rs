@@ -48,8 +48,8 @@ impl Reference {
         Self::encoded_len_at(&self.first_root, &self.first_key)
     }
 
-    /// Returns the length that a reference takes in a page, in bytes, when the first entry beneath has this root key
-    /// and this key, which is cut off here.
+    /// Returns the bytes that a reference takes in a page, if the first entry beneath has this root key and this
+    /// key. The key is cut off here.
     #[must_use]
     pub fn encoded_len_at(root_key: &[u8], key: &[u8]) -> u64 {
         let bytes = |bytes: &[u8]| (uleb_len(bytes.len() as u32) + bytes.len()) as u64;

@@ -126,12 +126,13 @@ impl Segment {
     }
 
     fn group(&self, index: usize) -> Group<'_> {
-        let start = self.starts.get(index).map_or(0, |start| *start as usize);
+        const CHECKED: &str = "a segment is checked when it is made";
+        let start = *self.starts.get(index).expect(CHECKED) as usize;
         let end = self.starts.get(index + 1).map_or(self.plaintext.len(), |end| *end as usize);
-        let mut reader = Reader::new(OBJECT, self.plaintext.get(start..end).unwrap_or_default());
-        let root_key = reader.byte_string(limits::ROOT_KEY_BYTES_MAX, "root key").unwrap_or_default();
-        let entries = reader.uleb(u32::MAX as usize, "entries").unwrap_or_default();
-        let body = reader.take(reader.remaining()).unwrap_or_default();
+        let mut reader = Reader::new(OBJECT, self.plaintext.get(start..end).expect(CHECKED));
+        let root_key = reader.byte_string(limits::ROOT_KEY_BYTES_MAX, "root key").expect(CHECKED);
+        let entries = reader.uleb(u32::MAX as usize, "entries").expect(CHECKED);
+        let body = reader.take(reader.remaining()).expect(CHECKED);
         Group { root_key, entries: entries as u32, body }
     }
 }

@@ -1,7 +1,7 @@
 //! The token of Cassandra's and ScyllaDB's Murmur3Partitioner.
 //!
-//! It is MurmurHash3 x64 128 with seed 0, of which the first half counts, and with one peculiarity that both
-//! servers keep: the bytes of the tail are sign-extended (`MurmurHash.java` of Apache Cassandra).
+//! It is the first half of MurmurHash3 x64 128 with seed 0. Both servers keep one peculiarity: the bytes of the tail are
+//! sign-extended (`MurmurHash.java` of Apache Cassandra).
 
 const C1: u64 = 0x87c3_7b91_1142_53d5;
 const C2: u64 = 0x4cf5_ad43_2745_937f;

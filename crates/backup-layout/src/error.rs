@@ -2,7 +2,7 @@
 
 use backup_format::{ErrorClass, FormatError};
 
-/// An error of a layout: rows that do not follow it, or a layout that cannot be told.
+/// An error of a layout: rows that do not follow it, or a layout that cannot be detected.
 ///
 /// None of these goes away by trying again, but for [`LayoutError::Index`], whose source knows. Root keys and keys
 /// are in hex, long ones shortened.
@@ -80,10 +80,10 @@ pub enum LayoutError {
         /// The row's key.
         row_key: String,
     },
-    /// Two root keys of `linera-0.15` whose rows cannot be told apart.
+    /// Two root keys of `linera-0.15` whose rows cannot be distinguished.
     #[error(
-        "root key {shorter} is a prefix of root key {longer}: in layout linera-0.15 their rows cannot be told \
-         apart; ?layout=plain copies the rows as they are"
+        "root key {shorter} is a prefix of root key {longer}: in layout linera-0.15 their rows cannot be \
+         distinguished; ?layout=plain copies the rows as they are"
     )]
     NestedRootKeys {
         /// The shorter root key.
@@ -240,7 +240,7 @@ pub enum LayoutError {
 }
 
 impl LayoutError {
-    /// Returns what the error means for whoever called.
+    /// Returns what the error means for the caller.
     #[must_use]
     pub fn class(&self) -> ErrorClass {
         match self {

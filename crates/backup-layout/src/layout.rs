@@ -43,8 +43,8 @@ impl Layout {
     }
 
     /// Names what a partition holds, by the whole of its root key: `chain_state`, `block`, `blob`, `event`,
-    /// `network_description`, `exporter_state`, `block_by_height`, `event_block_height`, or `other` where the root key
-    /// is none that linera writes. `None` for [`Layout::Plain`], which knows no kinds.
+    /// `network_description`, `exporter_state`, `block_by_height` or `event_block_height`. It is `other` where the root
+    /// key is none that linera writes, and `None` for [`Layout::Plain`], which knows no kinds.
     #[must_use]
     pub fn kind(self, root_key: &[u8]) -> Option<&'static str> {
         match self {

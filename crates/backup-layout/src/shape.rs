@@ -54,7 +54,7 @@ impl Kind {
         }
     }
 
-    /// Tells whether linera opens such partitions for one worker alone.
+    /// Returns true if linera opens such partitions for one worker alone.
     pub(crate) fn is_exclusive(self) -> bool {
         matches!(self, Self::ChainState | Self::ExporterState)
     }
@@ -72,7 +72,7 @@ impl Kind {
         }
     }
 
-    /// Tells whether linera writes such a key into partitions of this kind.
+    /// Returns true if linera writes such a key into partitions of this kind.
     pub(crate) fn has_key(self, layout: Layout, key: &[u8]) -> bool {
         let is_015 = layout == Layout::Linera015;
         match self {
@@ -92,8 +92,8 @@ impl Kind {
 /// The least first byte of a view's key.
 const MIN_VIEW_TAG: u8 = 1;
 
-/// Tells whether `key` is a stream id and an index: the application (00, or 01 and a hash), the stream's name with its
-/// length, and a `u32`.
+/// Returns true if `key` is a stream id and an index: the application (00, or 01 and a hash), the stream's name with
+/// its length, and a `u32`.
 pub(crate) fn is_event_key(key: &[u8]) -> bool {
     let name = match key {
         [0, name @ ..] => Some(name),

@@ -32,7 +32,7 @@ impl WriteBatch {
         self.changes.push(Change::DeletePrefix { root_key: root_key.to_vec(), prefix: prefix.to_vec() });
     }
 
-    /// Tells whether nothing was added.
+    /// Returns true if nothing was added.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()

@@ -41,7 +41,7 @@ pub(crate) struct Totals {
     pub bytes: u64,
 }
 
-/// Where reading goes on.
+/// Where reading resumes.
 #[derive(Clone, Debug)]
 pub(crate) struct Cursor(Place);
 
@@ -131,12 +131,11 @@ impl Contents {
         let Some(value) = self.entries.remove(&Probe(root_key, key)) else { return };
         let removed = (key.len() + value.len()) as u64;
         self.bytes -= removed;
-        if let Some(totals) = self.partitions.get_mut(root_key) {
-            totals.entries -= 1;
-            totals.bytes -= removed;
-            if totals.entries == 0 {
-                self.partitions.remove(root_key);
-            }
+        let totals = self.partitions.get_mut(root_key).expect("a partition with an entry has totals");
+        totals.entries -= 1;
+        totals.bytes -= removed;
+        if totals.entries == 0 {
+            self.partitions.remove(root_key);
         }
     }
 
@@ -154,7 +153,7 @@ impl Contents {
     }
 
     /// Reads from `cursor` on, up to `bytes_max` bytes or one entry, and not beyond the partitions before `end`.
-    /// Returns the entries and where to go on; `None` at the end.
+    /// Returns the entries and where to resume; `None` at the end.
     pub fn read(
         &self,
         cursor: &Cursor,

@@ -1,12 +1,12 @@
 //! Namespaces in memory.
 
 use std::collections::HashSet;
-use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use backup_format::{
-    DatabaseBackup, EngineError, ObjectId, RestoreMarker, RestorePlan, RestoreSink, Snapshot, SourceInfo,
+    ContractError, DatabaseBackup, EngineError, ObjectId, Restore, RestoreSink, RestoreTarget, Snapshot,
+    SourceInfo,
 };
 
 use crate::batch::{Change, WriteBatch};
@@ -34,17 +34,10 @@ pub struct MemoryNamespace {
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub contents: Contents,
-    pub restoring: Option<Restoring>,
-}
-
-/// A restore that was neither published nor discarded.
-#[derive(Debug)]
-pub(crate) struct Restoring {
-    pub marker: RestoreMarker,
-    /// Pages whose entries were written whole.
+    /// The marker: the dump of a restore that was neither published nor discarded.
+    pub restoring: Option<ObjectId>,
+    /// Pages whose entries were written whole by that restore.
     pub written: HashSet<ObjectId>,
-    /// Whether nothing was written since the last `finish`.
-    pub finished: bool,
 }
 
 impl MemoryNamespace {
@@ -80,7 +73,7 @@ impl MemoryNamespace {
         self.lock().contents.entries()
     }
 
-    /// Tells whether there are no entries.
+    /// Returns true if there are no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -92,17 +85,17 @@ impl MemoryNamespace {
         self.lock().contents.partition_count()
     }
 
-    /// Returns the marker of the restore that is under way, or was left half done; `None` when there is none.
+    /// Returns the dump of the restore that is under way, or was left half done; `None` when there is none.
     #[must_use]
-    pub fn marker(&self) -> Option<RestoreMarker> {
-        self.lock().restoring.as_ref().map(|restoring| restoring.marker)
+    pub fn marker(&self) -> Option<ObjectId> {
+        self.lock().restoring
     }
 
     /// Returns the value of an entry, `None` when there is no such entry.
     ///
     /// # Errors
     ///
-    /// [`Error::HalfRestored`] while a marker is there.
+    /// [`ContractError::HalfRestored`] while a marker is there.
     pub fn get(&self, root_key: &[u8], key: &[u8]) -> Result<Option<Arc<[u8]>>, Error> {
         let state = self.lock_usable("reading")?;
         Ok(state.contents.get(root_key, key).map(Arc::clone))
@@ -112,7 +105,7 @@ impl MemoryNamespace {
     ///
     /// # Errors
     ///
-    /// [`Error::TooLong`] from 4 GiB on, [`Error::HalfRestored`] while a marker is there.
+    /// [`Error::TooLong`] from 4 GiB on, [`ContractError::HalfRestored`] while a marker is there.
     pub fn put(&self, root_key: &[u8], key: &[u8], value: &[u8]) -> Result<(), Error> {
         self.check_lengths(root_key, key, value)?;
         self.lock_usable("writing to")?.contents.put(root_key, key, value);
@@ -123,7 +116,7 @@ impl MemoryNamespace {
     ///
     /// # Errors
     ///
-    /// [`Error::HalfRestored`] while a marker is there.
+    /// [`ContractError::HalfRestored`] while a marker is there.
     pub fn delete(&self, root_key: &[u8], key: &[u8]) -> Result<(), Error> {
         self.lock_usable("writing to")?.contents.delete(root_key, key);
         Ok(())
@@ -133,7 +126,7 @@ impl MemoryNamespace {
     ///
     /// # Errors
     ///
-    /// [`Error::HalfRestored`] while a marker is there.
+    /// [`ContractError::HalfRestored`] while a marker is there.
     pub fn delete_prefix(&self, root_key: &[u8], prefix: &[u8]) -> Result<(), Error> {
         self.lock_usable("writing to")?.contents.delete_prefix(root_key, prefix);
         Ok(())
@@ -143,7 +136,7 @@ impl MemoryNamespace {
     ///
     /// # Errors
     ///
-    /// [`Error::TooLong`] from 4 GiB on, [`Error::HalfRestored`] while a marker is there.
+    /// [`Error::TooLong`] from 4 GiB on, [`ContractError::HalfRestored`] while a marker is there.
     pub fn write_batch(&self, batch: &WriteBatch) -> Result<(), Error> {
         for change in batch.changes() {
             if let Change::Put { root_key, key, value } = change {
@@ -155,23 +148,26 @@ impl MemoryNamespace {
         Ok(())
     }
 
-    pub(crate) fn view(&self, contents: &Contents) -> MemorySnapshot {
-        MemorySnapshot::new(Arc::clone(&self.name), self.options.clone(), contents.clone())
+    pub(crate) fn view(&self, contents: &Contents) -> Box<dyn Snapshot> {
+        let source = SourceInfo {
+            engine: "memory".to_owned(),
+            engine_version: String::new(),
+            layout: self.options.layout.clone(),
+            namespace: self.name.to_string(),
+        };
+        Box::new(MemorySnapshot::new(source, self.options.clone(), contents.clone()))
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        // Whoever holds the lock changes the state by calls that do not panic, so it is whole.
+        // The state changes by calls that do not panic, so it is whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_usable(&self, doing: &'static str) -> Result<MutexGuard<'_, State>, Error> {
         let state = self.lock();
-        match &state.restoring {
+        match state.restoring {
             None => Ok(state),
-            Some(restoring) => {
-                let dump = restoring.marker.dump;
-                Err(Error::HalfRestored { doing, namespace: self.name.to_string(), dump })
-            }
+            Some(dump) => Err(ContractError::HalfRestored { doing, place: self.place(), dump }.into()),
         }
     }
 
@@ -185,63 +181,52 @@ impl MemoryNamespace {
         Ok(())
     }
 
-    fn check_target(&self, state: &State, marker: &RestoreMarker) -> Result<(), Error> {
-        let (namespace, dump) = (self.name.to_string(), marker.dump);
-        match &state.restoring {
-            Some(restoring) if restoring.marker == *marker => Ok(()),
-            Some(restoring) => {
-                let found = restoring.marker.dump;
-                Err(Error::OtherMarker { namespace, dump, found })
+    fn check_target(&self, state: &State, dump: ObjectId) -> Result<(), ContractError> {
+        let place = self.place();
+        match (state.restoring, state.contents.entries()) {
+            (Some(found), _) if found == dump => Ok(()),
+            (Some(found), _) => Err(ContractError::OtherRestore { place, dump, found }),
+            (None, 0) => Ok(()),
+            (None, entries) => {
+                Err(ContractError::NotEmpty { place, dump, found: format!("{entries} entries are there") })
             }
-            None => match state.contents.entries() {
-                0 => Ok(()),
-                entries => Err(Error::NotEmpty { namespace, dump, entries }),
-            },
         }
     }
-}
 
-impl State {
-    /// Removes the marker and all entries; returns these, to be dropped when the lock is no longer held.
-    pub(crate) fn discard(&mut self) -> Contents {
-        self.restoring = None;
-        mem::take(&mut self.contents)
+    /// Names the namespace for errors of the contract.
+    pub(crate) fn place(&self) -> String {
+        format!("namespace {}", self.name)
     }
 }
 
 #[async_trait]
 impl DatabaseBackup for MemoryNamespace {
-    fn source(&self) -> SourceInfo {
-        SourceInfo {
-            engine: "memory".to_owned(),
-            engine_version: String::new(),
-            layout: self.options.layout.clone(),
-            namespace: self.name.to_string(),
-        }
+    fn name(&self) -> &str {
+        &self.name
     }
 
     async fn snapshot(&self) -> Result<Box<dyn Snapshot>, EngineError> {
         let state = self.lock_usable("opening a snapshot of")?;
-        Ok(Box::new(self.view(&state.contents)))
+        Ok(self.view(&state.contents))
+    }
+}
+
+#[async_trait]
+impl RestoreTarget for MemoryNamespace {
+    fn name(&self) -> &str {
+        &self.name
     }
 
-    async fn restore(
-        &self,
-        marker: &RestoreMarker,
-        _plan: &RestorePlan,
-    ) -> Result<Box<dyn RestoreSink>, EngineError> {
+    async fn check(&self, restore: &Restore) -> Result<(), EngineError> {
+        Ok(self.check_target(&self.lock(), restore.dump)?)
+    }
+
+    async fn begin(&self, restore: &Restore) -> Result<Box<dyn RestoreSink>, EngineError> {
+        let dump = restore.dump;
         let mut state = self.lock();
-        self.check_target(&state, marker)?;
-        state.restoring.get_or_insert_with(|| Restoring {
-            marker: *marker,
-            written: HashSet::new(),
-            finished: false,
-        });
+        self.check_target(&state, dump)?;
+        state.restoring = Some(dump);
         drop(state);
-        Ok(Box::new(MemoryRestore::new(self.clone(), *marker)))
-    }
-
-    async fn check_restorable(&self, marker: &RestoreMarker) -> Result<(), EngineError> {
-        Ok(self.check_target(&self.lock(), marker)?)
+        Ok(Box::new(MemoryRestore::new(self.clone(), dump)))
     }
 }

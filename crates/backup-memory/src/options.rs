@@ -21,7 +21,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Sets the bytes of keys and values at which a batch ends; an entry that is longer is a batch of its own, so 0
+    /// Sets the bytes of keys and values at which a batch ends. An entry that is longer is a batch of its own, so 0
     /// means one entry at a time.
     #[must_use]
     pub fn with_batch_bytes(mut self, bytes: usize) -> Self {

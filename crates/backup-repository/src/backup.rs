@@ -4,23 +4,31 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use backup_format::pack::PackVersion;
 use backup_format::{
     Consistency, DatabaseBackup, DigestState, FormatError, Kind, Level, Limits, Manifest, ObjectId, Order,
-    Page, Reference, Snapshot, Source, SourceInfo,
+    Page, ReadPlan, Reference, Snapshot, Source, SourceInfo,
 };
+use time::OffsetDateTime;
 
+use crate::bases::Bases;
+use crate::clock;
 use crate::codec::{self, Compression};
+use crate::difference::{Difference, Predecessor};
 use crate::error::RepositoryError;
-use crate::index::Known;
+use crate::index::{Index, Known};
+use crate::lineage::Lineage;
 use crate::pack_writer::{Gate, PackWriter, Written};
+use crate::part::{self, Part};
+use crate::plan;
 use crate::plausible;
 use crate::progress::Progress;
-use crate::range;
-use crate::repository::Repository;
-use crate::share::{self, ShareResult};
-use crate::store::Store;
-use crate::tally::Tally;
-use crate::work::{self, Stop};
+use crate::read::{self, Phases};
+use crate::reader::DumpReader;
+use crate::repository::{Dumps, Repository};
+use crate::segmenter::Segmenter;
+use crate::warning::BackupWarning;
+use crate::work::{self, Stop, Worker};
 
 /// What a backup may do, and how.
 #[derive(Clone, Debug)]
@@ -31,8 +39,8 @@ pub struct BackupOptions {
     pub workers: Option<NonZeroUsize>,
     /// Ranges of the namespace that are read at the same time, which take some 30 MB of memory each. `None` means one for
     /// every two workers, but at least two where there are two, and none of less than 256 MiB, so one where the engine cannot
-    /// estimate; one for every four workers where it reads a range with several requests at a time ([`Order::Token`]).
-    pub shares: Option<NonZeroUsize>,
+    /// estimate; fewer where it makes several requests for each range.
+    pub ranges: Option<NonZeroUsize>,
     /// Ceilings on what is read.
     pub limits: Limits,
     /// Program and version, for the manifest.
@@ -43,10 +51,22 @@ pub struct BackupOptions {
     pub annotations: BTreeMap<String, String>,
     /// Makes a dump also of a namespace that does not seem to be a validator's; false by default.
     pub allow_implausible: bool,
+    /// How many percent fewer entries than the dump before it, of the same namespace and layout, a dump may hold: 20 by
+    /// default; 100 allows all.
+    pub max_shrink_percent: u8,
+    /// Makes a dump although the clock is more than five minutes behind that of a dump which is there; false by default.
+    pub allow_clock_behind: bool,
+    /// Stores no segment as a patch of one of the dump before; false by default. Repositories of version 1 have no patches.
+    pub whole: bool,
     /// Reads and encodes everything, and writes nothing; false by default.
     pub dry_run: bool,
     /// Receives events.
     pub progress: Progress,
+}
+
+impl BackupOptions {
+    /// Default of [`BackupOptions::max_shrink_percent`].
+    pub const MAX_SHRINK_PERCENT: u8 = 20;
 }
 
 impl Default for BackupOptions {
@@ -54,12 +74,15 @@ impl Default for BackupOptions {
         Self {
             compression: Compression::default(),
             workers: None,
-            shares: None,
+            ranges: None,
             limits: Limits::default(),
             tool: concat!("backup-repository ", env!("CARGO_PKG_VERSION")).to_owned(),
             origin: None,
             annotations: BTreeMap::new(),
             allow_implausible: false,
+            max_shrink_percent: Self::MAX_SHRINK_PERCENT,
+            allow_clock_behind: false,
+            whole: false,
             dry_run: false,
             progress: Progress::default(),
         }
@@ -79,9 +102,42 @@ pub struct BackupReport {
     pub new_packs: u64,
     /// Bytes of these packs and of the manifest.
     pub stored_bytes: u64,
+    /// How it differs from the dump before it, of the same namespace and layout; `None` for the first.
+    pub since: Option<Difference>,
+    /// What was odd, and is no reason to stop.
+    pub warnings: Vec<BackupWarning>,
 }
 
-/// What the workers of a backup share.
+impl BackupReport {
+    pub(crate) fn since(mut self, (difference, warning): (Difference, Option<BackupWarning>)) -> Self {
+        self.since = Some(difference);
+        self.warnings.extend(warning);
+        self
+    }
+}
+
+/// What was known of the repository before the namespace was opened.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub started: OffsetDateTime,
+    pub dumps: Dumps,
+    pub index: Arc<Index>,
+}
+
+impl Seen {
+    /// Finds what a dump of a namespace follows, and holds the clock against it.
+    pub(crate) fn lineage(
+        &self,
+        source: &SourceInfo,
+        options: &BackupOptions,
+    ) -> Result<Lineage, RepositoryError> {
+        let mut lineage = Lineage::new(&self.dumps, source, options.origin.as_deref())?;
+        lineage.check_clock(&self.dumps, self.started, options.allow_clock_behind)?;
+        Ok(lineage)
+    }
+}
+
+/// What the workers of a backup have in common.
 pub(crate) struct Context {
     pub repository: Repository,
     pub snapshot: Arc<dyn Snapshot>,
@@ -89,17 +145,72 @@ pub(crate) struct Context {
     pub namespace: String,
     pub known: Known,
     pub options: BackupOptions,
-    /// Segments that may wait for encoding or be encoded at a time, for each share.
+    pub predecessor: Option<Predecessor>,
+    /// Segments that new ones may be patches of.
+    pub bases: Option<Arc<Bases>>,
+    pub warnings: Vec<BackupWarning>,
+    /// Ranges that are read at a time.
+    pub readers: usize,
+    /// Segments that may wait for encoding or be encoded at a time, for each range.
     pub in_flight: usize,
     pub gate: Gate,
 }
 
 impl Context {
+    pub(crate) fn new(
+        repository: &Repository,
+        (snapshot, order): (Arc<dyn Snapshot>, Order),
+        (index, options): (Arc<Index>, BackupOptions),
+        plan: &ReadPlan,
+    ) -> Self {
+        let workers = options.workers.map_or_else(work::default_workers, NonZeroUsize::get);
+        let default = || work::default_readers(workers, plan.requests_per_range);
+        let longest = plan.phases.iter().map(Vec::len).max().unwrap_or(1);
+        let readers = options.ranges.map_or_else(default, NonZeroUsize::get).min(longest).max(1);
+        Self {
+            repository: repository.clone(),
+            namespace: snapshot.source().namespace.clone(),
+            snapshot,
+            order,
+            known: Known::new(index),
+            readers,
+            in_flight: workers.div_ceil(readers).max(2),
+            gate: Gate::of(readers, options.ranges),
+            options,
+            predecessor: None,
+            bases: None,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Opens the dump that the new one is compared with.
+    async fn follow(&mut self, lineage: Lineage) {
+        self.warnings = lineage.warnings;
+        if let Some(dump) = lineage.predecessor {
+            let index = self.known.index().clone();
+            let reader = DumpReader::with_index(&self.repository, index, &dump, self.options.limits);
+            let has_patches = self.repository.config.pack_version() == PackVersion::V2;
+            // A dump of another order has no neighbours in common with this one.
+            if has_patches && !self.options.whole && dump.manifest.order == self.order {
+                self.bases = Some(Arc::new(Bases::open(reader.clone(), &dump).await));
+            }
+            self.predecessor = Some(Predecessor::open(reader, dump).await);
+        }
+    }
+
     pub(crate) fn pack_writer(&self) -> PackWriter {
-        let Repository { store, config, .. } = &self.repository;
         let writes = !self.options.dry_run;
-        PackWriter::new(store.clone(), config.pack_target, self.options.progress.clone(), writes)
-            .behind(self.gate.clone())
+        PackWriter::new(&self.repository, self.options.progress.clone(), writes).behind(self.gate.clone())
+    }
+
+    pub(crate) fn segmenter(&self) -> Segmenter {
+        let Repository { config, keys, .. } = &self.repository;
+        Segmenter::new(config, keys, self.order, self.options.limits)
+    }
+
+    /// Makes an error of a broken contract.
+    pub(crate) fn bug(&self, problem: String) -> RepositoryError {
+        bug(&*self.snapshot, problem)
     }
 
     /// Encodes a page and stores it, unless it is there already; returns the reference to it.
@@ -109,7 +220,11 @@ impl Context {
         page: &Page,
     ) -> Result<Reference, RepositoryError> {
         let place = (&self.repository, &self.known, self.options.compression);
-        store_page(place, writer, page).await?.map_err(|source| self.bad_entry(source))
+        let reference = store_page(place, writer, page).await?.map_err(|source| self.bad_entry(source))?;
+        if let (Some(predecessor), Level::Segments) = (&self.predecessor, page.level) {
+            predecessor.push(reference.id, page);
+        }
+        Ok(reference)
     }
 
     pub(crate) fn bad_entry(&self, source: FormatError) -> RepositoryError {
@@ -133,65 +248,104 @@ pub(crate) async fn store_page(
         let stored = codec::encode(compression, Kind::Page, id, &plaintext)?;
         writer.push(Kind::Page, id, plain_len, stored).await?;
     }
+    // Only the root page of an empty dump has no references, and nothing refers to that page by its first entry.
     let first = page.references.first();
     Ok(Ok(Reference {
         id,
-        first_root: first.map(|first| first.first_root.clone()).unwrap_or_default(),
-        first_key: first.map(|first| first.first_key.clone()).unwrap_or_default(),
+        first_root: first.map_or_else(Vec::new, |first| first.first_root.clone()),
+        first_key: first.map_or_else(Vec::new, |first| first.first_key.clone()),
         plain_len,
         entries: page.entries(),
     }))
 }
 
+/// Makes an error of a broken contract.
+pub(crate) fn bug(snapshot: &dyn Snapshot, problem: String) -> RepositoryError {
+    let SourceInfo { engine, namespace, .. } = snapshot.source().clone();
+    RepositoryError::Bug { doing: "reading", engine, namespace, problem }
+}
+
 impl Repository {
     /// Dumps a namespace. Objects that the repository holds already are not stored again; so running a backup again that
-    /// was killed goes on where that one was.
+    /// was killed resumes it.
     ///
     /// Every new object is decoded again from its stored bytes and compared before it is stored, and everything is durable
     /// before the manifest is written, last. When this fails, or is dropped, there is no new dump, and all older ones are
-    /// as they were.
+    /// as they were. A dropped backup has no threads left when the drop returns.
+    ///
+    /// When a prune removes packs that the dump relies on, this begins anew by itself, once.
     ///
     /// # Errors
     ///
     /// [`RepositoryError::Engine`] when the source fails, [`RepositoryError::Entry`] when it holds what cannot go into a
-    /// dump, [`RepositoryError::Implausible`], [`RepositoryError::Store`], [`RepositoryError::Metadata`] before anything is read,
-    /// [`RepositoryError::Changed`] when the repository is no more what it was.
+    /// dump, [`RepositoryError::Bug`] when the engine breaks its contract, [`RepositoryError::Implausible`],
+    /// [`RepositoryError::Shrunk`], [`RepositoryError::Store`], [`RepositoryError::Changed`] when the repository is not what it
+    /// was, [`RepositoryError::Pruned`] when packs went away twice; before anything is read [`RepositoryError::Metadata`], [`RepositoryError::ClockBehind`] and
+    /// [`RepositoryError::LastSequence`].
     pub async fn backup(
         &self,
         database: &dyn DatabaseBackup,
         options: BackupOptions,
     ) -> Result<BackupReport, RepositoryError> {
-        let namespace = database.source().namespace;
-        let started = now();
-        if !options.dry_run {
-            self.store.remove_leftovers().await?;
+        match self.backup_once(database, options.clone()).await {
+            Err(RepositoryError::Pruned { .. }) => {
+                options.progress.phase("beginning anew beside a prune", None);
+                self.backup_once(database, options).await
+            }
+            result => result,
         }
-        let index = self.index().await?;
-        let failed = |doing| RepositoryError::engine(doing, &namespace);
-        let snapshot: Arc<dyn Snapshot> = Arc::from(database.snapshot().await.map_err(failed("opening"))?);
-        // Only now is the layout known in any case.
-        let info = database.source();
-        let estimate = snapshot.estimate().await.map_err(failed("reading"))?;
-        let draft = draft(info, &options, (started, snapshot.order(), snapshot.consistency()));
-        draft.encode().map_err(|source| RepositoryError::Metadata { source })?;
-        options.progress.phase("reading", estimate.plain_bytes);
+    }
 
-        let workers = options.workers.map_or_else(work::default_workers, NonZeroUsize::get);
-        let default_shares = || work::default_shares(workers, draft.order, estimate.plain_bytes);
-        let shares = options.shares.unwrap_or_else(default_shares);
-        let shares = snapshot.shares(shares).await.map_err(failed("dividing"))?;
-        let context = Arc::new(Context {
-            repository: self.clone(),
-            order: draft.order,
-            namespace: draft.namespace.clone(),
-            known: Known::new(index),
-            in_flight: workers.div_ceil(shares.len().max(1)).max(2),
-            gate: Gate::of(shares.len(), options.shares),
-            snapshot,
-            options,
+    async fn backup_once(
+        &self,
+        database: &dyn DatabaseBackup,
+        options: BackupOptions,
+    ) -> Result<BackupReport, RepositoryError> {
+        let (repository, dry_run) = (self.clone(), options.dry_run);
+        let seen = work::drive(async move {
+            if !dry_run {
+                repository.check_writable().await?;
+                repository.store.remove_leftovers().await?;
+            }
+            repository.seen().await
         });
-        let results = run_shares(&context, shares).await?;
-        complete(&context, draft, results).await
+        let seen = seen.await?;
+        let failed = RepositoryError::engine("opening", database.name());
+        let snapshot: Arc<dyn Snapshot> = Arc::from(database.snapshot().await.map_err(failed)?);
+        let repository = self.clone();
+        work::drive(async move { repository.backup_snapshot(snapshot, seen, options).await }).await
+    }
+
+    /// Reads all that a backup must know before its namespace is opened: what it follows.
+    pub(crate) async fn seen(&self) -> Result<Seen, RepositoryError> {
+        Ok(Seen { started: self.clock.now(), dumps: self.dumps().await?, index: self.writer_index().await? })
+    }
+
+    async fn backup_snapshot(
+        &self,
+        snapshot: Arc<dyn Snapshot>,
+        seen: Seen,
+        options: BackupOptions,
+    ) -> Result<BackupReport, RepositoryError> {
+        let info = snapshot.source().clone();
+        let failed = |doing| RepositoryError::engine(doing, &info.namespace);
+        let estimate = snapshot.estimate().await.map_err(failed("reading"))?;
+        let lineage = seen.lineage(&info, &options)?;
+        let draft = draft(info.clone(), &options, (clock::text(seen.started), snapshot.order()));
+        let draft = Manifest { sequence: lineage.sequence, previous: lineage.previous.clone(), ..draft };
+        draft.encode().map_err(|source| RepositoryError::Metadata { source })?;
+        options.progress.phase("reading", estimate);
+        let workers = options.workers.map_or_else(work::default_workers, NonZeroUsize::get);
+        let ranges = options.ranges.unwrap_or_else(|| work::default_ranges(workers, estimate));
+        let plan = snapshot.plan(ranges).await.map_err(failed("dividing"))?;
+        plan::check(&plan, draft.order, ranges.get()).map_err(|problem| bug(&*snapshot, problem))?;
+        let mut context = Context::new(self, (snapshot, draft.order), (seen.index, options), &plan);
+        context.follow(lineage).await;
+        let context = Arc::new(context);
+        let whole = plan.starts_pages;
+        let (parts, written) = read_phases(&context, plan).await?;
+        let assembled = part::assemble(draft, parts, whole).map_err(|problem| context.bug(problem))?;
+        complete(&context, assembled, written).await
     }
 }
 
@@ -199,7 +353,7 @@ impl Repository {
 pub(crate) fn draft(
     info: SourceInfo,
     options: &BackupOptions,
-    (started, order, consistency): (String, Order, Consistency),
+    (started, order): (String, Order),
 ) -> Manifest {
     let nothing = DigestState::default();
     Manifest {
@@ -219,7 +373,9 @@ pub(crate) fn draft(
         pages: 0,
         finished: started.clone(),
         started,
-        consistency,
+        sequence: 0,
+        previous: Vec::new(),
+        consistency: Consistency::Fuzzy,
         contents: Vec::new(),
         source: Source {
             engine: info.engine,
@@ -231,69 +387,58 @@ pub(crate) fn draft(
     }
 }
 
-async fn run_shares(
+/// Reads one phase after the other; returns the parts of all ranges in the order of the dump.
+async fn read_phases(
     context: &Arc<Context>,
-    shares: Vec<backup_format::Share>,
-) -> Result<Vec<ShareResult>, RepositoryError> {
-    let stop = Stop::default();
-    let shares: Arc<[_]> = shares.into();
-    let workers = (0..shares.len())
-        .map(|index| {
-            let worker = share::run(context.clone(), shares.clone(), index, stop.watch());
-            work::spawn_worker(stop.watch(), worker)
-        })
-        .collect();
-    work::join_all(workers).await
+    plan: ReadPlan,
+) -> Result<(Vec<Part>, Written), RepositoryError> {
+    let (mut parts, mut written) = (Vec::new(), Written::default());
+    let (starts_pages, count) = (plan.starts_pages, plan.phases.len());
+    let mut earlier = Arc::default();
+    for (phase, ranges) in (0u8..).zip(plan.phases) {
+        let wanted: Vec<usize> = (0..ranges.len()).collect();
+        let phases = Phases { earlier, is_followed: usize::from(phase) + 1 < count };
+        let runs = plan::runs((phase, &ranges.into()), &wanted, starts_pages, context.readers);
+        let stop = Stop::default();
+        let workers = runs.into_iter().map(|run| {
+            let read = read::read_run(context.clone(), run, (phases.clone(), None), stop.watch());
+            Worker::spawn(stop.watch(), read)
+        });
+        for (more, packs) in work::join_all(workers.collect::<Result<_, _>>()?).await? {
+            parts.extend(more);
+            written.add(packs);
+        }
+        earlier = Arc::new(parts.iter_mut().flat_map(|part| std::mem::take(&mut part.partitions)).collect());
+    }
+    Ok((parts, written))
 }
 
-/// Adds the shares up, writes the root page, and last of all the manifest.
+/// Stores the root page, and publishes the manifest.
 async fn complete(
     context: &Context,
-    draft: Manifest,
-    results: Vec<ShareResult>,
+    (root, manifest): (Page, Manifest),
+    mut written: Written,
 ) -> Result<BackupReport, RepositoryError> {
-    let mut written = Written::default();
-    let mut tally = Tally::default();
-    let mut pages = Vec::new();
-    let (mut segments, mut plain_bytes) = (0, 0);
-    let mut ranges = Vec::with_capacity(results.len());
-    for result in results {
-        written.add(result.written);
-        pages.extend(result.pages);
-        segments += result.segments;
-        plain_bytes += result.plain_bytes;
-        ranges.push((result.range, result.tally));
-    }
-    let (ranges, tallies): (Vec<_>, Vec<_>) = ranges.into_iter().unzip();
-    let (state, goes_on) = range::join(&ranges);
-    for (next, goes_on) in tallies.iter().zip(goes_on) {
-        tally.add(next, goes_on);
-    }
-
-    let page_count = pages.len() as u64;
-    let root = Page { level: Level::Root, references: pages };
     let mut writer = context.pack_writer();
-    let root = context.store_page(&mut writer, &root).await?;
-    let manifest = Manifest {
-        root: root.id,
-        digest: state.digest(),
-        partitions: state.partitions,
-        entries: state.entries,
-        lthash: state.lthash,
-        plain_bytes,
-        segments,
-        pages: page_count,
-        finished: now(),
-        // Only now is the engine sure of it.
-        consistency: context.snapshot.consistency(),
-        contents: tally.contents(),
-        ..draft
-    };
+    let reference = context.store_page(&mut writer, &root).await?;
+    let requires = requires(context.known.reaches_patches());
+    let manifest = Manifest { root: reference.id, requires, ..manifest };
     if !context.options.allow_implausible {
         plausible::check(&manifest)?;
     }
+    let before = context.predecessor.as_ref().map(|predecessor| &predecessor.dump);
+    plausible::check_shrink(&manifest, before, context.options.max_shrink_percent)?;
     written.add(writer.finish().await?);
-    publish(context, manifest, written).await
+    let report = publish(context, manifest, written).await?;
+    match &context.predecessor {
+        Some(predecessor) => Ok(report.since(predecessor.compare(&root).await)),
+        None => Ok(report),
+    }
+}
+
+/// Returns what a reader must know of a dump.
+pub(crate) fn requires(reaches_patches: bool) -> Vec<String> {
+    if reaches_patches { vec![Manifest::PATCHES.to_owned()] } else { Vec::new() }
 }
 
 async fn publish(
@@ -304,28 +449,18 @@ async fn publish(
     let (dump, json) = manifest.encode().map_err(|source| context.bad_entry(source))?;
     let bytes = json.len() as u64;
     if !context.options.dry_run {
-        context.repository.check_unchanged(&[context.known.reused(), written.packs.clone()].concat()).await?;
-        context.repository.store.write(&Store::manifest_path(dump), json.into()).await?;
+        let packs = [context.known.reused(), written.packs.clone()].concat();
+        context.repository.publish((dump, json.into()), &packs).await?;
         context.options.progress.stored(bytes);
     }
+    let no_base = context.bases.as_ref().and_then(|bases| bases.warning());
     Ok(BackupReport {
         dump,
         manifest,
         new_objects: written.objects,
         new_packs: written.packs.len() as u64,
         stored_bytes: written.bytes() + bytes,
+        since: None,
+        warnings: context.warnings.iter().cloned().chain(no_base).collect(),
     })
-}
-
-/// The time in UTC, RFC 3339, to the millisecond: finer than two dumps follow each other.
-pub(crate) fn now() -> String {
-    let now = time::OffsetDateTime::now_utc();
-    let (date, clock) = (now.date(), now.time());
-    format!(
-        "{date}T{:02}:{:02}:{:02}.{:03}Z",
-        clock.hour(),
-        clock.minute(),
-        clock.second(),
-        clock.millisecond()
-    )
 }

@@ -6,7 +6,8 @@ use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 
 use backup_format::pack::Codec;
-use backup_format::{Keys, Kind, ObjectId};
+use backup_format::patch::Patched;
+use backup_format::{Keys, Kind, ObjectId, Segment, limits};
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe;
 
@@ -63,6 +64,8 @@ impl fmt::Display for Compression {
 pub(crate) struct Stored {
     pub codec: Codec,
     pub bytes: Vec<u8>,
+    /// The segment that they are a patch for, if they are one.
+    pub base: Option<ObjectId>,
 }
 
 /// What encoding and decoding need, and what takes some milliseconds and a megabyte to make.
@@ -102,12 +105,12 @@ pub(crate) fn encode(
 ) -> Result<Stored, RepositoryError> {
     let compress = |source| RepositoryError::Compress { kind, id, source };
     with_coder(|coder| {
-        let raw = || Stored { codec: Codec::Raw, bytes: plaintext.to_vec() };
+        let raw = || Stored { codec: Codec::Raw, bytes: plaintext.to_vec(), base: None };
         let stored = match compression {
             Compression::None => raw(),
             Compression::Zstd(level) => match coder.compress(level, plaintext).map_err(compress)? {
                 bytes if bytes.len() < plaintext.len() => {
-                    Stored { codec: Codec::Zstd, bytes: bytes.to_vec() }
+                    Stored { codec: Codec::Zstd, bytes: bytes.to_vec(), base: None }
                 }
                 _ => raw(),
             },
@@ -117,6 +120,45 @@ pub(crate) fn encode(
         }
         Err(RepositoryError::EncodeMismatch { kind, id, plain_len: plaintext.len() as u64 })
     })
+}
+
+/// Encodes a patch; decodes it again, applies it to the base, and compares what comes of that with the segment.
+pub(crate) fn encode_patch(
+    compression: Compression,
+    (id, segment): (ObjectId, &Segment),
+    (base_id, base): (ObjectId, &Segment),
+    patch: &[u8],
+) -> Result<Stored, RepositoryError> {
+    let stored = encode(compression, Kind::Segment, id, patch)?;
+    let plaintext = segment.plaintext();
+    let decoded = decode_patch(stored.codec, &stored.bytes, limits::PATCH_BYTES_MAX);
+    let applied = decoded.is_ok_and(|patch| {
+        let mut patched = Patched::new(base);
+        patched.apply(&patch).is_ok() && patched.plaintext() == plaintext
+    });
+    match applied {
+        true => Ok(Stored { base: Some(base_id), ..stored }),
+        false => {
+            let (kind, plain_len) = (Kind::Segment, plaintext.len() as u64);
+            Err(RepositoryError::EncodeMismatch { kind, id, plain_len })
+        }
+    }
+}
+
+/// Decodes the stored bytes of a patch, which must not become longer than `limit`.
+pub(crate) fn decode_patch(codec: Codec, stored: &[u8], limit: u64) -> Result<Vec<u8>, String> {
+    let len = match codec {
+        Codec::Raw => stored.len() as u64,
+        Codec::Zstd => match zstd_safe::get_frame_content_size(stored) {
+            Ok(Some(len)) => len,
+            Ok(None) => return Err("its zstd frame does not say how long the patch is".to_owned()),
+            Err(_) => return Err("expected a zstd frame, found something else".to_owned()),
+        },
+    };
+    match len <= limit {
+        true => decode(codec, stored, len),
+        false => Err(format!("a patch of {len} bytes is longer than the {limit} that are left for it")),
+    }
 }
 
 impl Coder {

@@ -1,20 +1,46 @@
 //! What can go wrong between a namespace and a repository.
 
-use backup_format::{Digest, EngineError, ErrorClass, FormatError, Kind, ObjectId};
+mod class;
+
+use backup_format::{Digest, EngineError, FormatError, Kind, ObjectId};
+
+use crate::warning::unreadable;
 
 /// An error of a repository or of a pump.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RepositoryError {
     /// The object store failed.
-    #[error("{doing} {path}")]
+    #[error("{doing} {path}{problem}")]
     Store {
         /// What was being done.
         doing: &'static str,
         /// The file, relative to the repository.
         path: String,
+        /// Where the store is, what is wrong and what to do, after a colon; empty when the cause says it best. What a server
+        /// answered word by word is in the cause alone.
+        problem: String,
         /// The cause.
         source: object_store::Error,
+    },
+    /// What was given as the location of a repository is none.
+    #[error("{location} is no place for a repository: {problem}")]
+    NotALocation {
+        /// As it was given, without what may be a secret.
+        location: String,
+        /// What is wrong, and what to write instead.
+        problem: String,
+    },
+    /// Bytes of a file came differently each time they were read, and never as they should be.
+    #[error(
+        "{path} came differently twice, and wrong both times; it need not be damaged: check the network, the memory of this \
+         machine and the store, and run the command again"
+    )]
+    Transit {
+        /// The file, relative to the repository.
+        path: String,
+        /// What was wrong with the bytes that came last.
+        source: Box<RepositoryError>,
     },
     /// The location of a repository cannot be used.
     #[error("opening repository {location}: {problem}")]
@@ -31,6 +57,24 @@ pub enum RepositoryError {
         path: String,
         /// What is wrong with it.
         source: FormatError,
+    },
+    /// A repository cannot be repaired like this.
+    #[error("{problem}; nothing was written")]
+    Repair {
+        /// What is in the way.
+        problem: String,
+    },
+    /// The config of a repository is missing, damaged, or not what was written.
+    #[error("config.json of repository {location} {problem}; {remedy}")]
+    ConfigLost {
+        /// The repository.
+        location: String,
+        /// What is wrong with the config.
+        problem: String,
+        /// Where a copy of it is, and what to do.
+        remedy: String,
+        /// The damage; `None` if the file is missing.
+        source: Option<Box<RepositoryError>>,
     },
     /// A file of the repository is of a later version of the format.
     #[error("{path} cannot be read by this version")]
@@ -78,6 +122,16 @@ pub enum RepositoryError {
         /// What is wrong with its plaintext, when it could be had.
         source: Option<FormatError>,
     },
+    /// A segment that is stored as a patch, and that cannot be had from the bases which the tables name.
+    #[error("segment {id} is stored as a patch: {problem}")]
+    BadChain {
+        /// Its id.
+        id: ObjectId,
+        /// Which base is missing or wrong, and where.
+        problem: String,
+        /// What is wrong with the plaintext of a base, when it could be had.
+        source: Option<FormatError>,
+    },
     /// A segment that is right, and holds a value above the limit of this reading.
     #[error(
         "{kind} {id} holds a value above the limit that was set; it is not damaged: raise the limit to read it, up to \
@@ -121,6 +175,14 @@ pub enum RepositoryError {
         /// What is wrong with them.
         source: FormatError,
     },
+    /// An upstream file, or a scratch file for it, could not be written.
+    #[error("exporting namespace {namespace}")]
+    Export {
+        /// The namespace of the dump.
+        namespace: String,
+        /// What was being written.
+        source: FormatError,
+    },
     /// The engine failed.
     #[error("{doing} namespace {namespace}")]
     Engine {
@@ -147,6 +209,16 @@ pub enum RepositoryError {
         /// What is wrong with the first of them, of the damaged ones if there are any.
         source: Box<RepositoryError>,
     },
+    /// What no dump reaches is not known, because manifests cannot be read.
+    #[error("{}, so it is not known what is unreferenced; `list` names what cannot be read", unreadable(*damaged, *unsupported))]
+    Unlisted {
+        /// How many are damaged.
+        damaged: usize,
+        /// How many are of a later version.
+        unsupported: usize,
+        /// What is wrong with the first of them, of the damaged ones if there are any.
+        source: Box<RepositoryError>,
+    },
     /// Which dump is the latest cannot be told from what their manifests say.
     #[error("{problem}; name a dump by its id")]
     NoLatest {
@@ -160,6 +232,40 @@ pub enum RepositoryError {
     )]
     Changed {
         /// What is missing or another.
+        problem: String,
+    },
+    /// Packs that a dump relies on were removed, or are about to be.
+    #[error(
+        "packs that the dump relies on were removed while it was made, or are about to be: {problem}; no dump was made. Run \
+         the command again: what is missing is stored again"
+    )]
+    Pruned {
+        /// Which pack.
+        problem: String,
+    },
+    /// A repository that cannot be pruned as it is.
+    #[error("{problem}; nothing was removed")]
+    Prune {
+        /// What is in the way, and what to do.
+        problem: String,
+        /// What is wrong with it, where that is an error of its own.
+        source: Option<Box<RepositoryError>>,
+    },
+    /// A forgotten dump whose objects are no longer there.
+    #[error(
+        "forgotten dump {dump:.12} cannot be had back: what it reaches was removed by a prune, or lost; its manifest stays \
+         among the forgotten ones as a record"
+    )]
+    Gone {
+        /// The dump.
+        dump: ObjectId,
+        /// What is missing.
+        source: Box<RepositoryError>,
+    },
+    /// Dumps that must not be forgotten.
+    #[error("{problem}; nothing was forgotten")]
+    Forget {
+        /// Which dump, and why.
         problem: String,
     },
     /// What a backup was told to say of its dump cannot stand in a manifest.
@@ -178,16 +284,71 @@ pub enum RepositoryError {
         /// What is missing.
         problem: String,
     },
+    /// A namespace that holds much less than the dump before it.
+    #[error(
+        "namespace {namespace} holds {found} entries, and dump {dump:.12} before it {before}: {percent} % less, where at most \
+         {max_percent} % are allowed; no dump was made. A log that was cut short or the wrong copy looks like that"
+    )]
+    Shrunk {
+        /// The namespace.
+        namespace: String,
+        /// The dump before.
+        dump: ObjectId,
+        /// Entries of the dump before.
+        before: u64,
+        /// Entries that were read.
+        found: u64,
+        /// How much less that is, rounded up.
+        percent: u64,
+        /// How much less it may be.
+        max_percent: u8,
+    },
+    /// The clock is behind that of an earlier dump.
+    #[error(
+        "the clock says {now}, and dump {dump:.12} that it was finished at {finished}: one of the two clocks was wrong; \
+         nothing was read. Set the clock right; if it is, allow this once"
+    )]
+    ClockBehind {
+        /// The earlier dump.
+        dump: ObjectId,
+        /// When it was finished, as it says.
+        finished: String,
+        /// When this backup began.
+        now: String,
+    },
+    /// No dump can follow one of the largest sequence.
+    #[error(
+        "dump {dump:.12} has the largest sequence that there is, so none can follow it; no honest program made it. Move \
+         its manifest out of the repository"
+    )]
+    LastSequence {
+        /// That dump.
+        dump: ObjectId,
+    },
     /// Several processes cannot dump the namespace together.
     #[error(
-        "namespace {namespace} cannot be dumped by several processes: its engine has no parts that they could read \
-         apart; dump it by one process, which uses all cores"
+        "namespace {namespace} cannot be dumped by several processes: its engine gives no ranges that are the same for \
+         each of them; dump it by one process, which uses all cores"
     )]
-    NoParts {
+    NotDivisible {
         /// The namespace.
         namespace: String,
     },
-    /// A job that cannot go on like this, or be finished.
+    /// An engine broke a rule of its contract.
+    #[error(
+        "{doing} namespace {namespace}: engine {engine} broke its contract: {problem}; this is a defect of the engine"
+    )]
+    Bug {
+        /// What was being done.
+        doing: &'static str,
+        /// The engine.
+        engine: String,
+        /// The namespace.
+        namespace: String,
+        /// Which rule, and where.
+        problem: String,
+    },
+    /// A job that cannot be resumed like this, or be finished.
     #[error("job {job}: {problem}")]
     Job {
         /// Its name.
@@ -226,8 +387,8 @@ pub enum RepositoryError {
         /// Partitions that were found.
         found_partitions: u64,
     },
-    /// No randomness for a new repository.
-    #[error("creating a repository: the system gives no random bytes")]
+    /// No randomness for a new repository, a pack or a tombstone.
+    #[error("the system gives no random bytes")]
     Random {
         /// The cause.
         source: getrandom::Error,
@@ -255,51 +416,17 @@ pub enum RepositoryError {
     /// Another worker failed or the caller went away.
     #[error("stopped before the end")]
     Stopped,
-    /// A worker thread ended without a result.
-    #[error("a worker thread ended unexpectedly; this is a defect of this program")]
+    /// A worker thread could not be started, or panicked.
+    #[error(
+        "a worker thread failed: {problem}; if the system has threads left, this is a defect of this program"
+    )]
     Worker {
-        /// The cause.
-        source: tokio::task::JoinError,
+        /// What the system or the panic says.
+        problem: String,
     },
 }
 
 impl RepositoryError {
-    /// Returns what the error means for whoever called.
-    #[must_use]
-    pub fn class(&self) -> ErrorClass {
-        match self {
-            Self::Engine { source, .. } => source.class(),
-            Self::Uncertain { source, .. } => source.class(),
-            Self::Damaged { .. }
-            | Self::WrongName { .. }
-            | Self::MissingObject { .. }
-            | Self::BadObject { .. }
-            | Self::Inconsistent { .. }
-            | Self::Different { .. } => ErrorClass::Damaged,
-            Self::Implausible { .. }
-            | Self::NoParts { .. }
-            | Self::Job { .. }
-            | Self::Unsupported { .. }
-            | Self::AboveLimit { .. }
-            | Self::NoLatest { .. } => ErrorClass::Refused,
-            Self::Entry { source, .. } if source.asks_for_higher_limit() => ErrorClass::Refused,
-            _ if self.is_transient() => ErrorClass::Transient,
-            _ => ErrorClass::Failed,
-        }
-    }
-
-    /// Tells whether the same call may succeed later. The store's own retries are spent by then.
-    #[must_use]
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Store { source, .. } => matches!(source, object_store::Error::Generic { .. }),
-            Self::Engine { source, .. } => source.is_transient(),
-            Self::Entry { source, .. } => source.is_transient(),
-            Self::Waiting { .. } => true,
-            _ => false,
-        }
-    }
-
     /// Adds to an error of the format the file, and tells damage from what a later version wrote.
     pub(crate) fn file(path: String, source: FormatError) -> Self {
         match source {
@@ -317,19 +444,8 @@ impl RepositoryError {
     }
 }
 
-/// Says how many manifests cannot be read.
-fn unreadable(damaged: usize, unsupported: usize) -> String {
-    let manifests = |number, what| match number {
-        0 => None,
-        1 => Some(format!("1 manifest is {what}")),
-        _ => Some(format!("{number} manifests are {what}")),
-    };
-    let parts = [manifests(damaged, "damaged"), manifests(unsupported, "of a later version")];
-    parts.into_iter().flatten().collect::<Vec<_>>().join(" and ")
-}
-
 impl From<tokio::task::JoinError> for RepositoryError {
     fn from(source: tokio::task::JoinError) -> Self {
-        if source.is_cancelled() { Self::Stopped } else { Self::Worker { source } }
+        if source.is_cancelled() { Self::Stopped } else { Self::Worker { problem: source.to_string() } }
     }
 }

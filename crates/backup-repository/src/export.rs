@@ -11,7 +11,7 @@ use crate::progress::Progress;
 use crate::reader::{DumpReader, ReadSegment};
 use crate::repository::{Dump, Repository};
 use crate::verify;
-use crate::work::{self, Stop, Stopped};
+use crate::work::{self, Stop, Stopped, Worker};
 
 /// How a dump is exported.
 #[derive(Clone, Debug, Default)]
@@ -28,7 +28,7 @@ impl Repository {
     ///
     /// # Errors
     ///
-    /// As [`Repository::restore`] for what is read, and [`RepositoryError::Entry`] when `out` or a scratch file fails.
+    /// As [`Repository::restore`] for what is read, and [`RepositoryError::Export`] when `out` or a scratch file fails.
     pub async fn export<W, S>(
         &self,
         dump: &Dump,
@@ -40,8 +40,13 @@ impl Repository {
         W: Write + Send + 'static,
         S: Scratch + Send + 'static,
     {
-        let reader = DumpReader::open(self, dump, options.limits).await?;
-        let pages = verify::check_structure(&reader, &dump.manifest).await?;
+        let (repository, checked, limits) = (self.clone(), dump.clone(), options.limits);
+        let structure = work::drive(async move {
+            let reader = DumpReader::open(&repository, &checked, limits).await?;
+            let pages = verify::check_structure(&reader, &checked.manifest).await?;
+            Ok((reader, pages))
+        });
+        let (reader, pages) = structure.await?;
         options.progress.phase("exporting", Some(dump.manifest.plain_bytes));
         let stop = Stop::default();
         let export = Export {
@@ -50,7 +55,7 @@ impl Repository {
             progress: options.progress.clone(),
             stopped: stop.watch(),
         };
-        work::spawn_worker(stop.watch(), export.run(pages, UpstreamWriter::new(out, scratch))).await?
+        Worker::spawn(stop.watch(), export.run(pages, UpstreamWriter::new(out, scratch)))?.join().await
     }
 }
 
@@ -67,7 +72,7 @@ impl Export {
         pages: Vec<Reference>,
         mut writer: UpstreamWriter<W, S>,
     ) -> Result<W, RepositoryError> {
-        let failed = |source| RepositoryError::Entry { namespace: self.manifest.namespace.clone(), source };
+        let failed = |source| RepositoryError::Export { namespace: self.manifest.namespace.clone(), source };
         for reference in &pages {
             let page = self.reader.page(reference).await?;
             let mut segments = self.reader.segments(reference, page);

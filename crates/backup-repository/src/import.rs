@@ -3,18 +3,20 @@
 use std::io::{self, Read, Seek};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use async_trait::async_trait;
 use backup_format::upstream::{DroppedPartitions, UpstreamReader};
 use backup_format::{
-    Consistency, DatabaseBackup, EngineError, EntryBatch, EntryStream, ErrorClass, Estimate, FormatError,
-    Limits, Order, RestoreMarker, RestorePlan, RestoreSink, Share, Snapshot, SourceInfo,
+    Consistency, DatabaseBackup, EngineError, EntryBatch, EntryStream, ErrorClass, FormatError, Limits,
+    Order, Range, ReadPlan, Snapshot, SourceInfo,
 };
 use futures::StreamExt;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 use crate::error::RepositoryError;
+use crate::work;
 
 /// Batches that are read ahead.
 const AHEAD: usize = 2;
@@ -149,46 +151,37 @@ impl RowCheck {
 
 #[async_trait]
 impl DatabaseBackup for UpstreamFile {
-    fn source(&self) -> SourceInfo {
-        SourceInfo {
-            engine: "file".to_owned(),
-            engine_version: String::new(),
-            layout: self.layout.0.clone(),
-            namespace: self.name.clone(),
-        }
+    fn name(&self) -> &str {
+        &self.name
     }
 
     async fn snapshot(&self) -> Result<Box<dyn Snapshot>, EngineError> {
         let file = self.clone();
         let opened = spawn_blocking(move || file.reader().map(|reader| reader.file_len())).await;
         let bytes = opened.map_err(|error| failed(error.into()))??;
-        Ok(Box::new(FileSnapshot { file: self.clone(), bytes }))
-    }
-
-    async fn restore(&self, _: &RestoreMarker, _: &RestorePlan) -> Result<Box<dyn RestoreSink>, EngineError> {
-        Err(self.no_target())
-    }
-
-    async fn check_restorable(&self, _: &RestoreMarker) -> Result<(), EngineError> {
-        Err(self.no_target())
-    }
-}
-
-impl UpstreamFile {
-    fn no_target(&self) -> EngineError {
-        let problem = "an upstream file is no target of a restore; export the dump instead".to_owned();
-        failed(RepositoryError::NoDump { problem })
+        let source = SourceInfo {
+            engine: "file".to_owned(),
+            engine_version: String::new(),
+            layout: self.layout.0.clone(),
+            namespace: self.name.clone(),
+        };
+        Ok(Box::new(FileSnapshot { file: self.clone(), source, bytes }))
     }
 }
 
 /// The file as it is: nobody vouches for how it came about.
 struct FileSnapshot {
     file: UpstreamFile,
+    source: SourceInfo,
     bytes: u64,
 }
 
 #[async_trait]
 impl Snapshot for FileSnapshot {
+    fn source(&self) -> &SourceInfo {
+        &self.source
+    }
+
     fn consistency(&self) -> Consistency {
         Consistency::Fuzzy
     }
@@ -201,24 +194,56 @@ impl Snapshot for FileSnapshot {
         (self.file.layout.1)(root_key)
     }
 
-    async fn estimate(&self) -> Result<Estimate, EngineError> {
-        Ok(Estimate { plain_bytes: Some(self.bytes), entries: None })
+    async fn estimate(&self) -> Result<Option<u64>, EngineError> {
+        Ok(Some(self.bytes))
     }
 
-    async fn shares(&self, _: NonZeroUsize) -> Result<Vec<Share>, EngineError> {
-        Ok(vec![Share { token: Vec::new(), starts_page: true }])
+    async fn plan(&self, _: NonZeroUsize) -> Result<ReadPlan, EngineError> {
+        Ok(ReadPlan::of_one_phase(vec![Range { token: Vec::new() }]))
     }
 
-    async fn entries(&self, _: &Share) -> Result<EntryStream, EngineError> {
+    async fn entries(&self, _: &Range) -> Result<EntryStream, EngineError> {
         let (sender, receiver) = mpsc::channel(AHEAD);
         let file = self.file.clone();
-        spawn_blocking(move || {
+        let read = move || {
             if let Err(error) = file.read(&sender) {
-                // Nobody is left to be told when the receiver is gone.
-                let _ = sender.blocking_send(Err(error));
+                // Nobody is left to receive it when the receiver is gone.
+                drop(sender.blocking_send(Err(error)));
             }
-        });
-        let next = |mut receiver: mpsc::Receiver<_>| async move { Some((receiver.recv().await?, receiver)) };
-        Ok(futures::stream::unfold(receiver, next).boxed())
+        };
+        // It waits for the pump, so it has no place among the runtime's threads for short work.
+        let spawned = thread::Builder::new().name("kvbackup-import".to_owned()).spawn(read);
+        let thread = spawned.map_err(|source| {
+            failed(RepositoryError::File { doing: "starting to read", path: self.file.name.clone(), source })
+        })?;
+        let reading = Reading { receiver, thread: Some(thread) };
+        Ok(futures::stream::unfold(reading, Reading::next).boxed())
+    }
+}
+
+/// A thread that reads the file, and what it has read. Dropping it ends and joins the thread.
+struct Reading {
+    receiver: mpsc::Receiver<Result<EntryBatch, EngineError>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Reading {
+    async fn next(mut self) -> Option<(Result<EntryBatch, EngineError>, Self)> {
+        if let Some(batch) = self.receiver.recv().await {
+            return Some((batch, self));
+        }
+        // The end of the channel is the end of the file only if the thread did not panic.
+        let panic = self.thread.take()?.join().err()?;
+        let problem = work::text_of(&*panic);
+        Some((Err(failed(RepositoryError::Worker { problem })), self))
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.receiver.close();
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
     }
 }

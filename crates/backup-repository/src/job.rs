@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use backup_format::{FormatError, Order, Parts, Reader, SourceInfo, limits, put_bytes};
+use backup_format::{FormatError, ObjectId, Order, Reader, SourceInfo, limits, put_bytes};
 
 use crate::backup::BackupOptions;
 use crate::error::RepositoryError;
 use crate::sealed::{self, Sort};
 
 const OBJECT: &str = "job";
-const VERSION: u8 = 1;
+const VERSION: u8 = 3;
 const NAME_BYTES_MAX: usize = 64;
 /// Longest text in a job's file; annotations have a limit of their own.
 const TEXT_BYTES_MAX: usize = 4 << 10;
-/// Most parts of a phase: far more than any engine has.
-pub(crate) const PARTS_MAX: usize = 4_096;
+/// Ranges of each phase into which a namespace is divided for a job, where the engine has so many.
+pub(crate) const RANGES_MAX: usize = 64;
 
 /// The name of a job, the same for all who work on it: 1 to 64 letters, digits, `-`, `_` and `.`, not beginning with
 /// `.`.
@@ -59,6 +59,9 @@ pub(crate) struct Job {
     pub nonce: [u8; 16],
     pub shares: u64,
     pub started: String,
+    /// Place of the dump in the order of all, and the dumps that it follows: what was there before any share was read.
+    pub sequence: u64,
+    pub previous: Vec<ObjectId>,
     pub tool: String,
     pub source: SourceInfo,
     /// Tells the namespace from all others.
@@ -66,17 +69,16 @@ pub(crate) struct Job {
     pub order: Order,
     pub origin: Option<String>,
     pub annotations: BTreeMap<String, String>,
-    /// Number of parts of each phase.
-    pub first: u64,
-    pub second: u64,
+    /// Number of ranges of each phase.
+    pub ranges: Vec<u64>,
 }
 
 impl Job {
     pub(crate) fn new(
         shares: u64,
-        started: String,
+        (started, sequence, previous): (String, u64, Vec<ObjectId>),
         (source, order): (SourceInfo, Order),
-        parts: &Parts,
+        (identity, ranges): (String, Vec<u64>),
         options: &BackupOptions,
     ) -> Result<Self, RepositoryError> {
         let mut nonce = [0; 16];
@@ -85,22 +87,22 @@ impl Job {
             nonce,
             shares,
             started,
+            sequence,
+            previous,
             tool: options.tool.clone(),
             source,
-            identity: parts.identity.clone(),
+            identity,
             order,
             origin: options.origin.clone(),
             annotations: options.annotations.clone(),
-            first: parts.first.len() as u64,
-            second: parts.second.len() as u64,
+            ranges,
         })
     }
 
     /// Names the first thing in which what a process would do differs from the job: what, in the job, in the process. The
-    /// versions of engine and program, and the time, may differ.
+    /// versions of engine and program, the time, and the dumps that were there may differ.
     pub(crate) fn difference(&self, other: &Self) -> Option<(&'static str, String, String)> {
         let text = |job: &Self| {
-            let parts = format!("{} and {}", job.first, job.second);
             let origin = job.origin.clone().unwrap_or_else(|| "none".to_owned());
             [
                 ("number of shares", job.shares.to_string()),
@@ -108,7 +110,7 @@ impl Job {
                 ("namespace", format!("{} ({})", job.source.namespace, job.identity)),
                 ("layout", job.source.layout.clone()),
                 ("order", u8::from(job.order).to_string()),
-                ("number of parts", parts),
+                ("number of ranges", format!("{:?}", job.ranges)),
                 ("origin", origin),
                 ("annotations", format!("{:?}", job.annotations)),
             ]
@@ -121,10 +123,13 @@ impl Job {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
         out.extend_from_slice(&self.nonce);
-        for number in [self.shares, self.first, self.second] {
-            out.extend_from_slice(&number.to_le_bytes());
-        }
+        out.extend_from_slice(&self.shares.to_le_bytes());
+        out.push(self.ranges.len() as u8);
+        self.ranges.iter().for_each(|count| out.extend_from_slice(&count.to_le_bytes()));
         out.push(self.order.into());
+        out.extend_from_slice(&self.sequence.to_le_bytes());
+        out.extend_from_slice(&(self.previous.len() as u64).to_le_bytes());
+        self.previous.iter().for_each(|id| out.extend_from_slice(&id.0));
         let SourceInfo { engine, engine_version, layout, namespace } = &self.source;
         for text in [&self.started, &self.tool, engine, engine_version, layout, namespace, &self.identity] {
             put_bytes(&mut out, text.as_bytes());
@@ -145,11 +150,15 @@ impl Job {
         let mut reader = Reader::new(OBJECT, body);
         check_version(&mut reader, VERSION)?;
         let nonce = reader.array()?;
-        let (shares, first, second) = (reader.u64()?, reader.u64()?, reader.u64()?);
-        if shares == 0 || first.max(second) > PARTS_MAX as u64 {
-            return Err(reader.malformed(format!("expected 1 share or more, and at most {PARTS_MAX} parts")));
+        let shares = reader.u64()?;
+        let ranges = (0..reader.u8()?).map(|_| reader.u64()).collect::<Result<Vec<_>, _>>()?;
+        if shares == 0 || ranges.iter().any(|count| *count > RANGES_MAX as u64) {
+            return Err(reader
+                .malformed(format!("expected 1 share or more, and at most {RANGES_MAX} ranges in a phase")));
         }
         let order = Order::try_from(reader.u8()?).map_err(|error| reader.malformed(error))?;
+        let sequence = reader.u64()?;
+        let previous = take_previous(&mut reader)?;
         let mut text = |what| take_text(&mut reader, TEXT_BYTES_MAX, what);
         let (started, tool) = (text("time")?, text("program")?);
         let (engine, engine_version) = (text("engine")?, text("version of the engine")?);
@@ -164,14 +173,15 @@ impl Job {
             nonce,
             shares,
             started,
+            sequence,
+            previous,
             tool,
             source,
             identity,
             order,
             origin,
             annotations,
-            first,
-            second,
+            ranges,
         };
         Ok((job, hash))
     }
@@ -195,6 +205,14 @@ pub(crate) fn take_text(
     std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| reader.malformed(format!("{what} is no UTF-8")))
 }
 
+fn take_previous(reader: &mut Reader<'_>) -> Result<Vec<ObjectId>, FormatError> {
+    let count = reader.u64()?;
+    if count > limits::PREVIOUS_MAX as u64 {
+        return Err(reader.malformed(format!("expected at most {} earlier dumps", limits::PREVIOUS_MAX)));
+    }
+    (0..count).map(|_| reader.array().map(ObjectId)).collect()
+}
+
 fn take_annotations(reader: &mut Reader<'_>) -> Result<BTreeMap<String, String>, FormatError> {
     let count = reader.u64()?;
     if count > limits::ANNOTATIONS_MAX as u64 {
@@ -216,20 +234,21 @@ mod tests {
             nonce: [7; 16],
             shares: 4,
             started: text("2026-01-31T00:00:00.000Z"),
+            sequence: 3,
+            previous: vec![ObjectId([4; 32]), ObjectId([5; 32])],
             tool: text("test 1"),
             source: SourceInfo { engine, engine_version, layout, namespace },
             identity: text("kv.validator_0"),
             order: Order::Token,
             origin: Some(text("02ab")),
             annotations: [(text("a"), text("b"))].into(),
-            first: 64,
-            second: 64,
+            ranges: vec![64, 64],
         }
     }
 
     #[test]
     fn a_job_is_read_as_it_was_written_and_no_cut_of_it_is() {
-        let without = Job { origin: None, annotations: BTreeMap::new(), ..job() };
+        let without = Job { origin: None, annotations: BTreeMap::new(), previous: Vec::new(), ..job() };
         for job in [job(), without] {
             let file = job.encode();
             assert_eq!(Job::decode(&file).unwrap().0, job);
@@ -250,11 +269,12 @@ mod tests {
     #[test]
     fn processes_that_differ_in_what_matters_are_told_apart() {
         let job = job();
-        assert_eq!(job.difference(&Job { nonce: [8; 16], started: String::new(), ..job.clone() }), None);
+        let later = Job { nonce: [8; 16], started: String::new(), sequence: 4, ..job.clone() };
+        assert_eq!(job.difference(&later), None);
         let others = [
             ("number of shares", Job { shares: 5, ..job.clone() }),
             ("namespace", Job { identity: "kv.other".to_owned(), ..job.clone() }),
-            ("number of parts", Job { second: 63, ..job.clone() }),
+            ("number of ranges", Job { ranges: vec![64, 63], ..job.clone() }),
             ("origin", Job { origin: None, ..job.clone() }),
             ("annotations", Job { annotations: BTreeMap::new(), ..job.clone() }),
             ("order", Job { order: Order::Plain, ..job.clone() }),

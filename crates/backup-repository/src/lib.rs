@@ -1,49 +1,113 @@
 #![doc = include_str!("../README.md")]
 
 mod backup;
+mod bases;
+mod chain;
 mod check;
+mod choice;
+mod classes;
+mod clock;
 mod codec;
+mod config_copy;
+mod copy;
+mod difference;
 mod digest;
+mod dump_source;
+#[cfg(feature = "fs")]
+mod durable;
 mod error;
+#[cfg(feature = "fs")]
+mod exclusive;
 mod export;
 mod finish;
+mod forget;
 mod import;
 mod index;
 mod job;
 mod job_files;
-mod job_share;
+mod keep;
 mod latest;
+mod lineage;
+#[cfg(feature = "fs")]
+mod local;
 mod location;
+mod locator;
+mod mark;
 mod pack_check;
 mod pack_writer;
 mod part;
+mod patience;
+mod phase;
+mod place;
+mod plan;
 mod plausible;
+mod probe;
+#[cfg(feature = "aws")]
+mod profile;
 mod progress;
+mod prune;
 mod range;
+mod read;
 mod reader;
+mod record;
+mod reload;
+#[cfg(any(feature = "aws", feature = "gcp", feature = "azure"))]
+#[cfg_attr(not(all(feature = "aws", feature = "gcp", feature = "azure")), allow(dead_code))]
+mod remote;
+mod repack;
+mod repair;
 mod repository;
 mod restore;
+mod roots;
+mod run;
 mod sealed;
 mod segmenter;
 mod share;
+mod staged;
+#[cfg(any(feature = "aws", feature = "gcp", feature = "azure"))]
+mod stall;
+mod stats;
 mod store;
+mod store_rules;
+mod survey;
 mod tally;
+mod throttle;
+mod tombstone;
+// What only some kinds of stores need.
+#[cfg_attr(not(all(feature = "aws", feature = "gcp", feature = "azure")), allow(dead_code))]
+mod trouble;
+mod twice;
+#[cfg_attr(not(all(feature = "aws", feature = "gcp", feature = "azure")), allow(dead_code))]
+mod variables;
 mod verify;
+mod verify_all;
+mod walk;
+mod warning;
 mod work;
 
 pub use backup::{BackupOptions, BackupReport};
+pub use clock::{Clock, time_text};
 pub use codec::Compression;
+pub use copy::{CopiedDump, CopyOptions, CopyOutcome, CopyReport};
+pub use difference::{Difference, SegmentCount, SegmentDifference};
 pub use digest::{DigestOptions, DigestReport, digest};
 pub use error::RepositoryError;
 pub use export::ExportOptions;
 pub use finish::FinishOptions;
+pub use forget::{ForgetGroup, ForgetOptions, ForgetReport, Verdict};
 pub use import::{SeekableRead, UpstreamFile};
 pub use job::JobName;
-pub use job_share::{JobShare, ShareReport};
-pub use location::open_location;
+pub use keep::{KeepReason, KeepRules};
+pub use location::{check_location, location_directory, open_location, shown_location};
 pub use progress::{Event, Progress};
+pub use prune::{PackCount, PruneOptions, PruneReport};
+pub use repair::{RepairOptions, RepairReport};
 pub use repository::{Dump, DumpChoice, Dumps, Repository};
 pub use restore::{RestoreOptions, RestoreReport};
+pub use share::{JobShare, ShareReport};
+pub use stats::{DumpStats, ObjectStats, Stats, StatsOptions};
 pub use store::Store;
+pub use store_rules::{ProbeOptions, ProbeReport, RuleCheck, RuleOutcome, StoreRule};
 pub use verify::{Subset, VerifyLevel, VerifyOptions, VerifyReport};
-pub use work::wait_for_workers;
+pub use verify_all::{DumpVerdict, VerifyAllReport};
+pub use warning::BackupWarning;

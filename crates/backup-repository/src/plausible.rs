@@ -1,8 +1,9 @@
-//! Whether what was read can be a validator's namespace at all.
+//! Whether what was read can be a validator's namespace at all, and the one that was dumped before.
 
 use backup_format::Manifest;
 
 use crate::error::RepositoryError;
+use crate::repository::Dump;
 
 /// Kinds of partition without which no worker of linera boots, with their names for people.
 const NEEDED: [(&str, &str); 2] =
@@ -29,4 +30,26 @@ pub(crate) fn check(manifest: &Manifest) -> Result<(), RepositoryError> {
         }
     }
     Ok(())
+}
+
+/// Checks that the namespace holds at most `max_percent` fewer entries than the dump before it.
+pub(crate) fn check_shrink(
+    manifest: &Manifest,
+    before: Option<&Dump>,
+    max_percent: u8,
+) -> Result<(), RepositoryError> {
+    let Some(Dump { id, manifest: earlier }) = before else { return Ok(()) };
+    let (before, found) = (earlier.entries, manifest.entries);
+    let lost = u128::from(before.saturating_sub(found)) * 100;
+    if lost <= u128::from(before) * u128::from(max_percent) {
+        return Ok(());
+    }
+    Err(RepositoryError::Shrunk {
+        namespace: manifest.namespace.clone(),
+        dump: *id,
+        before,
+        found,
+        percent: u64::try_from(lost.div_ceil(u128::from(before.max(1)))).unwrap_or(100),
+        max_percent,
+    })
 }

@@ -1,6 +1,7 @@
 //! What a pump tells about its work while it goes on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A step of a pump. Events come from several threads, some thousands a second at most.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,20 @@ pub enum Event {
         /// Bytes written.
         bytes: u64,
     },
+    /// The store does not answer, and a request is repeated.
+    Waiting {
+        /// What is wrong.
+        problem: String,
+        /// For how long the request has been repeated.
+        waited: Duration,
+        /// For how long it will be at most.
+        limit: Duration,
+    },
+    /// Bytes of a file came wrong, were read again, and were good then.
+    ReadAgain {
+        /// The file, relative to the repository.
+        path: String,
+    },
 }
 
 /// Receives the events of a pump. Cheap to clone; by default it ignores them.
@@ -47,6 +62,14 @@ impl Progress {
 
     pub(crate) fn stored(&self, bytes: u64) {
         self.send(Event::Stored { bytes });
+    }
+
+    pub(crate) fn waiting(&self, problem: String, waited: Duration, limit: Duration) {
+        self.send(Event::Waiting { problem, waited, limit });
+    }
+
+    pub(crate) fn read_again(&self, path: &str) {
+        self.send(Event::ReadAgain { path: path.to_owned() });
     }
 
     fn send(&self, event: Event) {

@@ -4,7 +4,7 @@
 //! beyond its own end where it must; the range that it goes on into hashes what it sees of it apart from the rest, and
 //! that is dropped when ranges are joined.
 
-use backup_format::{DigestBuilder, DigestState, Group, LeafHasher};
+use backup_format::{DigestBuilder, DigestState, Group, LeafHasher, show};
 
 /// Collects one range.
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ struct First {
 }
 
 /// A range that is complete.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct RangeDigest {
     /// Its first partition, which may have begun before it; `None` for a range without entries.
     first: Option<(Vec<u8>, DigestState)>,
@@ -78,13 +78,22 @@ impl RangeBuilder {
     }
 }
 
-/// Adds up ranges that follow each other. Also tells for each whether its first partition began before it.
+impl RangeDigest {
+    /// Makes the digest of a range of whole partitions, which was computed elsewhere.
+    pub(crate) fn whole(state: DigestState) -> Self {
+        Self { first: None, rest: state, last_root: Vec::new() }
+    }
+}
+
+/// Adds up ranges that follow each other, in which a partition may lie in two. Returns also for each whether its first
+/// partition began before it.
 pub(crate) fn join(ranges: &[RangeDigest]) -> (DigestState, Vec<bool>) {
     let mut sum = DigestState::default();
     let mut last_root: Option<&[u8]> = None;
     let mut goes_on = Vec::with_capacity(ranges.len());
     for range in ranges {
         let Some((root_key, first)) = &range.first else {
+            sum.add(&range.rest);
             goes_on.push(false);
             continue;
         };
@@ -97,4 +106,16 @@ pub(crate) fn join(ranges: &[RangeDigest]) -> (DigestState, Vec<bool>) {
         last_root = Some(&range.last_root);
     }
     (sum, goes_on)
+}
+
+/// Adds up ranges of whole partitions; or names the partition that lies in two neighbours.
+pub(crate) fn join_whole(ranges: &[RangeDigest]) -> Result<(DigestState, Vec<bool>), String> {
+    let (state, goes_on) = join(ranges);
+    match ranges.iter().zip(&goes_on).find(|(_, goes_on)| **goes_on) {
+        None => Ok((state, goes_on)),
+        Some((range, _)) => {
+            let root_key = range.first.as_ref().map_or(&[][..], |(root_key, _)| root_key);
+            Err(format!("the partition of root_key={} is in two ranges", show(root_key)))
+        }
+    }
 }

@@ -1,26 +1,31 @@
 //! Reading objects of a dump: found by the index, decoded, checked.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use backup_format::{
-    FormatError, Kind, Level, Limits, Manifest, ObjectId, Order, Page, Reference, Segment, limits,
+    ErrorClass, FormatError, Kind, Level, Limits, Manifest, ObjectId, Order, Page, Reference, Segment, limits,
 };
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use tokio::task::spawn_blocking;
 
+use crate::chain::{self, PatchBytes};
 use crate::codec::{self, Problem};
 use crate::error::RepositoryError;
 use crate::index::{Index, Location};
+use crate::reload::Latest;
 use crate::repository::{Dump, Repository};
+use crate::run::{Parts, Run};
 use crate::store::Store;
+use crate::twice::read_twice;
 
 /// Stored bytes that are read at once, unless one object is longer.
 const RUN_BYTES: u64 = 1 << 20;
-/// Objects that are read at once.
-const RUN_OBJECTS: usize = 16;
+/// Packs of a run that are read at the same time.
+const PACKS: usize = 8;
 /// Runs that are read and decoded ahead: with two, the one that is checked often waits for both.
 const AHEAD: usize = 3;
 
@@ -29,6 +34,7 @@ const AHEAD: usize = 3;
 pub(crate) struct DumpReader {
     pub repository: Repository,
     pub index: Arc<Index>,
+    pub latest: Latest,
     pub order: Order,
     pub limits: Limits,
     /// Runs of segments that are read and decoded ahead.
@@ -37,17 +43,12 @@ pub(crate) struct DumpReader {
     pub keeps_stored: bool,
 }
 
-/// Neighbouring references whose objects lie in one pack.
-#[derive(Clone, Debug)]
-struct Run {
-    pack: ObjectId,
-    objects: Vec<(Reference, Location)>,
-}
-
 /// A segment, and what it was decoded from if that is wanted.
 pub(crate) struct ReadSegment {
     pub segment: Segment,
-    pub stored: Option<StoredAt>,
+    /// Of a patch that and its bases.
+    pub stored: Vec<StoredAt>,
+    pub patch_bytes: PatchBytes,
 }
 
 /// Stored bytes of an object, and where they lie.
@@ -63,9 +64,23 @@ impl DumpReader {
         dump: &Dump,
         limits: Limits,
     ) -> Result<Self, RepositoryError> {
-        let index = repository.index().await?;
-        let (repository, order) = (repository.clone(), dump.manifest.order);
-        Ok(Self { repository, index, order, limits, ahead: AHEAD, keeps_stored: false })
+        Ok(Self::with_index(repository, repository.index().await?, dump, limits))
+    }
+
+    /// Reads a dump with tables that were read before.
+    pub(crate) fn with_index(
+        repository: &Repository,
+        index: Arc<Index>,
+        dump: &Dump,
+        limits: Limits,
+    ) -> Self {
+        Self::in_order(repository, index, dump.manifest.order, limits)
+    }
+
+    /// Reads what is ordered like this.
+    pub(crate) fn in_order(repository: &Repository, index: Arc<Index>, order: Order, limits: Limits) -> Self {
+        let (repository, latest) = (repository.clone(), Latest::new(index.clone()));
+        Self { repository, index, latest, order, limits, ahead: AHEAD, keeps_stored: false }
     }
 
     /// Reads the root page and checks that it fits the manifest.
@@ -97,7 +112,7 @@ impl DumpReader {
     }
 
     /// Reads a page from the first of its places where it is right. Without `plain_len` that of the table counts.
-    async fn read_page(
+    pub(crate) async fn read_page_here(
         &self,
         (id, plain_len): (ObjectId, Option<u64>),
         level: Level,
@@ -107,25 +122,56 @@ impl DumpReader {
         let mut first_error = None;
         for location in self.index.find(id) {
             let plain_len = plain_len.unwrap_or(location.plain_len);
-            let page = match self.fetch(&location).await {
-                Ok(stored) => self.decode_page((id, plain_len), &location, &stored, level),
-                Err(error) => Err(error),
+            let path = Store::pack_path(location.pack);
+            let read = || self.repository.store.read_range(&path, location.range());
+            let decode = |stored: Bytes| {
+                std::future::ready(self.decode_page((id, plain_len), &location, &stored, level))
             };
-            match page {
-                Err(error) if may_be_right_elsewhere(&error) => first_error = first_error.or(Some(error)),
+            match read_twice(&self.repository.store, &path, read, decode).await {
+                Err(error) if may_be_right_elsewhere(&error) => first_error = worse(first_error, error),
                 page => return page,
             }
         }
         Err(first_error.unwrap_or(RepositoryError::Stopped))
     }
 
-    /// Checks that the segments of a page are in packs.
+    /// Checks that the segments of a page are in packs, and the bases of those that are patches.
     pub(crate) fn check_present(&self, page: &Reference, segments: &Page) -> Result<(), RepositoryError> {
         let needed_by = format!("page {}", page.id);
-        segments
-            .references
-            .iter()
-            .try_for_each(|segment| self.find(Kind::Segment, segment.id, &needed_by).map(drop))
+        let mut segments = segments.references.iter();
+        segments.try_for_each(|segment| self.find_chain(segment.id, &needed_by).map(drop))
+    }
+
+    /// Finds a segment, and the bases of one that is stored as a patch.
+    pub(crate) fn find_chain(&self, id: ObjectId, needed_by: &str) -> Result<Vec<Location>, RepositoryError> {
+        let first = self.find(Kind::Segment, id, needed_by)?;
+        let found = self.index.find(id).find_map(|place| self.index.chain(place).ok());
+        found.map_or_else(|| self.chain(id, first), Ok)
+    }
+
+    /// Follows the bases of a segment from one of its places.
+    pub(crate) fn chain(&self, id: ObjectId, place: Location) -> Result<Vec<Location>, RepositoryError> {
+        self.index.chain(place).map_err(|problem| {
+            let (pack, damaged) = (Store::pack_path(place.pack), self.damaged());
+            let problem = format!("in {pack} at byte {}, and {problem}{damaged}", place.offset);
+            RepositoryError::BadChain { id, problem, source: None }
+        })
+    }
+
+    /// Returns true if the pages beneath a root refer to a segment that is stored as a patch.
+    pub(crate) async fn reaches_patches(&self, root: &Page) -> Result<bool, RepositoryError> {
+        if !self.index.has_patches() {
+            return Ok(false);
+        }
+        for reference in &root.references {
+            let needed_by = format!("page {}", reference.id);
+            for segment in &self.page(reference).await?.references {
+                if self.find_chain(segment.id, &needed_by)?.len() > 1 {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// Reads the segments of a page in their order, some ahead, each checked by itself and against its reference.
@@ -152,23 +198,22 @@ impl DumpReader {
         let mut runs: Vec<Result<Run, RepositoryError>> = Vec::new();
         let mut bytes = 0;
         for reference in page.references {
-            let location = match self.find(Kind::Segment, reference.id, needed_by) {
-                Ok(location) => location,
+            let chain = match self.find_chain(reference.id, needed_by) {
+                Ok(chain) => chain,
                 Err(error) => {
                     runs.push(Err(error));
                     break;
                 }
             };
-            bytes += location.stored_len;
+            let more: u64 = chain.iter().map(|place| place.stored_len).sum();
+            bytes += more;
             match runs.last_mut() {
-                Some(Ok(run))
-                    if run.pack == location.pack && run.objects.len() < RUN_OBJECTS && bytes <= RUN_BYTES =>
-                {
-                    run.objects.push((reference, location));
+                Some(Ok(run)) if bytes <= RUN_BYTES && run.takes(&chain) => {
+                    run.objects.push((reference, chain));
                 }
                 _ => {
-                    bytes = location.stored_len;
-                    runs.push(Ok(Run { pack: location.pack, objects: vec![(reference, location)] }));
+                    bytes = more;
+                    runs.push(Ok(Run { objects: vec![(reference, chain)] }));
                 }
             }
         }
@@ -176,13 +221,14 @@ impl DumpReader {
     }
 
     /// Reads a run; when that fails and some of it lies elsewhere too, each segment from the first place where it is right.
-    async fn read_run(self, run: Run) -> Result<Vec<ReadSegment>, RepositoryError> {
+    pub(crate) async fn read_run_here(self, run: Run) -> Result<Vec<ReadSegment>, RepositoryError> {
         let ids = run.objects.iter().map(|(reference, _)| reference.id);
-        if ids.clone().all(|id| self.index.find(id).nth(1).is_none()) {
+        let has_copies = ids.clone().any(|id| self.index.find(id).nth(1).is_some());
+        if !run.has_patches() && !has_copies {
             return self.read_at(run).await;
         }
         match self.clone().read_at(run.clone()).await {
-            Err(error) if may_be_right_elsewhere(&error) => {}
+            Err(error) if may_be_right_elsewhere(&error) && (has_copies || is_damage(&error)) => {}
             result => return result,
         }
         let mut segments = Vec::with_capacity(run.objects.len());
@@ -193,43 +239,98 @@ impl DumpReader {
     }
 
     /// Reads a segment from the first of its places where it is right.
-    async fn read_anywhere(&self, reference: Reference) -> Result<Vec<ReadSegment>, RepositoryError> {
+    pub(crate) async fn read_anywhere(
+        &self,
+        reference: Reference,
+    ) -> Result<Vec<ReadSegment>, RepositoryError> {
+        let places: Vec<Location> = self.index.find(reference.id).collect();
         let mut first_error = None;
-        for location in self.index.find(reference.id) {
-            let run = Run { pack: location.pack, objects: vec![(reference.clone(), location)] };
-            match self.clone().read_at(run).await {
-                Err(error) if may_be_right_elsewhere(&error) => first_error = first_error.or(Some(error)),
+        for place in &places {
+            let chain = match self.chain(reference.id, *place) {
+                Ok(chain) => chain,
+                Err(error) => {
+                    first_error = first_error.or(Some(error));
+                    continue;
+                }
+            };
+            match self.clone().read_at(Run { objects: vec![(reference.clone(), chain)] }).await {
+                Err(error) if may_be_right_elsewhere(&error) => first_error = worse(first_error, error),
                 result => return result,
             }
+        }
+        if places.iter().any(Location::is_patch) && first_error.as_ref().is_none_or(is_damage) {
+            let segment = chain::read_link_by_link(self, reference.id).await?;
+            let segment = self.check_segment(&reference, segment)?;
+            return Ok(vec![ReadSegment { segment, stored: Vec::new(), patch_bytes: PatchBytes::default() }]);
         }
         Err(first_error.unwrap_or(RepositoryError::Stopped))
     }
 
-    /// Reads a run from its pack.
+    /// Reads a segment and its chain from their first places, and from nowhere else.
+    pub(crate) async fn read_chain(
+        &self,
+        reference: &Reference,
+        chain: Vec<Location>,
+    ) -> Result<ReadSegment, RepositoryError> {
+        let run = Run { objects: vec![(reference.clone(), chain)] };
+        self.clone().read_at(run).await?.pop().ok_or(RepositoryError::Stopped)
+    }
+
+    /// Reads a run from its packs.
     async fn read_at(self, run: Run) -> Result<Vec<ReadSegment>, RepositoryError> {
-        let ranges: Vec<_> = run.objects.iter().map(|(_, location)| location.range()).collect();
-        let parts = self.repository.store.read_ranges(&Store::pack_path(run.pack), &ranges).await?;
-        spawn_blocking(move || {
-            let objects = run.objects.iter().zip(parts);
-            objects
-                .map(|((reference, location), bytes)| {
-                    let segment = self.decode_segment(reference, location, &bytes)?;
-                    let (pack, offset) = (location.pack, location.offset);
-                    let stored = self.keeps_stored.then_some(StoredAt { pack, offset, bytes });
-                    Ok(ReadSegment { segment, stored })
-                })
-                .collect()
-        })
-        .await?
+        let ranges = run.ranges();
+        let Some(pack) = ranges.keys().next() else { return Ok(Vec::new()) };
+        let (path, run) = (Store::pack_path(*pack), Arc::new(run));
+        let read = || self.read_parts(&ranges);
+        let decode = |parts: Parts| {
+            let (reader, run) = (self.clone(), run.clone());
+            async move { spawn_blocking(move || reader.decode_run(&run, &parts)).await? }
+        };
+        read_twice(&self.repository.store, &path, read, decode).await
+    }
+
+    async fn read_parts(
+        &self,
+        ranges: &BTreeMap<ObjectId, Vec<Range<u64>>>,
+    ) -> Result<Parts, RepositoryError> {
+        let packs = futures::stream::iter(ranges.clone()).map(|(pack, ranges)| async move {
+            let bytes = self.repository.store.read_ranges(&Store::pack_path(pack), &ranges).await?;
+            let starts = ranges.iter().map(|range| (pack, range.start));
+            Ok::<_, RepositoryError>(starts.zip(bytes).collect::<Vec<_>>())
+        });
+        let add = |mut parts: Parts, more| async move {
+            parts.extend(more);
+            Ok(parts)
+        };
+        packs.buffer_unordered(PACKS).try_fold(Parts::new(), add).await
+    }
+
+    fn decode_run(&self, run: &Run, parts: &Parts) -> Result<Vec<ReadSegment>, RepositoryError> {
+        let objects = run.objects.iter();
+        objects
+            .map(|(reference, chain)| {
+                let links =
+                    chain.iter().map(|place| Some((*place, parts.get(&(place.pack, place.offset))?.clone())));
+                let links: Option<Vec<_>> = links.collect();
+                let links = links.ok_or(RepositoryError::Stopped)?;
+                let (segment, patch_bytes) = self.decode_segment(reference, &links)?;
+                let stored = links.into_iter().filter(|_| self.keeps_stored).map(|(place, bytes)| {
+                    let Location { pack, offset, .. } = place;
+                    StoredAt { pack, offset, bytes }
+                });
+                Ok(ReadSegment { segment, stored: stored.collect(), patch_bytes })
+            })
+            .collect()
     }
 
     fn decode_segment(
         &self,
         reference: &Reference,
-        location: &Location,
-        stored: &[u8],
-    ) -> Result<Segment, RepositoryError> {
-        let bad = |problem| bad_object(Kind::Segment, reference.id, location, problem);
+        chain: &[(Location, Bytes)],
+    ) -> Result<(Segment, PatchBytes), RepositoryError> {
+        let Some((location, _)) = chain.first() else { return Err(RepositoryError::Stopped) };
+        let bad =
+            |problem| bad_object((Kind::Segment, reference.id), (location.pack, location.offset), problem);
         if reference.plain_len > limits::OBJECT_BYTES_MAX {
             return Err(bad(Problem {
                 problem: "its plaintext is above the limit".to_owned(),
@@ -237,15 +338,24 @@ impl DumpReader {
             }));
         }
         check_plain_len(reference.plain_len, location).map_err(bad)?;
-        let object = (Kind::Segment, reference.id, reference.plain_len);
-        let plaintext =
-            codec::decode_checked(&self.repository.keys, object, location.codec, stored).map_err(bad)?;
-        let segment = match Segment::decode(plaintext, self.order, &self.limits) {
-            Err(source) if source.asks_for_higher_limit() => {
-                return Err(RepositoryError::AboveLimit { kind: Kind::Segment, id: reference.id, source });
+        let above = |source| RepositoryError::AboveLimit { kind: Kind::Segment, id: reference.id, source };
+        let (plaintext, patch_bytes) = match chain::assemble(self, chain) {
+            Err(Problem { source: Some(source), .. }) if source.asks_for_higher_limit() => {
+                return Err(above(source));
             }
+            assembled => assembled.map_err(bad)?,
+        };
+        let keys = &self.repository.keys;
+        keys.check(Kind::Segment, &plaintext, reference.id).map_err(|error| bad(error.into()))?;
+        let segment = match Segment::decode(plaintext, self.order, &self.limits) {
+            Err(source) if source.asks_for_higher_limit() => return Err(above(source)),
             segment => segment.map_err(|error| bad(error.into()))?,
         };
+        Ok((self.check_segment(reference, segment)?, patch_bytes))
+    }
+
+    /// Checks that a segment fits the reference to it.
+    fn check_segment(&self, reference: &Reference, segment: Segment) -> Result<Segment, RepositoryError> {
         let (root_key, key) = segment.first();
         let fits = segment.entries() == reference.entries
             && root_key == reference.first_root
@@ -272,7 +382,7 @@ impl DumpReader {
         stored: &[u8],
         level: Level,
     ) -> Result<Page, RepositoryError> {
-        let bad = |problem| bad_object(Kind::Page, id, location, problem);
+        let bad = |problem| bad_object((Kind::Page, id), (location.pack, location.offset), problem);
         if level == Level::Root && plain_len > limits::ROOT_PAGE_BYTES_MAX {
             let problem = format!("a root of {plain_len} bytes is above the limit of 64 MiB");
             return Err(bad(Problem { problem, source: None }));
@@ -284,47 +394,59 @@ impl DumpReader {
         Page::decode(&plaintext, level).map_err(|error| bad(error.into()))
     }
 
-    fn find(&self, kind: Kind, id: ObjectId, needed_by: &str) -> Result<Location, RepositoryError> {
-        self.index.find(id).next().ok_or_else(|| {
-            let damaged = self.index.damaged();
-            let damaged = damaged.first().map(|(pack, error)| {
-                format!(
-                    "; {} packs are damaged and cannot be read, the first is packs/{pack}: {error}",
-                    damaged.len()
-                )
-            });
-            let damaged = damaged.unwrap_or_default();
-            RepositoryError::MissingObject { kind, id, needed_by: needed_by.to_owned(), damaged }
-        })
+    pub(crate) fn find(
+        &self,
+        kind: Kind,
+        id: ObjectId,
+        needed_by: &str,
+    ) -> Result<Location, RepositoryError> {
+        let missing = || {
+            let (needed_by, damaged) = (needed_by.to_owned(), self.damaged());
+            RepositoryError::MissingObject { kind, id, needed_by, damaged }
+        };
+        self.index.find(id).next().ok_or_else(missing)
     }
 
-    async fn fetch(&self, location: &Location) -> Result<Bytes, RepositoryError> {
-        self.repository.store.read_range(&Store::pack_path(location.pack), location.range()).await
+    /// Says which packs are damaged, where something that is missing may have been.
+    fn damaged(&self) -> String {
+        let damaged = self.index.damaged();
+        let text = damaged.first().map(|(pack, error)| {
+            format!(
+                "; {} packs are damaged and cannot be read, the first is packs/{pack}: {error}",
+                damaged.len()
+            )
+        });
+        text.unwrap_or_default()
     }
 }
 
-impl Location {
-    fn range(&self) -> Range<u64> {
-        self.offset..self.offset + self.stored_len
-    }
-}
-
-fn bad_object(
-    kind: Kind,
-    id: ObjectId,
-    location: &Location,
+pub(crate) fn bad_object(
+    (kind, id): (Kind, ObjectId),
+    (pack, offset): (ObjectId, u64),
     Problem { problem, source }: Problem,
 ) -> RepositoryError {
-    let pack = Store::pack_path(location.pack);
-    RepositoryError::BadObject { kind, id, pack, offset: location.offset, problem, source }
+    RepositoryError::BadObject { kind, id, pack: Store::pack_path(pack), offset, problem, source }
+}
+
+/// Returns the first error, or one that a pack went away: then newer tables may know a place that is right.
+fn worse(first: Option<RepositoryError>, error: RepositoryError) -> Option<RepositoryError> {
+    Some(first.filter(|first| first.is_gone() || !error.is_gone()).unwrap_or(error))
 }
 
 /// Tells whether an error is about one place of an object, and not about the object.
-fn may_be_right_elsewhere(error: &RepositoryError) -> bool {
+pub(crate) fn may_be_right_elsewhere(error: &RepositoryError) -> bool {
     matches!(
         error,
-        RepositoryError::BadObject { .. } | RepositoryError::Damaged { .. } | RepositoryError::Store { .. }
+        RepositoryError::BadObject { .. }
+            | RepositoryError::BadChain { .. }
+            | RepositoryError::Damaged { .. }
+            | RepositoryError::Transit { .. }
+            | RepositoryError::Store { .. }
     )
+}
+
+fn is_damage(error: &RepositoryError) -> bool {
+    error.class() == ErrorClass::Damaged
 }
 
 fn check_plain_len(plain_len: u64, location: &Location) -> Result<(), Problem> {

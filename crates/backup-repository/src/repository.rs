@@ -3,14 +3,21 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use backup_format::{Config, Keys, Manifest, ObjectId, limits};
+use backup_format::{Config, FormatError, Keys, Manifest, ObjectId, limits};
+use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 
+use crate::clock::Clock;
+use crate::config_copy;
 use crate::error::RepositoryError;
 use crate::index::Index;
 use crate::latest;
 use crate::store::{CONFIG, Store};
+use crate::tombstone;
+use crate::twice::read_twice;
 
+/// How often the config is read until two readings are equal.
+const CONFIG_READINGS: u32 = 5;
 /// Manifests are read this many at a time.
 const READS: usize = 16;
 
@@ -20,6 +27,7 @@ pub struct Repository {
     pub(crate) store: Arc<Store>,
     pub(crate) config: Arc<Config>,
     pub(crate) keys: Keys,
+    pub(crate) clock: Clock,
 }
 
 /// A dump that can be read, as far as its manifest goes.
@@ -34,18 +42,39 @@ pub struct Dump {
 /// All dumps of a repository.
 #[derive(Debug)]
 pub struct Dumps {
-    /// Those whose manifests are good, the earliest first.
+    /// Those whose manifests are good, by namespace; of each namespace the earliest first.
     pub good: Vec<Dump>,
+    /// The good ones that say they were finished more than five minutes from now: a clock was wrong.
+    pub future: Vec<ObjectId>,
     /// Those whose manifests are damaged, with the reasons.
     pub damaged: Vec<(ObjectId, RepositoryError)>,
     /// Those whose manifests are of a later version of the format, with what they ask for.
     pub unsupported: Vec<(ObjectId, RepositoryError)>,
 }
 
+impl Dumps {
+    /// Returns the good dumps, if there are no others.
+    ///
+    /// # Errors
+    ///
+    /// What `error` makes of the numbers of damaged and unsupported ones, and of what is wrong with the first of them.
+    pub(crate) fn certain(
+        self,
+        error: impl FnOnce(usize, usize, Box<RepositoryError>) -> RepositoryError,
+    ) -> Result<Vec<Dump>, RepositoryError> {
+        let (damaged, unsupported) = (self.damaged.len(), self.unsupported.len());
+        match self.damaged.into_iter().chain(self.unsupported).next() {
+            Some((_, source)) => Err(error(damaged, unsupported, Box::new(source))),
+            None => Ok(self.good),
+        }
+    }
+}
+
 /// Which dump of a repository is meant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum DumpChoice {
-    /// The one that was finished last, where that is certain.
+    /// The one that follows all others, where that is certain: no other dump names it as previous, and its sequence is the
+    /// largest of those. Times decide only between dumps of earlier programs, which have no sequence.
     #[default]
     Latest,
     /// The one whose id begins with these hex digits.
@@ -71,9 +100,9 @@ impl Repository {
     ///
     /// # Errors
     ///
-    /// [`RepositoryError::Location`] when there is none, [`RepositoryError::Damaged`] when its config is wrong.
+    /// [`RepositoryError::Location`] when there is none, [`RepositoryError::ConfigLost`] when there is one without a good config.
     pub async fn open(store: Store) -> Result<Self, RepositoryError> {
-        match Self::read(&store).await? {
+        match Self::find(&store).await? {
             Some(config) => Ok(Self::with_config(store, config)),
             None => Err(RepositoryError::Location {
                 location: store.to_string(),
@@ -82,20 +111,17 @@ impl Repository {
         }
     }
 
-    /// Opens the repository in a store, or creates one where nothing is, with default targets and random salts.
+    /// Opens the repository in a store, or creates one of [`Config::DEFAULT_VERSION`] where nothing is, with default targets and random
+    /// salts.
     ///
     /// # Errors
     ///
     /// As [`Repository::open`], and [`RepositoryError::Location`] when something other than a repository is there.
     pub async fn open_or_create(store: Store) -> Result<Self, RepositoryError> {
-        if let Some(config) = Self::read(&store).await? {
+        if let Some(config) = Self::find(&store).await? {
             return Ok(Self::with_config(store, config));
         }
-        let (mut name, mut salt) = ([0; 16], [0; 16]);
-        for bytes in [&mut name, &mut salt] {
-            getrandom::fill(bytes).map_err(|source| RepositoryError::Random { source })?;
-        }
-        match Self::create(store.clone(), Config::new(name, salt)).await {
+        match Self::create_version(store.clone(), Config::DEFAULT_VERSION).await {
             // Somebody else may have begun a moment earlier.
             Err(error @ RepositoryError::Location { .. }) => match Self::read(&store).await? {
                 Some(config) => Ok(Self::with_config(store, config)),
@@ -103,6 +129,19 @@ impl Repository {
             },
             result => result,
         }
+    }
+
+    /// Creates a repository of a version, one of [`Config::VERSIONS`], where nothing is, with default targets and random salts.
+    ///
+    /// # Errors
+    ///
+    /// As [`Repository::create`].
+    pub async fn create_version(store: Store, version: u64) -> Result<Self, RepositoryError> {
+        let (mut name, mut salt) = ([0; 16], [0; 16]);
+        for bytes in [&mut name, &mut salt] {
+            getrandom::fill(bytes).map_err(|source| RepositoryError::Random { source })?;
+        }
+        Self::create(store, Config::new(name, salt).with_version(version)).await
     }
 
     /// Creates a repository with this config where nothing is. When somebody else creates one there at the same time, that
@@ -120,18 +159,61 @@ impl Repository {
             });
         }
         store.create(CONFIG, config.encode().into()).await?;
-        Self::open(store).await
+        let created = Self::open(store).await?;
+        created.keep_config_copy().await?;
+        Ok(created)
     }
 
-    async fn read(store: &Store) -> Result<Option<Config>, RepositoryError> {
-        let Some(json) = store.read(CONFIG, limits::MANIFEST_BYTES_MAX).await? else { return Ok(None) };
+    /// Reads the config; says what happened where it is lost.
+    async fn find(store: &Store) -> Result<Option<Config>, RepositoryError> {
+        let damage = match Self::read(store).await {
+            Ok(None) => None,
+            Err(error @ RepositoryError::Damaged { .. }) => Some(error),
+            found => return found,
+        };
+        config_copy::explain(store, damage).await?.map_or(Ok(None), Err)
+    }
+
+    pub(crate) async fn read(store: &Store) -> Result<Option<Config>, RepositoryError> {
+        let Some(json) = Self::read_config(store).await? else { return Ok(None) };
         let config = Config::decode(&json);
         config.map(Some).map_err(|source| RepositoryError::file(CONFIG.to_owned(), source))
     }
 
-    fn with_config(store: Store, config: Config) -> Self {
+    /// Reads the config until the same bytes came twice: it has no hash, and a wrong salt would make a dump that nobody can
+    /// read.
+    pub(crate) async fn read_config(store: &Store) -> Result<Option<Bytes>, RepositoryError> {
+        let mut before = store.read(CONFIG, limits::MANIFEST_BYTES_MAX).await?;
+        for reading in 1..=CONFIG_READINGS {
+            if before.is_none() {
+                return Ok(None);
+            }
+            let json = store.read(CONFIG, limits::MANIFEST_BYTES_MAX).await?;
+            if json == before {
+                if reading > 1 {
+                    store.progress().read_again(CONFIG);
+                }
+                return Ok(json);
+            }
+            before = json;
+        }
+        let problem = format!("{CONFIG} came differently {CONFIG_READINGS} times");
+        let source = FormatError::Malformed { object: "config", offset: 0, problem };
+        let path = CONFIG.to_owned();
+        let source = Box::new(RepositoryError::Damaged { path: path.clone(), source });
+        Err(RepositoryError::Transit { path, source })
+    }
+
+    pub(crate) fn with_config(store: Store, config: Config) -> Self {
         let keys = config.keys();
-        Self { store: Arc::new(store), config: Arc::new(config), keys }
+        let (store, config) = (Arc::new(store), Arc::new(config));
+        Self { store, config, keys, clock: Clock::default() }
+    }
+
+    /// Takes another clock than that of the system, for all that is done with the result.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
     }
 
     /// Returns the config.
@@ -148,19 +230,52 @@ impl Repository {
     pub async fn dumps(&self) -> Result<Dumps, RepositoryError> {
         let ids = self.store.manifests().await?;
         let mut read = futures::stream::iter(ids)
-            .map(|(id, _)| async move { Ok::<_, RepositoryError>((id, self.read_manifest(id).await)) })
+            .map(|(id, _)| async move { Ok::<_, RepositoryError>((id, self.manifest(id).await)) })
             .buffered(READS);
-        let mut dumps = Dumps { good: Vec::new(), damaged: Vec::new(), unsupported: Vec::new() };
+        let mut dumps =
+            Dumps { good: Vec::new(), future: Vec::new(), damaged: Vec::new(), unsupported: Vec::new() };
         while let Some((id, manifest)) = read.try_next().await? {
             match manifest {
                 Ok(manifest) => dumps.good.push(Dump { id, manifest }),
-                Err(error @ RepositoryError::Store { .. }) => return Err(error),
+                Err(error @ (RepositoryError::Store { .. } | RepositoryError::Transit { .. })) => {
+                    return Err(error);
+                }
+                // It was forgotten after it was listed.
+                Err(RepositoryError::NoDump { .. }) => {}
                 Err(error @ RepositoryError::Unsupported { .. }) => dumps.unsupported.push((id, error)),
                 Err(error) => dumps.damaged.push((id, error)),
             }
         }
         latest::sort(&mut dumps.good);
+        let now = self.clock.now();
+        let future = dumps.good.iter().filter(|dump| latest::is_from_the_future(&dump.manifest, now));
+        dumps.future = future.map(|dump| dump.id).collect();
         Ok(dumps)
+    }
+
+    /// Lists the packs; returns their number and the sum of their lengths. Where there is no dump, they are what an unfinished
+    /// backup has left, and the next one uses them.
+    ///
+    /// # Errors
+    ///
+    /// [`RepositoryError::Store`].
+    pub async fn packs(&self) -> Result<(u64, u64), RepositoryError> {
+        let packs = self.store.packs().await?;
+        Ok((packs.len() as u64, packs.iter().map(|(_, len)| *len).fold(0, u64::saturating_add)))
+    }
+
+    /// Removes the repository if nothing was ever stored in it but its config. Returns true if it did. A backup that
+    /// begins at that moment notices, and makes no dump.
+    ///
+    /// # Errors
+    ///
+    /// [`RepositoryError::Store`].
+    pub async fn remove_if_unused(self) -> Result<bool, RepositoryError> {
+        let is_unused = self.store.holds_only_config().await?;
+        if is_unused {
+            self.remove_config().await?;
+        }
+        Ok(is_unused)
     }
 
     /// Reads the manifest of one dump.
@@ -169,62 +284,85 @@ impl Repository {
     ///
     /// [`RepositoryError::NoDump`] when there is no such dump, or the digits fit several; when the latest is meant,
     /// [`RepositoryError::Uncertain`] while any manifest cannot be read, and [`RepositoryError::NoLatest`] when the dumps are of
-    /// several namespaces or origins, or a time is not plausible; [`RepositoryError::Damaged`], [`RepositoryError::WrongName`] or
+    /// several namespaces or origins, or another one may be later; [`RepositoryError::Damaged`], [`RepositoryError::WrongName`] or
     /// [`RepositoryError::Unsupported`] when that of the dump is.
     pub async fn dump(&self, choice: &DumpChoice) -> Result<Dump, RepositoryError> {
         match choice {
-            DumpChoice::Latest => latest::choose(self.dumps().await?),
+            DumpChoice::Latest => latest::choose(self.dumps().await?, self.clock.now()),
             DumpChoice::Id(digits) => {
-                let all = self.store.manifests().await?;
-                let fitting: Vec<_> =
-                    all.iter().filter(|(id, _)| id.to_string().starts_with(digits)).collect();
-                match fitting.as_slice() {
-                    [(id, _)] => Ok(Dump { id: *id, manifest: self.read_manifest(*id).await? }),
-                    [] => Err(no_dump(format!(
-                        "there is no dump {digits} in this repository; list shows those there are"
-                    ))),
-                    _ => {
-                        Err(no_dump(format!("{} dumps begin with {digits}; give more digits", fitting.len())))
-                    }
-                }
+                let ids = self.store.manifests().await?;
+                let id = choose(ids.iter().map(|(id, _)| *id), digits, ("dump", "list"))?;
+                Ok(Dump { id, manifest: self.manifest(id).await? })
             }
         }
     }
 
-    /// Checks that the repository is the one that was opened, and still has these packs in their lengths.
-    pub(crate) async fn check_unchanged(&self, packs: &[(ObjectId, u64)]) -> Result<(), RepositoryError> {
+    /// Checks that the repository is the one that was opened.
+    pub(crate) async fn check_unchanged(&self) -> Result<(), RepositoryError> {
         let changed = |problem| Err(RepositoryError::Changed { problem });
         match Self::read(&self.store).await {
-            Ok(Some(config)) if config == *self.config => {}
-            Ok(None) => return changed(format!("{} has no {CONFIG}", self.store)),
+            Ok(Some(config)) if config == *self.config => Ok(()),
+            Ok(None) => changed(format!("{} has no {CONFIG}", self.store)),
             Ok(Some(_)) | Err(RepositoryError::Damaged { .. } | RepositoryError::Unsupported { .. }) => {
-                return changed(format!("{CONFIG} is another one"));
+                changed(format!("{CONFIG} is another one"))
             }
-            Err(error) => return Err(error),
-        }
-        // They are listed in the order of their names.
-        let found = self.store.packs().await?;
-        let missing = packs.iter().find(|pack| found.binary_search(pack).is_err());
-        match missing {
-            Some((pack, len)) => changed(format!("{} of {len} bytes is not there", Store::pack_path(*pack))),
-            None => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
-    async fn read_manifest(&self, id: ObjectId) -> Result<Manifest, RepositoryError> {
+    async fn manifest(&self, id: ObjectId) -> Result<Manifest, RepositoryError> {
         let path = Store::manifest_path(id);
-        let Some(json) = self.store.read(&path, limits::MANIFEST_BYTES_MAX).await? else {
-            return Err(no_dump(format!("{path} is gone")));
-        };
-        match ObjectId::of_file(&json) {
-            found if found == id => {}
-            found => return Err(RepositoryError::WrongName { path, found }),
+        match self.read_manifest(&path, id).await? {
+            Some((manifest, _)) => Ok(manifest),
+            None => Err(no_dump(format!("{path} is gone"))),
         }
-        Manifest::decode(&json).map_err(|source| RepositoryError::file(path, source))
+    }
+
+    /// Reads the manifest of a dump, and its bytes; `None` if there is no such file.
+    pub(crate) async fn read_manifest(
+        &self,
+        path: &str,
+        id: ObjectId,
+    ) -> Result<Option<(Manifest, Bytes)>, RepositoryError> {
+        let read = || self.store.read(path, limits::MANIFEST_BYTES_MAX);
+        let decode = |json: Option<Bytes>| async move {
+            let Some(json) = json else { return Ok(None) };
+            match ObjectId::of_file(&json) {
+                found if found == id => {}
+                found => return Err(RepositoryError::WrongName { path: path.to_owned(), found }),
+            }
+            let manifest = Manifest::decode(&json);
+            let manifest = manifest.map_err(|source| RepositoryError::file(path.to_owned(), source))?;
+            Ok(Some((manifest, json)))
+        };
+        read_twice(&self.store, path, read, decode).await
     }
 
     pub(crate) async fn index(&self) -> Result<Arc<Index>, RepositoryError> {
-        Index::load(&self.store).await.map(Arc::new)
+        Index::load(&self.store, self.config.pack_version()).await.map(Arc::new)
+    }
+
+    /// Reads the tables of all packs, and which of them a new dump must not rely on.
+    pub(crate) async fn writer_index(&self) -> Result<Arc<Index>, RepositoryError> {
+        let mut index = Index::load(&self.store, self.config.pack_version()).await?;
+        index.condemn(&tombstone::condemned(&self.store).await?);
+        Ok(Arc::new(index))
+    }
+}
+
+/// Finds the one id that begins with these digits. `shows` is the command that shows what there is.
+pub(crate) fn choose(
+    ids: impl Iterator<Item = ObjectId>,
+    digits: &str,
+    (what, shows): (&str, &str),
+) -> Result<ObjectId, RepositoryError> {
+    let fitting: Vec<ObjectId> = ids.filter(|id| id.to_string().starts_with(digits)).collect();
+    match fitting.as_slice() {
+        [id] => Ok(*id),
+        [] => Err(no_dump(format!(
+            "there is no {what} {digits} in this repository; {shows} shows those there are"
+        ))),
+        _ => Err(no_dump(format!("{} dumps begin with {digits}; give more digits", fitting.len()))),
     }
 }
 

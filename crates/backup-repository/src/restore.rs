@@ -4,8 +4,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use backup_format::{
-    DatabaseBackup, DigestState, Limits, Manifest, Page, Reference, RestoreMarker, RestorePlan, RestoreSink,
-    RestoreUnit,
+    DigestState, EngineError, Limits, Manifest, Page, Reference, Restore, RestoreSink, RestoreTarget,
+    RestoreUnit, Restored, Snapshot, SourceInfo,
 };
 use futures::{StreamExt, TryStreamExt};
 
@@ -40,8 +40,8 @@ pub struct RestoreReport {
 }
 
 impl Repository {
-    /// Restores a dump into a namespace, which must be empty or carry the marker of this very restore: then this goes on
-    /// where that one was.
+    /// Restores a dump into a namespace, which must be empty or carry the marker of this very restore: then this
+    /// resumes that one.
     ///
     /// Before the first entry is written, all objects of the dump are known to be there; each is checked before it is
     /// used. The digest is recomputed from the target, and only when it is that of the manifest is the marker removed.
@@ -54,89 +54,120 @@ impl Repository {
     pub async fn restore(
         &self,
         dump: &Dump,
-        target: &dyn DatabaseBackup,
+        target: &dyn RestoreTarget,
         options: &RestoreOptions,
     ) -> Result<RestoreReport, RepositoryError> {
-        let namespace = target.source().namespace;
-        let failed = |doing| RepositoryError::engine(doing, &namespace);
-        let marker = RestoreMarker { dump: dump.id };
-        target.check_restorable(&marker).await.map_err(failed("restoring into"))?;
-        let reader = DumpReader::open(self, dump, options.limits).await?;
-        let pages = verify::check_structure(&reader, &dump.manifest).await?;
+        let failed = || RepositoryError::engine("restoring into", target.name());
+        let Manifest { order, entries, .. } = dump.manifest;
+        let restore = Restore { dump: dump.id, order, entries };
+        target.check(&restore).await.map_err(failed())?;
+        let (repository, checked, limits) = (self.clone(), dump.clone(), options.limits);
+        let structure = work::drive(async move {
+            let reader = DumpReader::open(&repository, &checked, limits).await?;
+            let pages = verify::check_structure(&reader, &checked.manifest).await?;
+            Ok((reader, pages))
+        });
+        let (reader, pages) = structure.await?;
         if options.dry_run {
             return Ok(RestoreReport { restored: None, pages_resumed: 0 });
         }
         options.progress.phase("restoring", Some(dump.manifest.plain_bytes));
-        let plan = plan(&dump.manifest);
-        let mut sink = target.restore(&marker, &plan).await.map_err(failed("restoring into"))?;
-        let pages_resumed = write_pages(&reader, pages, &*sink, options, &namespace).await?;
-        sink.finish().await.map_err(failed("completing"))?;
-        let restored = check_target(&dump.manifest, &*sink, options, &namespace).await?;
-        sink.publish().await.map_err(failed("publishing"))?;
-        Ok(RestoreReport { restored: Some(restored), pages_resumed })
+        let sink = target.begin(&restore).await.map_err(failed())?;
+        let pump = Pump {
+            manifest: dump.manifest.clone(),
+            namespace: target.name().to_owned(),
+            options: options.clone(),
+        };
+        work::drive(async move { pump.run(&reader, pages, sink).await }).await
     }
 }
 
-fn plan(manifest: &Manifest) -> RestorePlan {
-    let Manifest { order, partitions, entries, plain_bytes, .. } = *manifest;
-    RestorePlan { order, partitions, entries, plain_bytes }
+/// A restore under way.
+struct Pump {
+    manifest: Manifest,
+    /// Name of the target.
+    namespace: String,
+    options: RestoreOptions,
 }
 
-async fn write_pages(
-    reader: &DumpReader,
-    pages: Vec<Reference>,
-    sink: &dyn RestoreSink,
-    options: &RestoreOptions,
-    namespace: &str,
-) -> Result<u64, RepositoryError> {
-    // One more than there are cores: a writer waits while what it wrote becomes durable.
-    let workers = options.workers.map_or_else(|| work::default_workers() + 1, NonZeroUsize::get);
-    // Decoding and the engine's work run on threads of their own; what is concurrent here only hands segments on.
-    let written = futures::stream::iter(pages)
-        .map(|reference| async move {
-            let unit = RestoreUnit { page: reference.id, entries: reference.entries };
-            let failed = || RepositoryError::engine("writing", namespace);
-            match sink.writer(&unit).await.map_err(failed())? {
-                None => {
-                    let page = reader.page(&reference).await?;
-                    options.progress.advance(plain_bytes(&page), reference.entries);
-                    Ok::<_, RepositoryError>(1)
-                }
-                Some(mut writer) => {
-                    let page = reader.page(&reference).await?;
-                    let mut segments = reader.segments(&reference, page);
-                    while let Some(ReadSegment { segment, .. }) = segments.try_next().await? {
-                        let (bytes, entries) = (segment.plaintext().len() as u64, segment.entries());
-                        writer.write(segment).await.map_err(failed())?;
-                        options.progress.advance(bytes, entries);
-                    }
-                    writer.finish().await.map_err(failed())?;
-                    Ok(0)
-                }
-            }
-        })
-        .buffer_unordered(workers);
-    written.try_fold(0, |sum, resumed| async move { Ok(sum + resumed) }).await
+impl Pump {
+    async fn run(
+        self,
+        reader: &DumpReader,
+        pages: Vec<Reference>,
+        sink: Box<dyn RestoreSink>,
+    ) -> Result<RestoreReport, RepositoryError> {
+        let pages_resumed = self.write_pages(reader, pages, &*sink).await?;
+        let written = sink.finish().await.map_err(self.failed("completing"))?;
+        let restored = self.check_target(&*written).await?;
+        written.publish().await.map_err(self.failed("publishing"))?;
+        Ok(RestoreReport { restored: Some(restored), pages_resumed })
+    }
+
+    fn failed(&self, doing: &'static str) -> impl FnOnce(EngineError) -> RepositoryError + '_ {
+        RepositoryError::engine(doing, &self.namespace)
+    }
+
+    /// Writes the units that are not written yet; returns the number of those that were.
+    async fn write_pages(
+        &self,
+        reader: &DumpReader,
+        pages: Vec<Reference>,
+        sink: &dyn RestoreSink,
+    ) -> Result<u64, RepositoryError> {
+        // One more than there are cores: a writer waits while what it wrote becomes durable.
+        let workers = self.options.workers.map_or_else(|| work::default_workers() + 1, NonZeroUsize::get);
+        // Decoding and the engine's work run on threads of their own; what is concurrent here only hands segments on.
+        let units = futures::stream::iter(pages).map(|page| self.write_unit(reader, page, sink));
+        units.buffer_unordered(workers).try_fold(0, |sum, resumed| async move { Ok(sum + resumed) }).await
+    }
+
+    /// Writes a unit; returns 1 if an earlier try had written it, else 0.
+    async fn write_unit(
+        &self,
+        reader: &DumpReader,
+        reference: Reference,
+        sink: &dyn RestoreSink,
+    ) -> Result<u64, RepositoryError> {
+        let unit = RestoreUnit { page: reference.id, entries: reference.entries };
+        let writer = sink.writer(&unit).await.map_err(self.failed("writing"))?;
+        let page = reader.page(&reference).await?;
+        let Some(mut writer) = writer else {
+            self.options.progress.advance(plain_bytes(&page), reference.entries);
+            return Ok(1);
+        };
+        let mut written = 0;
+        let mut segments = reader.segments(&reference, page);
+        while let Some(ReadSegment { segment, .. }) = segments.try_next().await? {
+            let (bytes, entries) = (segment.plaintext().len() as u64, segment.entries());
+            writer.write(segment).await.map_err(self.failed("writing"))?;
+            self.options.progress.advance(bytes, entries);
+            written += entries;
+        }
+        if written != unit.entries {
+            let problem = format!("its segments hold {written} entries, and the root says {}", unit.entries);
+            let place = format!("page {}", unit.page);
+            return Err(RepositoryError::Inconsistent { place, problem, source: None });
+        }
+        writer.finish().await.map_err(self.failed("writing"))?;
+        Ok(0)
+    }
+
+    async fn check_target(&self, restored: &dyn Restored) -> Result<DigestState, RepositoryError> {
+        const DOING: &str = "reading back";
+        let snapshot: Arc<dyn Snapshot> = Arc::from(restored.snapshot().await.map_err(self.failed(DOING))?);
+        let read = DigestOptions {
+            workers: self.options.workers,
+            limits: self.options.limits,
+            progress: self.options.progress.clone(),
+        };
+        let SourceInfo { namespace, .. } = snapshot.source().clone();
+        let found = digest_snapshot(snapshot, DOING, &read).await?.state;
+        verify::compare(&self.manifest, &found, &format!("what was restored into namespace {namespace}"))?;
+        Ok(found)
+    }
 }
 
 fn plain_bytes(page: &Page) -> u64 {
-    page.references.iter().map(|reference| reference.plain_len).sum()
-}
-
-async fn check_target(
-    manifest: &Manifest,
-    sink: &dyn RestoreSink,
-    options: &RestoreOptions,
-    namespace: &str,
-) -> Result<DigestState, RepositoryError> {
-    let snapshot =
-        Arc::from(sink.snapshot().await.map_err(RepositoryError::engine("reading back", namespace))?);
-    let read = DigestOptions {
-        workers: options.workers,
-        limits: options.limits,
-        progress: options.progress.clone(),
-    };
-    let found = digest_snapshot(snapshot, namespace, "reading back", &read).await?.state;
-    verify::compare(manifest, &found, &format!("what was restored into namespace {namespace}"))?;
-    Ok(found)
+    page.references.iter().map(|reference| reference.plain_len).fold(0, u64::saturating_add)
 }

@@ -27,6 +27,8 @@ pub(crate) struct Segmenter {
     references: usize,
     reference_bytes: u64,
     last: Option<(Vec<u8>, Vec<u8>)>,
+    /// Part of the ring that the last root key lies in.
+    ring_part: Option<u8>,
     ready: Vec<Piece>,
 }
 
@@ -36,7 +38,7 @@ pub(crate) enum Reached {
     /// All entries were taken.
     End,
     /// A page begins at this entry of the batch (counted from 0) by its key alone; it was not taken.
-    Page(u64),
+    Page(usize),
 }
 
 impl Segmenter {
@@ -49,6 +51,7 @@ impl Segmenter {
             references: 0,
             reference_bytes: 0,
             last: None,
+            ring_part: None,
             ready: Vec::new(),
         }
     }
@@ -76,56 +79,70 @@ impl Segmenter {
     }
 
     fn take(&mut self, batch: &EntryBatch, stop_at_page: bool) -> Result<Reached, FormatError> {
-        if batch.starts_page() && !batch.is_empty() {
-            if stop_at_page {
-                return Ok(Reached::Page(0));
-            }
-            self.finish();
-            self.cutter.start_segment();
-        }
         let mut taken = 0;
         for group in batch.groups() {
             match self.take_group(&group, stop_at_page)? {
                 Reached::Page(index) => return Ok(Reached::Page(taken + index)),
-                Reached::End => taken += u64::from(group.entries),
+                Reached::End => taken += group.entries as usize,
             }
         }
         Ok(Reached::End)
     }
 
-    /// Appends a group, copying the runs between cuts at once.
+    /// Appends a group, copying the entries between cuts at once.
     fn take_group(&mut self, group: &Group<'_>, stop_at_page: bool) -> Result<Reached, FormatError> {
-        self.check_root(group)?;
-        let mut run = Run::default();
+        self.enter(group)?;
         let mut previous: Option<&[u8]> = None;
-        for (index, entry) in group.iter().enumerate() {
+        let mut entries = group.iter();
+        // Entries that are not copied yet begin here.
+        let mut pending = entries.clone();
+        let mut index = 0;
+        loop {
+            let before = entries.clone();
+            let Some(entry) = entries.next() else { break };
             self.check_entry(group.root_key, &entry, previous)?;
             previous = Some(entry.key);
             let mut cut = self.cutter.next(group.root_key, entry.key, entry.value.len());
             if cut == Cut::Page && stop_at_page {
-                run.flush(&mut self.open.batch, group);
-                return Ok(Reached::Page(index as u64));
+                self.open.batch.push_run(group.root_key, pending.until(&before));
+                return Ok(Reached::Page(index));
             }
             if cut == Cut::Segment && page_is_full(self.references, self.reference_bytes) {
                 cut = Cut::Page;
             }
             if cut != Cut::None {
-                run.flush(&mut self.open.batch, group);
+                self.open.batch.push_run(group.root_key, pending.until(&before));
+                pending = before;
                 self.close(cut == Cut::Page);
-            }
-            if run.entries == 0 && self.open.batch.is_empty() {
+                self.count_reference(group.root_key, entry.key);
+            } else if index == 0 && self.open.batch.is_empty() {
                 self.count_reference(group.root_key, entry.key);
             }
-            run.entries += 1;
-            run.end += entry.encoded.len();
+            index += 1;
         }
-        run.flush(&mut self.open.batch, group);
+        entries.end()?;
+        self.open.batch.push_run(group.root_key, pending.until(&entries));
         let (root, key) = self.last.get_or_insert_with(Default::default);
         root.clear();
         root.extend_from_slice(group.root_key);
         key.clear();
         key.extend_from_slice(previous.unwrap_or_default());
         Ok(Reached::End)
+    }
+
+    /// Checks that a group may come next, and begins a page where the part of the ring changes.
+    fn enter(&mut self, group: &Group<'_>) -> Result<(), FormatError> {
+        self.check_root(group)?;
+        if self.last.as_ref().is_some_and(|(root, _)| root == group.root_key) {
+            return Ok(());
+        }
+        let ring_part = self.order.ring_part(group.root_key);
+        if self.ring_part.is_some() && ring_part != self.ring_part {
+            self.finish();
+            self.cutter.start_segment();
+        }
+        self.ring_part = ring_part;
+        Ok(())
     }
 
     /// Closes the open segment, if there is anything in it, and says whether the next one starts a page.
@@ -154,10 +171,7 @@ impl Segmenter {
         let after = match self.order.compare_roots(root, group.root_key) {
             Ordering::Less => true,
             Ordering::Equal => key.as_slice() < first,
-            // A second phase begins anew, at a page.
-            Ordering::Greater => {
-                self.order == Order::Token && self.open.batch.is_empty() && self.open.starts_page
-            }
+            Ordering::Greater => false,
         };
         if after { Ok(()) } else { Err(self.out_of_order((root, key), (group.root_key, first))) }
     }
@@ -186,22 +200,6 @@ impl Segmenter {
             key: show(found.1),
             previous: format!("root_key={} key={}", show(previous.0), show(previous.1)),
         }
-    }
-}
-
-/// Entries of one group that go into the same segment.
-#[derive(Default)]
-struct Run {
-    start: usize,
-    end: usize,
-    entries: u32,
-}
-
-impl Run {
-    fn flush(&mut self, batch: &mut EntryBatch, group: &Group<'_>) {
-        let encoded = group.body.get(self.start..self.end).unwrap_or_default();
-        batch.push_run(group.root_key, encoded, self.entries);
-        *self = Self { start: self.end, end: self.end, entries: 0 };
     }
 }
 

@@ -1,15 +1,34 @@
 //! The files of a repository in an object store.
 
+mod emptiness;
+mod list;
+
+use std::num::NonZeroU64;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
-use backup_format::ObjectId;
+use backup_format::{FormatError, ObjectId, limits};
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 
+#[cfg(feature = "fs")]
+use crate::durable;
 use crate::error::RepositoryError;
+#[cfg(feature = "fs")]
+use crate::exclusive;
+#[cfg(feature = "fs")]
+use crate::local;
+use crate::patience::Patience;
+use crate::progress::Progress;
+use crate::throttle::Throttled;
+use crate::trouble::{self, Remote};
+use crate::twice::read_twice;
+
+#[cfg(feature = "fs")]
+pub(crate) use self::list::Listed;
 
 /// Name of the config file.
 pub(crate) const CONFIG: &str = "config.json";
@@ -17,6 +36,16 @@ pub(crate) const CONFIG: &str = "config.json";
 const PACKS: &str = "packs";
 /// Directory of the manifests.
 const MANIFESTS: &str = "manifests";
+/// Directory of the manifests of forgotten dumps.
+const FORGOTTEN: &str = "forgotten";
+/// Directory of the manifests that are about to be published.
+const STAGED: &str = "staged";
+/// Directory of the tombstones.
+const PENDING: &str = "pending";
+/// Directory of the copies of the config.
+pub(crate) const CONFIGS: &str = "configs";
+/// Files are removed this many at a time.
+const REMOVALS: usize = 16;
 
 /// An object store, and the prefix in it where a repository lies.
 ///
@@ -28,6 +57,9 @@ pub struct Store {
     prefix: Path,
     /// As it was given, for messages.
     name: Arc<str>,
+    /// What it is when it lies elsewhere, for messages.
+    remote: Option<Arc<Remote>>,
+    patience: Patience,
     #[cfg(feature = "fs")]
     local: Option<Arc<std::path::PathBuf>>,
 }
@@ -46,14 +78,52 @@ impl Store {
             inner,
             prefix,
             name: name.into(),
+            remote: None,
+            patience: Patience::default(),
             #[cfg(feature = "fs")]
             local: None,
         }
     }
 
     /// Remembers the location that led here, for messages.
+    #[cfg(any(feature = "fs", feature = "aws", feature = "gcp", feature = "azure"))]
     pub(crate) fn with_name(mut self, location: &str) -> Self {
         self.name = location.into();
+        self
+    }
+
+    /// Remembers what a store elsewhere is, for messages.
+    #[cfg(any(feature = "aws", feature = "gcp", feature = "azure"))]
+    pub(crate) fn with_remote(mut self, remote: Remote) -> Self {
+        self.remote = Some(Arc::new(remote));
+        self
+    }
+
+    /// Repeats a request for so long while the store does not answer, or says that it cannot at the moment. With zero, which is
+    /// the default of [`Store::new`], nothing is repeated; otherwise the tokio runtime needs its time enabled.
+    ///
+    /// What will not be answered otherwise later, like wrong credentials, is never repeated.
+    #[must_use]
+    pub fn with_patience(mut self, limit: Duration) -> Self {
+        self.patience.limit = limit;
+        self
+    }
+
+    /// Writes and reads at most so many bytes a second, on average; `None` means no limit. A file that is written passes at once, and the next
+    /// one waits. The tokio runtime needs its time enabled. All clones of the result share the limits.
+    #[must_use]
+    pub fn with_rates(mut self, upload: Option<NonZeroU64>, download: Option<NonZeroU64>) -> Self {
+        if upload.is_some() || download.is_some() {
+            self.inner = Arc::new(Throttled::new(self.inner, upload, download));
+        }
+        self
+    }
+
+    /// Tells of requests that are repeated, with [`Event::Waiting`](crate::Event::Waiting) and
+    /// [`Event::ReadAgain`](crate::Event::ReadAgain).
+    #[must_use]
+    pub fn with_progress(mut self, progress: Progress) -> Self {
+        self.patience.progress = progress;
         self
     }
 
@@ -72,61 +142,73 @@ impl Store {
         format!("{MANIFESTS}/{id}.json")
     }
 
-    /// Lists the packs: their names and lengths. Other files are ignored.
-    pub(crate) async fn packs(&self) -> Result<Vec<(ObjectId, u64)>, RepositoryError> {
-        self.list(PACKS, "").await
+    pub(crate) fn forgotten_path(id: ObjectId) -> String {
+        format!("{FORGOTTEN}/{id}.json")
     }
 
-    /// Lists the manifests: the ids of the dumps and the files' lengths. Other files are ignored.
-    pub(crate) async fn manifests(&self) -> Result<Vec<(ObjectId, u64)>, RepositoryError> {
-        self.list(MANIFESTS, ".json").await
+    pub(crate) fn staged_path(id: ObjectId) -> String {
+        format!("{STAGED}/{id}.json")
     }
 
-    async fn list(&self, directory: &str, suffix: &str) -> Result<Vec<(ObjectId, u64)>, RepositoryError> {
-        let prefix = self.path(directory);
-        let files = self.inner.list(Some(&prefix));
-        let mut names: Vec<_> = files
-            .try_filter_map(|file| {
-                let below = file.location.prefix_match(&prefix).map(|parts| parts.collect::<Vec<_>>());
-                let name = match below.as_deref() {
-                    Some([part]) => part.as_ref().strip_suffix(suffix).and_then(|name| name.parse().ok()),
-                    _ => None,
-                };
-                std::future::ready(Ok(name.map(|name: ObjectId| (name, file.size))))
-            })
-            .try_collect()
-            .await
-            .map_err(store_error("listing", directory))?;
-        names.sort_unstable();
-        Ok(names)
+    pub(crate) fn pending_path(name: &str) -> String {
+        format!("{PENDING}/{name}.json")
+    }
+
+    pub(crate) fn config_copy_path(id: ObjectId) -> String {
+        format!("{CONFIGS}/{id}.json")
+    }
+
+    /// Asks a local store for something that the object store tells in another way; `None` elsewhere.
+    #[cfg(feature = "fs")]
+    async fn local<T: Send + 'static>(
+        &self,
+        path: &str,
+        ask: fn(&std::path::Path) -> std::io::Result<T>,
+    ) -> Result<Option<T>, RepositoryError> {
+        let Some(directory) = self.local.clone() else { return Ok(None) };
+        let file = directory.join(path);
+        let answer = tokio::task::spawn_blocking(move || ask(&file)).await?;
+        let path = if path.is_empty() { self.to_string() } else { path.to_owned() };
+        answer.map(Some).map_err(|source| RepositoryError::File { doing: "looking at", path, source })
     }
 
     /// Reads a whole file of at most `limit` bytes; `None` when there is none.
     pub(crate) async fn read(&self, path: &str, limit: u64) -> Result<Option<Bytes>, RepositoryError> {
-        let result = match self.inner.get(&self.path(path)).await {
-            Err(object_store::Error::NotFound { .. }) => return Ok(None),
-            result => result.map_err(store_error("reading", path))?,
-        };
-        let found = result.meta.size;
-        if found > limit {
-            let source = backup_format::FormatError::TooLong {
-                object: "file",
-                offset: 0,
-                what: "content",
-                found,
-                limit,
-            };
-            return Err(RepositoryError::Damaged { path: path.to_owned(), source });
+        #[cfg(feature = "fs")]
+        if self.local(path, local::is_there).await? == Some(false) {
+            return Ok(None);
         }
-        result.bytes().await.map(Some).map_err(store_error("reading", path))
+        let (inner, place) = (&self.inner, &self.path(path));
+        let get = move || async move {
+            let result = inner.get(place).await?;
+            match result.meta.size {
+                found if found > limit => Ok(Err(found)),
+                _ => result.bytes().await.map(Ok),
+            }
+        };
+        match self.patience.run(get).await {
+            Err((error @ object_store::Error::NotFound { .. }, _)) if !trouble::is_no_bucket(&error) => {
+                Ok(None)
+            }
+            Err(failure) => Err(self.failed("reading", path)(failure)),
+            Ok(Ok(bytes)) => Ok(Some(bytes)),
+            Ok(Err(found)) => {
+                let (object, what) = ("file", "content");
+                let source = FormatError::TooLong { object, offset: 0, what, found, limit };
+                Err(RepositoryError::Damaged { path: path.to_owned(), source })
+            }
+        }
     }
 
     pub(crate) async fn read_range(&self, path: &str, range: Range<u64>) -> Result<Bytes, RepositoryError> {
-        let wanted = range.end - range.start;
-        let bytes =
-            self.inner.get_range(&self.path(path), range).await.map_err(store_error("reading", path))?;
-        check_length(path, wanted, &bytes)?;
-        Ok(bytes)
+        let (inner, place, wanted) = (&self.inner, &self.path(path), &range);
+        let get = move || async move { inner.get_range(place, wanted.clone()).await };
+        let read = || async { self.patience.run(get).await.map_err(self.failed("reading", path)) };
+        let check = |bytes: Bytes| async {
+            check_length(path, wanted.end - wanted.start, &bytes)?;
+            Ok(bytes)
+        };
+        read_twice(self, path, read, check).await
     }
 
     pub(crate) async fn read_ranges(
@@ -134,12 +216,16 @@ impl Store {
         path: &str,
         ranges: &[Range<u64>],
     ) -> Result<Vec<Bytes>, RepositoryError> {
-        let parts =
-            self.inner.get_ranges(&self.path(path), ranges).await.map_err(store_error("reading", path))?;
-        for (range, part) in ranges.iter().zip(&parts) {
-            check_length(path, range.end - range.start, part)?;
-        }
-        Ok(parts)
+        let (inner, place) = (&self.inner, &self.path(path));
+        let get = move || async move { inner.get_ranges(place, ranges).await };
+        let read = || async { self.patience.run(get).await.map_err(self.failed("reading", path)) };
+        let check = |parts: Vec<Bytes>| async {
+            for (range, part) in ranges.iter().zip(&parts) {
+                check_length(path, range.end - range.start, part)?;
+            }
+            Ok(parts)
+        };
+        read_twice(self, path, read, check).await
     }
 
     /// Writes a file whole and durably, or not at all. An equal file that is there already is replaced.
@@ -156,47 +242,123 @@ impl Store {
                 return Err(RepositoryError::Changed { problem: format!("{self} has no {CONFIG}") });
             }
         }
-        let written = self.inner.put(&self.path(path), content).await;
-        written.map(drop).map_err(store_error("writing", path))
+        self.put(path, content).await
     }
 
-    /// Writes a file unless there is one of that name; tells whether it was written.
+    /// Writes a file as [`Store::write`] does, also where there is no config.
+    pub(crate) async fn put(&self, path: &str, content: PutPayload) -> Result<(), RepositoryError> {
+        let (inner, place, content) = (&self.inner, &self.path(path), &content);
+        let put = move || async move { inner.put(place, content.clone()).await };
+        self.patience.run(put).await.map(drop).map_err(self.failed("writing", path))
+    }
+
+    /// Makes the config and these packs durable: a writer that was killed may have left them before they were synced. Only
+    /// local stores have such; others acknowledge what is durable.
+    pub(crate) async fn make_durable(&self, packs: &[(ObjectId, u64)]) -> Result<(), RepositoryError> {
+        #[cfg(feature = "fs")]
+        if let Some(directory) = self.local.clone() {
+            let packs = packs.iter().map(|(pack, _)| Self::pack_path(*pack));
+            let files: Vec<_> = packs.chain([CONFIG.to_owned()]).collect();
+            tokio::task::spawn_blocking(move || durable::sync(&directory, files)).await??;
+        }
+        #[cfg(not(feature = "fs"))]
+        let _ = packs;
+        Ok(())
+    }
+
+    /// Writes a file unless there is one of that name; tells whether what is there now is what was to be written.
     pub(crate) async fn create(&self, path: &str, bytes: Bytes) -> Result<bool, RepositoryError> {
-        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        match self.inner.put_opts(&self.path(path), bytes.into(), options).await {
+        let (inner, place, content) = (&self.inner, &self.path(path), &bytes);
+        let put = move || async move {
+            let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+            inner.put_opts(place, content.clone().into(), options).await
+        };
+        match self.patience.run(put).await {
             Ok(_) => Ok(true),
-            Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
-            Err(source) => Err(store_error("creating", path)(source)),
+            // An earlier attempt may have written it, and its answer was lost.
+            Err((object_store::Error::AlreadyExists { .. }, _)) => {
+                match self.read(path, bytes.len() as u64).await {
+                    Ok(found) => Ok(found.as_ref() == Some(&bytes)),
+                    Err(RepositoryError::Damaged { .. }) => Ok(false),
+                    Err(error) => Err(error),
+                }
+            }
+            #[cfg(feature = "fs")]
+            Err((error, _)) if self.local.is_some() && exclusive::may_lack_links(&error) => {
+                self.create_without_links(path, bytes).await
+            }
+            Err(failure) => Err(self.failed("creating", path)(failure)),
         }
     }
 
-    /// Lists the names of the files in a directory.
-    pub(crate) async fn files_below(&self, directory: &str) -> Result<Vec<String>, RepositoryError> {
-        let prefix = self.path(directory);
-        let files = self.inner.list(Some(&prefix)).map_ok(|file| {
-            let below = file.location.prefix_match(&prefix).map(|parts| parts.collect::<Vec<_>>());
-            below.and_then(|parts| match parts.as_slice() {
-                [name] => Some(name.as_ref().to_owned()),
-                _ => None,
-            })
+    /// Does what [`Store::create`] does, where a directory lies on a file system without hard links.
+    #[cfg(feature = "fs")]
+    async fn create_without_links(&self, path: &str, bytes: Bytes) -> Result<bool, RepositoryError> {
+        let Some(directory) = self.directory() else { return Ok(false) };
+        let file = directory.join(path);
+        let path = file.display().to_string();
+        let created = tokio::task::spawn_blocking(move || exclusive::create(&file, &bytes)).await?;
+        created.map_err(|source| RepositoryError::File { doing: "creating", path, source })
+    }
+
+    /// Asks the store for something that needs the right to write, and changes nothing: to create the config once more.
+    pub(crate) async fn probe(&self) -> Result<(), RepositoryError> {
+        let Some(config) = self.read(CONFIG, limits::MANIFEST_BYTES_MAX).await? else { return Ok(()) };
+        match self.create(CONFIG, config).await {
+            // A store that cannot do this may write all the same.
+            Err(RepositoryError::Store { source, .. }) if trouble::is_not_implemented(&source) => Ok(()),
+            result => result.map(drop),
+        }
+    }
+
+    /// Returns the directory of a local store.
+    #[cfg(feature = "fs")]
+    pub(crate) fn directory(&self) -> Option<std::path::PathBuf> {
+        self.local.as_deref().cloned()
+    }
+
+    /// Removes packs, those that are there, and makes that durable.
+    pub(crate) async fn remove_packs(&self, packs: &[ObjectId]) -> Result<(), RepositoryError> {
+        let removals = futures::stream::iter(packs.to_vec()).map(|pack| async move {
+            let path = Self::pack_path(pack);
+            let (inner, place) = (&self.inner, &self.path(&path));
+            match self.patience.run(move || async move { inner.delete(place).await }).await {
+                Ok(()) | Err((object_store::Error::NotFound { .. }, _)) => Ok(()),
+                Err(failure) => Err(self.failed("removing", &path)(failure)),
+            }
         });
-        let files: Vec<_> = files.try_collect().await.map_err(store_error("listing", directory))?;
-        Ok(files.into_iter().flatten().collect())
+        removals.buffer_unordered(REMOVALS).try_collect::<()>().await?;
+        self.sync_folder(&format!("{PACKS}/")).await
     }
 
-    /// Removes a file, if it is there.
+    /// Makes durable what was removed from manifests and written to tombstones, by whom it ever was.
+    pub(crate) async fn sync_marks(&self) -> Result<(), RepositoryError> {
+        for folder in [MANIFESTS, PENDING] {
+            self.sync_folder(&format!("{folder}/")).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes a file durably, if it is there.
     pub(crate) async fn remove(&self, path: &str) -> Result<(), RepositoryError> {
-        match self.inner.delete(&self.path(path)).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(source) => Err(store_error("removing", path)(source)),
+        let (inner, place) = (&self.inner, &self.path(path));
+        match self.patience.run(move || async move { inner.delete(place).await }).await {
+            Ok(()) | Err((object_store::Error::NotFound { .. }, _)) => self.sync_folder(path).await,
+            Err(failure) => Err(self.failed("removing", path)(failure)),
         }
     }
 
-    /// Tells whether anything lies where the repository would be.
-    pub(crate) async fn is_empty(&self) -> Result<bool, RepositoryError> {
-        let mut files = self.inner.list(Some(&self.prefix));
-        let first = files.try_next().await.map_err(store_error("listing", "/"))?;
-        Ok(first.is_none())
+    /// Makes durable what was removed beside a file of a local store.
+    async fn sync_folder(&self, path: &str) -> Result<(), RepositoryError> {
+        #[cfg(feature = "fs")]
+        if let Some(directory) = self.local.clone() {
+            // The file is gone; its directory is synced.
+            let files = [path.to_owned()];
+            tokio::task::spawn_blocking(move || durable::sync(&directory, files)).await??;
+        }
+        #[cfg(not(feature = "fs"))]
+        let _ = path;
+        Ok(())
     }
 
     /// Removes temporary files that writers left behind more than an hour ago. Only local stores have such.
@@ -204,15 +366,34 @@ impl Store {
         #[cfg(feature = "fs")]
         if let Some(directory) = self.local.clone() {
             tokio::task::spawn_blocking(move || {
-                crate::location::remove_leftovers(&directory, &[PACKS, MANIFESTS])
+                let below = [PACKS, MANIFESTS, FORGOTTEN, STAGED, PENDING, CONFIGS];
+                crate::location::remove_leftovers(&directory, &below)
             })
             .await??;
         }
         Ok(())
     }
 
+    /// Returns whom to tell of what is no failure.
+    pub(crate) fn progress(&self) -> &Progress {
+        &self.patience.progress
+    }
+
     fn path(&self, path: &str) -> Path {
         self.prefix.parts().chain(Path::from(path).parts()).collect()
+    }
+
+    /// Makes an error of a request that failed, and of how long it was repeated.
+    fn failed(
+        &self,
+        doing: &'static str,
+        path: &str,
+    ) -> impl FnOnce((object_store::Error, Duration)) -> RepositoryError {
+        let (path, remote) = (path.to_owned(), self.remote.clone());
+        move |(source, waited)| {
+            let problem = trouble::describe(remote.as_deref(), doing, &source, waited);
+            RepositoryError::Store { doing, path, problem, source }
+        }
     }
 }
 
@@ -223,17 +404,12 @@ impl std::fmt::Display for Store {
     }
 }
 
-fn store_error(doing: &'static str, path: &str) -> impl FnOnce(object_store::Error) -> RepositoryError {
-    let path = path.to_owned();
-    move |source| RepositoryError::Store { doing, path, source }
-}
-
 fn check_length(path: &str, wanted: u64, bytes: &Bytes) -> Result<(), RepositoryError> {
     let found = bytes.len() as u64;
     if found == wanted {
         return Ok(());
     }
     let problem = format!("the store gave {found} bytes where {wanted} were asked for");
-    let source = backup_format::FormatError::Malformed { object: "pack", offset: 0, problem };
+    let source = FormatError::Malformed { object: "pack", offset: 0, problem };
     Err(RepositoryError::Damaged { path: path.to_owned(), source })
 }

@@ -4,21 +4,23 @@ use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use backup_format::{DigestState, FormatError, Limits, Manifest, ObjectId, Reference};
+use backup_format::{
+    DigestState, FormatError, Limits, Manifest, ObjectId, Order, Page, Reference, ReferenceOrder,
+};
 use futures::{StreamExt, TryStreamExt};
 
 use crate::check::{self, CheckedPage, PageCheck};
 use crate::error::RepositoryError;
-use crate::pack_check::{Begun, PackCheck};
+use crate::pack_check::{Begun, check_names};
 use crate::progress::Progress;
 use crate::range;
-use crate::reader::DumpReader;
+use crate::reader::{DumpReader, inconsistent};
 use crate::repository::{Dump, Repository};
 use crate::store::Store;
-use crate::work::{self, Stop};
+use crate::work::{self, Stop, Worker};
 
 /// Packs that are read at a time for each worker: one is hashed while another is read.
-const PACKS_PER_WORKER: usize = 2;
+pub(crate) const PACKS_PER_WORKER: usize = 2;
 
 /// How thoroughly a dump is verified.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,9 +79,9 @@ impl Subset {
         index % self.of == self.part - 1
     }
 
-    /// Tells whether a pack is in this part. Their names are spread evenly.
-    fn has_pack(self, pack: ObjectId) -> bool {
-        let start = pack.0.first_chunk().copied().unwrap_or_default();
+    /// Tells whether a pack, or a dump, is in this part. Their names are spread evenly.
+    pub(crate) fn has_name(self, name: ObjectId) -> bool {
+        let start = name.0.first_chunk().copied().unwrap_or_default();
         self.has(u64::from_le_bytes(start))
     }
 }
@@ -119,8 +121,18 @@ impl Repository {
     ///
     /// The first damage found, as an error of class `Damaged`: [`RepositoryError::Damaged`],
     /// [`RepositoryError::WrongName`], [`RepositoryError::MissingObject`], [`RepositoryError::BadObject`],
+    /// [`RepositoryError::BadChain`],
     /// [`RepositoryError::Inconsistent`] or [`RepositoryError::Different`].
     pub async fn verify(
+        &self,
+        dump: &Dump,
+        options: &VerifyOptions,
+    ) -> Result<VerifyReport, RepositoryError> {
+        let (repository, dump, options) = (self.clone(), dump.clone(), options.clone());
+        work::drive(async move { repository.verify_dump(&dump, &options).await }).await
+    }
+
+    async fn verify_dump(
         &self,
         dump: &Dump,
         options: &VerifyOptions,
@@ -145,9 +157,9 @@ impl Repository {
             }
             Some(subset) => {
                 report.segments_read = check_some(&reader, pages, subset, options).await?;
-                check_packs(&reader, |pack| subset.has_pack(pack), options).await?;
+                check_packs(&reader, |pack| subset.has_name(pack), options).await?;
                 let packs = reader.index.packs().iter();
-                report.packs_read = packs.filter(|(pack, _)| subset.has_pack(*pack)).count() as u64;
+                report.packs_read = packs.filter(|(pack, _)| subset.has_name(*pack)).count() as u64;
             }
         }
         Ok(report)
@@ -165,7 +177,7 @@ fn check_tables(reader: &DumpReader) -> Result<(), RepositoryError> {
 }
 
 /// Makes the same error of a table once more.
-fn again(error: &FormatError) -> FormatError {
+pub(crate) fn again(error: &FormatError) -> FormatError {
     match error {
         FormatError::Malformed { object, offset, problem } => {
             FormatError::Malformed { object, offset: *offset, problem: problem.clone() }
@@ -177,25 +189,49 @@ fn again(error: &FormatError) -> FormatError {
     }
 }
 
-/// Reads the pages of a dump and checks that all segments are in packs; returns the references to the pages.
+/// What the pages of a dump refer to so far.
+struct Structure {
+    order: ReferenceOrder,
+    segments: u64,
+    plain_bytes: u64,
+}
+
+impl Structure {
+    fn new(order: Order) -> Self {
+        Self { order: ReferenceOrder::new(order), segments: 0, plain_bytes: 0 }
+    }
+
+    fn add(&mut self, id: ObjectId, page: &Page) -> Result<(), RepositoryError> {
+        for (index, segment) in page.references.iter().enumerate() {
+            let place = || format!("page {id}");
+            self.order.advance(segment, index == 0).map_err(|source| inconsistent(place(), source))?;
+            self.segments += 1;
+            self.plain_bytes = self.plain_bytes.saturating_add(segment.plain_len);
+        }
+        Ok(())
+    }
+}
+
+/// Reads the pages of a dump; checks that all segments are in packs, and that the entries by which they are referred to
+/// increase. So no segment is read for two references. Returns the references to the pages.
 pub(crate) async fn check_structure(
     reader: &DumpReader,
     manifest: &Manifest,
 ) -> Result<Vec<Reference>, RepositoryError> {
     let root = reader.root(manifest).await?;
     let pages = root.references.iter().cloned();
-    let counts = futures::stream::iter(pages)
+    let pages = futures::stream::iter(pages)
         .map(|reference| async move {
             let page = reader.page(&reference).await?;
             reader.check_present(&reference, &page)?;
-            let plain_bytes =
-                page.references.iter().map(|segment| segment.plain_len).fold(0, u64::saturating_add);
-            Ok::<_, RepositoryError>((page.references.len() as u64, plain_bytes))
+            Ok::<_, RepositoryError>((reference.id, page))
         })
-        .buffer_unordered(8);
-    let add =
-        |sum: (u64, u64), next: (u64, u64)| async move { Ok((sum.0 + next.0, sum.1.saturating_add(next.1))) };
-    let (segments, plain_bytes) = counts.try_fold((0, 0), add).await?;
+        .buffered(8);
+    let add = |mut sum: Structure, (id, page)| async move {
+        sum.add(id, &page)?;
+        Ok(sum)
+    };
+    let Structure { segments, plain_bytes, .. } = pages.try_fold(Structure::new(reader.order), add).await?;
     if (segments, plain_bytes) != (manifest.segments, manifest.plain_bytes) {
         let problem = format!(
             "its pages refer to {segments} segments of {plain_bytes} bytes, the manifest says {} of {}",
@@ -215,11 +251,10 @@ async fn check_packs(
     options.progress.phase("checking packs", None);
     let workers = options.workers.map_or_else(work::default_workers, NonZeroUsize::get);
     let packs = reader.index.packs().iter().copied().filter(|(pack, _)| wanted(*pack));
-    let stop = Stop::default();
-    let checks = futures::stream::iter(packs)
-        .map(|pack| PackCheck::new(reader.repository.store.clone(), pack, stop.watch()).finish())
-        .buffer_unordered(workers.saturating_mul(PACKS_PER_WORKER));
+    let (stop, at_once) = (Stop::default(), workers.saturating_mul(PACKS_PER_WORKER));
+    let checks = check_names(&reader.repository, packs.collect(), (&stop, at_once));
     checks
+        .map(|(_, checked)| checked)
         .try_for_each(|bytes| async move {
             options.progress.advance(bytes, 0);
             Ok(())
@@ -272,7 +307,7 @@ async fn check_pages(
         let (progress, stopped) = (options.progress.clone(), stop.watch());
         let check = PageCheck::new(reader.clone(), pages.clone(), index, whole.clone(), progress, stopped);
         let stopped = stop.watch();
-        async move { work::spawn_worker(stopped, check.run()).await? }
+        async move { Worker::spawn(stopped, check.run())?.join().await }
     });
     work::collect(futures::stream::iter(checks).buffered(workers)).await
 }

@@ -1,96 +1,138 @@
-//! Running work on threads, so that it stops when nobody wants its result any more.
+//! Work on threads of its own, which ends when nobody wants its result any more.
 
+use std::any::Any;
 use std::future::Future;
 use std::num::NonZeroUsize;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
+use std::thread;
 
-use backup_format::Order;
+use futures::future::{Either, select};
 use futures::{Stream, StreamExt};
 use tokio::runtime::Handle;
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::sync::{oneshot, watch};
 
 use crate::error::RepositoryError;
 
-/// Tells workers to stop. Dropping it does so too: a pump that is dropped leaves no work behind.
+/// Stops workers when it is dropped: a pump that is dropped leaves no work behind.
 #[derive(Debug, Default)]
-pub(crate) struct Stop(Arc<AtomicBool>);
+pub(crate) struct Stop(Stopped);
 
 /// A worker's view of [`Stop`].
 #[derive(Clone, Debug)]
-pub(crate) struct Stopped(Arc<AtomicBool>);
+pub(crate) struct Stopped(Arc<watch::Sender<bool>>);
+
+impl Default for Stopped {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(false)))
+    }
+}
 
 impl Stop {
     pub(crate) fn watch(&self) -> Stopped {
-        Stopped(self.0.clone())
+        self.0.clone()
     }
 }
 
 impl Drop for Stop {
     fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.stop();
     }
 }
 
 impl Stopped {
     pub(crate) fn check(&self) -> Result<(), RepositoryError> {
-        if self.0.load(Ordering::Relaxed) { Err(RepositoryError::Stopped) } else { Ok(()) }
+        if *self.0.borrow() { Err(RepositoryError::Stopped) } else { Ok(()) }
     }
 
     fn stop(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.send_replace(true);
+    }
+
+    async fn wait(&self) {
+        // The sender lives as long as `self`, so this ends by the condition alone.
+        let _ = self.0.subscribe().wait_for(|stopped| *stopped).await;
     }
 }
 
-/// Number of workers that run, and who waits for them.
-static RUNNING: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
-
-/// A worker that is counted, from before it starts until it owns nothing any more.
-struct Counted;
-
-impl Counted {
-    fn new() -> Self {
-        *RUNNING.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        Self
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        *RUNNING.0.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-        RUNNING.1.notify_all();
-    }
-}
-
-/// Waits until all workers of this crate have ended, for at most `patience`; tells whether they have.
+/// A thread that runs a future, where it may compute at length between its awaits.
 ///
-/// For programs that end: a backup or restore that is dropped tells its workers to stop, and they do after the step that they
-/// are at. A runtime that is shut down before panics in those that wait for a time. Blocks the calling thread, which
-/// must not be one of the runtime.
-pub fn wait_for_workers(patience: Duration) -> bool {
-    let running = RUNNING.0.lock().unwrap_or_else(PoisonError::into_inner);
-    let waited = RUNNING.1.wait_timeout_while(running, patience, |running| *running > 0);
-    *waited.unwrap_or_else(PoisonError::into_inner).0 == 0
+/// Dropping it stops the future at its next await and joins the thread.
+#[derive(Debug)]
+pub(crate) struct Worker<T> {
+    result: oneshot::Receiver<Result<T, RepositoryError>>,
+    stopped: Stopped,
+    thread: Option<thread::JoinHandle<()>>,
 }
 
-/// Runs a future on a thread of its own, where it may compute at length between its awaits.
-pub(crate) fn spawn_worker<T, F>(stopped: Stopped, future: F) -> JoinHandle<Result<T, RepositoryError>>
+impl<T: Send + 'static> Worker<T> {
+    /// Runs a future until it ends or is stopped. If it fails or panics, it stops the others.
+    ///
+    /// # Errors
+    ///
+    /// [`RepositoryError::Worker`] when the system gives no thread.
+    pub(crate) fn spawn<F>(stopped: Stopped, future: F) -> Result<Self, RepositoryError>
+    where
+        F: Future<Output = Result<T, RepositoryError>> + Send + 'static,
+    {
+        let runtime = Handle::current();
+        let (sender, result) = oneshot::channel();
+        let watched = stopped.clone();
+        let work = move || {
+            let mut others = StopOthers(Some(watched.clone()));
+            let outcome = runtime.block_on(async {
+                match select(pin!(watched.wait()), pin!(future)).await {
+                    Either::Left(_) => Err(RepositoryError::Stopped),
+                    Either::Right((outcome, _)) => outcome,
+                }
+            });
+            if outcome.is_ok() {
+                others.0 = None;
+            }
+            drop(others);
+            // Nobody is left to receive it when the worker was dropped.
+            drop(sender.send(outcome));
+        };
+        let spawned = thread::Builder::new().name("kvbackup-worker".to_owned()).spawn(work);
+        let thread = spawned.map_err(|error| RepositoryError::Worker { problem: error.to_string() })?;
+        Ok(Self { result, stopped, thread: Some(thread) })
+    }
+
+    /// Waits for the end.
+    pub(crate) async fn join(mut self) -> Result<T, RepositoryError> {
+        let received = (&mut self.result).await;
+        let ended = self.thread.take().map_or(Ok(()), thread::JoinHandle::join);
+        match (received, ended) {
+            (Ok(outcome), Ok(())) => outcome,
+            (_, Err(panic)) => Err(RepositoryError::Worker { problem: text_of(&*panic) }),
+            (Err(_), Ok(())) => Err(RepositoryError::Worker { problem: "it left no result".to_owned() }),
+        }
+    }
+}
+
+impl<T> Drop for Worker<T> {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            self.stopped.stop();
+            // A panic was reported by its message; nobody asks for the result.
+            drop(thread.join());
+        }
+    }
+}
+
+/// Runs the work of a pump away from the threads of the async runtime: it parses and encodes at length.
+pub(crate) async fn drive<T, F>(future: F) -> Result<T, RepositoryError>
 where
     T: Send + 'static,
     F: Future<Output = Result<T, RepositoryError>> + Send + 'static,
 {
-    let (runtime, counted) = (Handle::current(), Counted::new());
-    spawn_blocking(move || {
-        let _counted = counted;
-        let mut others = StopOthers(Some(stopped));
-        let result = runtime.block_on(future);
-        if result.is_ok() {
-            others.0 = None;
-        }
-        result
-    })
+    Worker::spawn(Stopped::default(), future)?.join().await
+}
+
+/// Returns the message of a panic.
+pub(crate) fn text_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it panicked".to_owned())
 }
 
 /// Stops the other workers when it is dropped, as it is when a worker panics.
@@ -105,11 +147,8 @@ impl Drop for StopOthers {
 }
 
 /// Waits for all workers; returns their results in order, or the error that made the others stop.
-pub(crate) async fn join_all<T>(
-    workers: Vec<JoinHandle<Result<T, RepositoryError>>>,
-) -> Result<Vec<T>, RepositoryError> {
-    let results = futures::stream::iter(workers).then(|worker| async move { worker.await? });
-    collect(results).await
+pub(crate) async fn join_all<T: Send + 'static>(workers: Vec<Worker<T>>) -> Result<Vec<T>, RepositoryError> {
+    collect(futures::stream::iter(workers).then(Worker::join)).await
 }
 
 /// Collects the results of workers; when some fail, returns the error that made the others stop.
@@ -133,29 +172,38 @@ fn is_consequence(error: &RepositoryError) -> bool {
     matches!(error, RepositoryError::Stopped)
 }
 
-/// The number of workers when the caller does not say: one for each core.
+/// Returns the number of workers when the caller names none: one for each core.
 pub(crate) fn default_workers() -> usize {
-    std::thread::available_parallelism().map_or(1, Into::into)
+    thread::available_parallelism().map_or(1, Into::into)
 }
 
-/// Plain bytes below which another share costs more than it gives: up to a page is read twice where two shares meet.
-const SHARE_BYTES_MIN: u64 = 256 << 20;
+/// Plain bytes below which another range costs more than it gives: up to a page is read twice where two ranges meet.
+const RANGE_BYTES_MIN: u64 = 256 << 20;
 
-/// The number of shares when the caller does not say. The thread that reads a share cannot feed two that encode, so there
-/// is one for every two workers; and two for two, since while one waits, the other goes on.
-pub(crate) fn default_shares(workers: usize, order: Order, plain_bytes: Option<u64>) -> NonZeroUsize {
-    let shares = match order {
-        Order::Token => workers.div_ceil(4),
-        Order::Plain | Order::Prefixed => {
-            let worth = plain_bytes.unwrap_or_default() / SHARE_BYTES_MIN;
-            workers.div_ceil(2).max(2).min(workers).min(usize::try_from(worth).unwrap_or(usize::MAX))
-        }
-    };
-    NonZeroUsize::new(shares).unwrap_or(NonZeroUsize::MIN)
+/// Returns how many ranges are worth while when the caller names no number.
+///
+/// The thread that reads a range cannot feed two that encode, so there is one for every two workers. There are two for
+/// two workers: while one waits, the other computes. No range has less than 256 MiB.
+pub(crate) fn default_ranges(workers: usize, plain_bytes: Option<u64>) -> NonZeroUsize {
+    let worth = plain_bytes.unwrap_or_default() / RANGE_BYTES_MIN;
+    let ranges = workers.div_ceil(2).max(2).min(workers).min(usize::try_from(worth).unwrap_or(usize::MAX));
+    NonZeroUsize::new(ranges).unwrap_or(NonZeroUsize::MIN)
+}
+
+/// Returns how many ranges are read at a time when the caller names no number: fewer where the engine makes several
+/// requests for each.
+pub(crate) fn default_readers(workers: usize, requests_per_range: NonZeroUsize) -> usize {
+    match requests_per_range.get() {
+        1 => usize::MAX,
+        requests => workers.div_ceil(requests.saturating_add(1)).max(1),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
     use super::*;
 
     #[tokio::test]
@@ -176,61 +224,66 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_worker_that_panics_stops_the_others() {
+    async fn a_worker_that_panics_stops_the_others_and_says_why() {
         let stop = Stop::default();
-        let panics = spawn_worker(stop.watch(), async {
-            assert!(std::hint::black_box(false), "a worker panics");
+        let waits = Worker::spawn(stop.watch(), std::future::pending::<Result<(), _>>()).unwrap();
+        let panics = Worker::spawn(stop.watch(), async {
+            assert!(std::hint::black_box(false), "it broke an invariant");
             Ok(())
         });
-        assert!(panics.await.is_err());
-        assert!(stop.watch().check().is_err());
+        let error = panics.unwrap().join().await.unwrap_err();
+        assert!(error.to_string().contains("it broke an invariant"), "{error}");
+        assert!(matches!(waits.join().await, Err(RepositoryError::Stopped)));
         let stop = Stop::default();
-        spawn_worker(stop.watch(), async { Ok(()) }).await.unwrap().unwrap();
+        Worker::spawn(stop.watch(), async { Ok(()) }).unwrap().join().await.unwrap();
         assert!(stop.watch().check().is_ok());
     }
 
     #[test]
-    fn workers_that_nobody_wants_end_before_the_runtime_does() {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-        let (ended, end) = std::sync::mpsc::channel();
-        let begun = Arc::new(tokio::sync::Notify::new());
+    fn a_worker_that_is_dropped_is_joined_on_a_runtime_of_one_thread() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let ended = Arc::new(AtomicBool::new(false));
+        struct Ends(Arc<AtomicBool>);
+        impl Drop for Ends {
+            fn drop(&mut self) {
+                thread::sleep(Duration::from_millis(50));
+                self.0.store(true, Ordering::SeqCst);
+            }
+        }
         runtime.block_on(async {
-            let (stop, began) = (Stop::default(), begun.clone());
-            let stopped = stop.watch();
-            drop(spawn_worker(stop.watch(), async move {
+            let ends = Ends(ended.clone());
+            let begun = Arc::new(tokio::sync::Notify::new());
+            let began = begun.clone();
+            let worker = Worker::<()>::spawn(Stopped::default(), async move {
+                let _ends = ends;
                 began.notify_one();
-                while stopped.check().is_ok() {
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                ended.send(()).unwrap();
+                tokio::time::sleep(Duration::from_secs(3_600)).await;
                 Ok(())
-            }));
+            });
             begun.notified().await;
+            drop(worker);
+            assert!(ended.load(Ordering::SeqCst));
         });
-        // Other tests have workers too.
-        assert!(wait_for_workers(Duration::from_secs(60)));
-        assert_eq!(end.try_recv(), Ok(()));
-        runtime.shutdown_background();
     }
 
     #[test]
-    fn shares_follow_workers_and_size() {
+    fn ranges_follow_workers_and_size() {
         let gib = |number: u64| Some(number << 30);
-        for (workers, order, plain_bytes, expected) in [
-            (1, Order::Plain, gib(100), 1),
-            (2, Order::Prefixed, gib(100), 2),
-            (4, Order::Plain, gib(100), 2),
-            (16, Order::Plain, gib(100), 8),
-            (16, Order::Plain, gib(1), 4),
-            (2, Order::Plain, Some(511 << 20), 1),
-            (2, Order::Plain, Some(0), 1),
-            (16, Order::Plain, None, 1),
-            (2, Order::Token, gib(100), 1),
-            (8, Order::Token, None, 2),
+        for (workers, plain_bytes, expected) in [
+            (1, gib(100), 1),
+            (2, gib(100), 2),
+            (4, gib(100), 2),
+            (16, gib(100), 8),
+            (16, gib(1), 4),
+            (2, Some(511 << 20), 1),
+            (2, Some(0), 1),
+            (16, None, 1),
         ] {
-            let found = default_shares(workers, order, plain_bytes).get();
-            assert_eq!(found, expected, "{workers} workers, {order:?}, {plain_bytes:?}");
+            let found = default_ranges(workers, plain_bytes).get();
+            assert_eq!(found, expected, "{workers} workers, {plain_bytes:?}");
         }
+        let readers = |workers, requests| default_readers(workers, NonZeroUsize::new(requests).unwrap());
+        assert_eq!((readers(2, 3), readers(8, 3), readers(8, 2)), (1, 2, 3));
+        assert_eq!(readers(2, 1), usize::MAX);
     }
 }

@@ -2,30 +2,25 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use backup_format::{
-    DatabaseBackup, EngineError, RestoreMarker, RestorePlan, RestoreSink, Snapshot, SourceInfo,
-};
-use backup_layout::Layout;
+use backup_format::{DatabaseBackup, EngineError, Restore, RestoreSink, RestoreTarget, Snapshot};
 use futures::future::BoxFuture;
 use rocksdb::{DB, DBWithThreadMode, Options, ThreadMode};
-use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use crate::error::RocksDbError;
+use crate::frozen::Frozen;
 use crate::handle::{DEFAULT_FAMILY, Handle};
 use crate::native::{self, NativeBackup};
 use crate::options::RocksDbOptions;
 use crate::restore::RocksDbRestore;
-use crate::secondary::Secondary;
+use crate::scratch::Scratch;
 use crate::snapshot::RocksDbSnapshot;
 use crate::view::ViewClient;
+use crate::worker::Caller;
 use crate::{target, worker};
-
-/// Version of RocksDB in this build.
-const ENGINE_VERSION: &str = "10.4.2";
 
 /// One RocksDB database as a namespace.
 ///
@@ -36,14 +31,12 @@ pub struct RocksDbNamespace {
     origin: Origin,
     name: String,
     options: RocksDbOptions,
-    /// The layout as rows told it, when the options do not say it.
-    seen: OnceLock<Layout>,
 }
 
 enum Origin {
     Path(PathBuf),
     /// A native backup, unpacked into a scratch directory.
-    Unpacked(TempDir),
+    Unpacked(Scratch),
     Handle(Box<dyn Viewable>),
 }
 
@@ -81,13 +74,14 @@ impl fmt::Debug for Origin {
 }
 
 impl RocksDbNamespace {
-    /// Names the database in `directory`, whose last part is the name of the namespace. Does no I/O; whether there is a
+    /// Names the database in `directory`. The last part of its path, without links, is the name of the namespace. Whether there is a
     /// database shows when it is used.
     #[must_use]
     pub fn at(directory: impl Into<PathBuf>, options: RocksDbOptions) -> Self {
         let directory = directory.into();
-        let name = target::name_of(&directory);
-        Self { origin: Origin::Path(directory), name, options, seen: OnceLock::new() }
+        // What is not there yet has the name that it is given.
+        let name = target::name_of(directory.canonicalize().as_ref().unwrap_or(&directory));
+        Self { origin: Origin::Path(directory), name, options }
     }
 
     /// Names a database that this program has open. It is only read; snapshots keep it open until they are dropped.
@@ -102,7 +96,7 @@ impl RocksDbNamespace {
     where
         DBWithThreadMode<T>: Handle,
     {
-        Self { origin: Origin::Handle(Box::new(database)), name: name.into(), options, seen: OnceLock::new() }
+        Self { origin: Origin::Handle(Box::new(database)), name: name.into(), options }
     }
 
     /// Unpacks a backup of RocksDB's BackupEngine (`None`: the latest) into a scratch directory, to be read from there
@@ -126,7 +120,7 @@ impl RocksDbNamespace {
         let scratch = worker::run("unpacking a native backup", unpack).await?;
         // The engine leaves out logs without a record.
         options.allow_missing_log = true;
-        Ok(Self { origin: Origin::Unpacked(scratch), name: name.into(), options, seen: OnceLock::new() })
+        Ok(Self { origin: Origin::Unpacked(scratch), name: name.into(), options })
     }
 
     /// Adds this database to a directory of RocksDB's BackupEngine, which is made if it is missing. The database is
@@ -149,12 +143,6 @@ impl RocksDbNamespace {
         worker::run("making a native backup", move || native::backup_path(&path, &options, &backups)).await
     }
 
-    /// Returns the layout: that of the options, or the one that the last snapshot told from the rows. `None` before.
-    #[must_use]
-    pub fn layout(&self) -> Option<Layout> {
-        self.options.layout.or_else(|| self.seen.get().copied())
-    }
-
     async fn view(&self) -> Result<RocksDbSnapshot, RocksDbError> {
         let (client, families) = match &self.origin {
             Origin::Handle(database) => {
@@ -172,9 +160,9 @@ impl RocksDbNamespace {
         let options = self.options.clone();
         let (names, listed) = oneshot::channel();
         let client = ViewClient::start(move |server| {
-            let secondary = Secondary::open(&path, &options)?;
-            drop(names.send(secondary.families.clone()));
-            server.serve_frozen(&secondary.database);
+            let frozen = Frozen::open(&path, &options)?;
+            drop(names.send(frozen.families.clone()));
+            server.serve_frozen(&frozen.database);
             Ok(())
         })
         .await?;
@@ -195,7 +183,7 @@ impl RocksDbNamespace {
     }
 }
 
-/// Lists the column families of a database; the driver does not tell those of a handle.
+/// Lists the column families of a database; the driver does not list those of a handle.
 pub(crate) fn list_families(path: &Path) -> Result<Vec<String>, RocksDbError> {
     let mut families = DB::list_cf(&Options::default(), path)
         .map_err(RocksDbError::engine("listing the column families of database", path))?;
@@ -207,38 +195,30 @@ pub(crate) fn list_families(path: &Path) -> Result<Vec<String>, RocksDbError> {
 
 #[async_trait]
 impl DatabaseBackup for RocksDbNamespace {
-    /// Describes the namespace. The layout is empty as long as neither the options nor a snapshot told it.
-    fn source(&self) -> SourceInfo {
-        SourceInfo {
-            engine: "rocksdb".to_owned(),
-            engine_version: ENGINE_VERSION.to_owned(),
-            layout: self.layout().map(|layout| layout.name().to_owned()).unwrap_or_default(),
-            namespace: self.name.clone(),
-        }
+    fn name(&self) -> &str {
+        &self.name
     }
 
     async fn snapshot(&self) -> Result<Box<dyn Snapshot>, EngineError> {
-        let snapshot = self.view().await?;
-        let _ = self.seen.set(snapshot.layout());
-        Ok(Box::new(snapshot))
+        Ok(Box::new(self.view().await?))
+    }
+}
+
+#[async_trait]
+impl RestoreTarget for RocksDbNamespace {
+    fn name(&self) -> &str {
+        &self.name
     }
 
-    async fn restore(
-        &self,
-        marker: &RestoreMarker,
-        plan: &RestorePlan,
-    ) -> Result<Box<dyn RestoreSink>, EngineError> {
-        let target = self.target()?;
-        let (marker, plan, options) = (*marker, *plan, self.options.clone());
-        let doing = "beginning a restore";
-        let sink = worker::run(doing, move || RocksDbRestore::begin(target, marker, plan, options)).await?;
-        Ok(Box::new(sink))
-    }
-
-    async fn check_restorable(&self, marker: &RestoreMarker) -> Result<(), EngineError> {
-        let target = self.target()?;
-        let marker = *marker;
-        worker::run("checking a restore target", move || target.check(&marker)).await?;
+    async fn check(&self, restore: &Restore) -> Result<(), EngineError> {
+        let (target, dump) = (self.target()?, restore.dump);
+        worker::run("checking a restore target", move || target.check(dump)).await?;
         Ok(())
+    }
+
+    async fn begin(&self, restore: &Restore) -> Result<Box<dyn RestoreSink>, EngineError> {
+        let (target, restore, options) = (self.target()?, *restore, self.options.clone());
+        let begin = move |caller: &Caller<'_>| RocksDbRestore::begin(target, restore, options, caller);
+        Ok(Box::new(worker::run_while_wanted("beginning a restore", begin).await?))
     }
 }

@@ -10,14 +10,28 @@ pub(crate) struct Edit {
     pub family: u32,
     pub adds_family: bool,
     pub drops_family: bool,
-    /// Numbers of SST files, with their lengths.
-    pub new_tables: Vec<(u64, u64)>,
+    pub new_tables: Vec<NewTable>,
     pub deleted_tables: Vec<u64>,
     pub log_number: Option<u64>,
     pub log_min: Option<u64>,
+    /// The highest sequence number in any SST file up to here.
+    pub last_sequence: Option<u64>,
     /// Numbers of logs that are tracked from here on, with the length that is synced.
     pub added_logs: Vec<(u64, u64)>,
     pub deleted_logs_before: Option<u64>,
+}
+
+/// An SST file that an edit adds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NewTable {
+    pub number: u64,
+    pub bytes: u64,
+    /// Level 0 is where flushed files go.
+    pub level: u64,
+    /// Number of the directory that holds it: 0 for the first one, which is that of the database by default.
+    pub place: u64,
+    /// The highest sequence number in it; 0 where that is not known.
+    pub last_sequence: u64,
 }
 
 impl Edit {
@@ -40,8 +54,9 @@ impl Edit {
             // Comparator.
             1 => drop(input.bytes()?),
             2 => self.log_number = Some(input.number()?),
-            // Next file, last sequence, previous log, maximal column family, remaining edits of a group.
-            3 | 4 | 9 | 203 | 300 => drop(input.number()?),
+            // Next file, previous log, maximal column family, remaining edits of a group.
+            3 | 9 | 203 | 300 => drop(input.number()?),
+            4 => self.last_sequence = Some(input.number()?),
             // Compaction cursor.
             5 => {
                 input.number()?;
@@ -71,25 +86,28 @@ impl Edit {
     }
 
     fn new_table(&mut self, tag: u64, input: &mut Input<'_>) -> Option<()> {
-        input.number()?;
+        let level = input.number()?;
         let number = input.number()?;
-        if tag == 102 {
-            input.number()?;
-        }
-        self.new_tables.push((number, input.number()?));
+        let mut place = if tag == 102 { input.number()? } else { 0 };
+        let bytes = input.number()?;
         input.bytes()?;
         input.bytes()?;
+        let mut last_sequence = 0;
         if tag != 7 {
-            input.numbers(2)?;
+            input.number()?;
+            last_sequence = input.number()?;
         }
         if tag == 103 {
             input.custom_fields(1, |tag, field| {
-                if tag == 3 {
-                    self.log_min = self.log_min.max(Some(u64::from_le_bytes(field.try_into().ok()?)));
+                match tag {
+                    3 => self.log_min = self.log_min.max(Some(u64::from_le_bytes(field.try_into().ok()?))),
+                    65 => place = u64::from(*field.first()?),
+                    _ => {}
                 }
                 Some(())
             })?;
         }
+        self.new_tables.push(NewTable { number, bytes, level, place, last_sequence });
         Some(())
     }
 

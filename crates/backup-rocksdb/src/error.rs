@@ -3,13 +3,16 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use backup_format::{EngineError, ErrorClass, FormatError, ObjectId};
+use backup_format::{ContractError, EngineError, ErrorClass};
 use backup_layout::LayoutError;
 
 /// An error of a RocksDB namespace.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RocksDbError {
+    /// An error that means the same in every engine.
+    #[error(transparent)]
+    Contract(#[from] ContractError),
     /// RocksDB reports an error.
     #[error("{doing} {}", path.display())]
     Engine {
@@ -57,7 +60,7 @@ pub enum RocksDbError {
         /// What names it.
         named_by: &'static str,
     },
-    /// A file of the database that has not the length that it was written with.
+    /// A file of the database that does not have the length that it was written with.
     #[error(
         "database {} is damaged: {file} has {found} bytes, and its manifest says {expected}; copy the whole directory \
          again",
@@ -97,7 +100,7 @@ pub enum RocksDbError {
     /// The write-ahead log that a manifest refers to is not there.
     #[error(
         "database {} lacks its write-ahead log: there is no whole file {number:06}.log or later, so the latest writes \
-         are missing; copy the whole directory again, or allow a missing log if this is a restored native backup",
+         are missing; copy the whole directory again",
         path.display()
     )]
     LogMissing {
@@ -108,8 +111,8 @@ pub enum RocksDbError {
     },
     /// A database that keeps its write-ahead log in another directory.
     #[error(
-        "database {} keeps its write-ahead log in {}, according to {options_file}; name that directory with the \
-         option `wal_dir`, or the latest writes would be missing",
+        "database {} has no write-ahead log, and {options_file} says that its log is in {}; if this is the database itself, open \
+         it with the log there; if it is a copy or a checkpoint, that log belongs to another database",
         path.display(), wal_dir.display()
     )]
     LogElsewhere {
@@ -120,13 +123,95 @@ pub enum RocksDbError {
         /// The file that says so.
         options_file: String,
     },
+    /// A database with a write-ahead log of its own, that was to be opened with one elsewhere.
+    #[error(
+        "database {} has a write-ahead log in its own directory, so the one in {} is that of another database; leave \
+         that directory out",
+        path.display(), wal_dir.display()
+    )]
+    LogsTwice {
+        /// Directory of the database.
+        path: PathBuf,
+        /// The other directory.
+        wal_dir: PathBuf,
+    },
+    /// A write-ahead log that begins after what is known, so that writes in between are missing.
+    #[error(
+        "{} does not continue database {}: expected a write with sequence number {} or below, found {found}, so the writes in between \
+         are missing; the log is of another moment or another database, or some writes were made without a log; copy the \
+         whole directory again",
+        log.display(), path.display(), last.saturating_add(1)
+    )]
+    LogGap {
+        /// Directory of the database.
+        path: PathBuf,
+        /// The log.
+        log: PathBuf,
+        /// The last sequence number in the SST files and in the logs before.
+        last: u64,
+        /// The first sequence number after the gap.
+        found: u64,
+    },
+    /// A write-ahead log with writes that are older than what was flushed before it began.
+    #[error(
+        "{} is not a log of database {}: expected sequence numbers above {flushed}, which was in SST files before it began, \
+         found {found}; it belongs to another database",
+        log.display(), path.display()
+    )]
+    LogForeign {
+        /// Directory of the database.
+        path: PathBuf,
+        /// The log.
+        log: PathBuf,
+        /// The last sequence number that was flushed before the log began.
+        flushed: u64,
+        /// A sequence number in the log.
+        found: u64,
+    },
+    /// A database whose SST files are in several directories.
+    #[error(
+        "database {} keeps SST files in other directories than its own (RocksDB's option db_paths, directory number {place}), \
+         which is not supported, or was copied without them; read it from the program that has it open, or copy it whole",
+        path.display()
+    )]
+    TablesElsewhere {
+        /// Directory of the database.
+        path: PathBuf,
+        /// Number of the directory in the list of that option.
+        place: u64,
+    },
+    /// More files must be open at a time than this process may open.
+    #[error(
+        "database {} has {tables} SST files, so {needed} files must be open at a time, and this process may open {limit}",
+        path.display()
+    )]
+    OpenFiles {
+        /// Directory of the database.
+        path: PathBuf,
+        /// Its SST files.
+        tables: u64,
+        /// Files that must be open.
+        needed: u64,
+        /// Files that may be open.
+        limit: u64,
+    },
+    /// The file system reports an error about a scratch file.
+    #[error("{doing} {}, a scratch file", path.display())]
+    Scratch {
+        /// What was being done.
+        doing: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
     /// The files changed so fast that no consistent set of them could be opened.
     #[error("database {} changes faster than it can be opened; try again when it is less busy", path.display())]
     Unsteady {
         /// Directory of the database.
         path: PathBuf,
     },
-    /// Rows that do not follow the layout, or a layout that cannot be told.
+    /// Rows that do not follow the layout, or a layout that cannot be detected.
     #[error("reading namespace {namespace}")]
     Layout {
         /// Name of the namespace.
@@ -176,37 +261,24 @@ pub enum RocksDbError {
         /// The longer root key in hex, shortened.
         longer: String,
     },
-    /// A share that this snapshot did not make.
-    #[error("namespace {namespace}: a share is not one of its own")]
-    Share {
-        /// Name of the namespace.
-        namespace: String,
-        /// What is wrong with its token.
-        source: Box<FormatError>,
-    },
-    /// A target that holds something.
+    /// A target of a native restore that holds something.
     #[error("restore target {} is not empty; restore to another name, or move it away first", path.display())]
     TargetNotEmpty {
         /// The target.
         path: PathBuf,
     },
-    /// A restore of another dump that was begun beside the target.
-    #[error(
-        "{} holds a restore of another dump, which was not completed; complete it by restoring dump {} again, or \
-         remove that directory", path.display(), dump.as_deref().unwrap_or("(unknown)")
-    )]
-    OtherRestore {
-        /// Its work directory.
+    /// A directory with the name of a restore's work directory that no restore began.
+    #[error("{} is in the way: it is named like a restore under way and holds something else; move it away", path.display())]
+    Unmarked {
+        /// The directory.
         path: PathBuf,
-        /// Id of its dump, as far as it can be told.
-        dump: Option<String>,
     },
     /// A restore of the same dump that was begun in another way.
-    #[error("{} was begun with {what} {found}, not {expected}; go on with that, or remove the directory", path.display())]
+    #[error("{} was begun with {what} {found}, not {expected}; use that again, or remove the directory", path.display())]
     OtherPlan {
         /// Its work directory.
         path: PathBuf,
-        /// What differs: layout or order.
+        /// What differs: format, layout or order.
         what: &'static str,
         /// What was asked for now.
         expected: String,
@@ -238,16 +310,6 @@ pub enum RocksDbError {
         path: PathBuf,
         /// What the JSON parser says.
         source: serde_json::Error,
-    },
-    /// A unit that did not bring as many entries as announced.
-    #[error("restoring page {page}: expected {expected} entries, found {found}")]
-    UnitEntries {
-        /// Id of the page.
-        page: ObjectId,
-        /// Number announced.
-        expected: u64,
-        /// Number written.
-        found: u64,
     },
     /// A restore that was to be completed before all of it was written.
     #[error("completing the restore in {}: expected {expected} entries, {found} were written", path.display())]
@@ -321,10 +383,15 @@ impl RocksDbError {
         move |source| Self::Io { doing, path: path.to_owned(), source }
     }
 
-    /// Returns what the error means for whoever called.
+    pub(crate) fn scratch(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Scratch { doing, path: path.to_owned(), source }
+    }
+
+    /// Returns what the error means for the caller.
     #[must_use]
     pub fn class(&self) -> ErrorClass {
         match self {
+            Self::Contract(error) => error.class(),
             Self::Engine { source, .. } => engine_class(source),
             Self::Layout { source, .. } => source.class(),
             Self::BadCurrent { .. }
@@ -335,10 +402,14 @@ impl RocksDbError {
             Self::Unsteady { .. } => ErrorClass::Transient,
             Self::LogMissing { .. }
             | Self::LogElsewhere { .. }
+            | Self::LogsTwice { .. }
+            | Self::LogGap { .. }
+            | Self::LogForeign { .. }
+            | Self::TablesElsewhere { .. }
             | Self::ForeignFamily { .. }
             | Self::NestedRoots { .. }
             | Self::TargetNotEmpty { .. }
-            | Self::OtherRestore { .. }
+            | Self::Unmarked { .. }
             | Self::OtherPlan { .. }
             | Self::NoTarget { .. }
             | Self::Locked { .. }
@@ -346,10 +417,10 @@ impl RocksDbError {
             | Self::OtherOwner { .. }
             | Self::BadBackups { .. } => ErrorClass::Refused,
             Self::Io { .. }
+            | Self::OpenFiles { .. }
+            | Self::Scratch { .. }
             | Self::NoDatabase { .. }
-            | Self::Share { .. }
             | Self::Record { .. }
-            | Self::UnitEntries { .. }
             | Self::Incomplete { .. }
             | Self::Stage { .. }
             | Self::NoBackup { .. }
@@ -359,25 +430,10 @@ impl RocksDbError {
         }
     }
 
-    /// Tells whether the same call may succeed later.
+    /// Returns true if the same call may succeed later.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         self.class() == ErrorClass::Transient
-    }
-}
-
-impl RocksDbError {
-    /// Tells whether opening a database again may help, since its files change while it is in use.
-    pub(crate) fn may_pass(&self) -> bool {
-        matches!(
-            self,
-            Self::Engine { .. }
-                | Self::Io { .. }
-                | Self::BadCurrent { .. }
-                | Self::FileMissing { .. }
-                | Self::FileLength { .. }
-                | Self::Unsteady { .. }
-        )
     }
 }
 
@@ -392,6 +448,10 @@ fn engine_class(error: &rocksdb::Error) -> ErrorClass {
 
 impl From<RocksDbError> for EngineError {
     fn from(error: RocksDbError) -> Self {
-        Self::new(error.class(), error)
+        match error {
+            // Callers look for this error, of all engines alike.
+            RocksDbError::Contract(error) => error.into(),
+            error => Self::new(error.class(), error),
+        }
     }
 }

@@ -22,8 +22,8 @@ pub trait Open: DBAccess + Send + Sync + Sized + 'static {
     /// Opens an iterator over a column family; `None` when the handle does not know that family.
     fn rows(&self, family: &str, options: ReadOptions) -> Option<DBRawIteratorWithThreadMode<'_, Self>>;
 
-    /// Returns a property of a column family as text; empty when there is none.
-    fn property(&self, family: &str, name: &str) -> String;
+    /// Returns a property of a column family as text; `None` when there is none.
+    fn property(&self, family: &str, name: &str) -> Result<Option<String>, rocksdb::Error>;
 
     /// Lists the SST files.
     fn files(&self) -> Result<Vec<LiveFile>, rocksdb::Error>;
@@ -50,15 +50,14 @@ macro_rules! open {
                 }
             }
 
-            fn property(&self, family: &str, name: &str) -> String {
-                let property = match family {
+            fn property(&self, family: &str, name: &str) -> Result<Option<String>, rocksdb::Error> {
+                match family {
                     DEFAULT_FAMILY => self.property_value(name),
                     _ => match self.cf_handle(family) {
                         Some(family) => self.property_value_cf(&family, name),
                         None => Ok(None),
                     },
-                };
-                property.ok().flatten().unwrap_or_default()
+                }
             }
 
             fn files(&self) -> Result<Vec<LiveFile>, rocksdb::Error> {

@@ -1,4 +1,4 @@
-//! The root-key index of a share, read beside its data.
+//! The root-key index of a range, read beside its data.
 
 use std::error::Error;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -83,7 +83,7 @@ impl IndexFeed {
         let end = range.to.as_deref().and_then(|to| to.strip_prefix(&[DATA]));
         let mut batch = Vec::with_capacity(BATCH);
         while let Some((key, _)) = rows.current()? {
-            let root = key.get(1..).unwrap_or_default().to_vec();
+            let root = root_of_index_row(key).to_vec();
             let past = end.is_some_and(|end| root.as_slice() >= end);
             batch.push(root);
             if past {
@@ -101,7 +101,11 @@ impl IndexFeed {
 
 /// Returns the key that an index row would have whose root key is all of a data row's key after its first byte.
 pub(crate) fn index_key(data_key: &[u8]) -> Vec<u8> {
-    let mut key = vec![INDEX];
-    key.extend_from_slice(data_key.get(1..).unwrap_or_default());
-    key
+    let root = data_key.strip_prefix(&[DATA]).expect("a key of a data row begins with its byte");
+    [&[INDEX], root].concat()
+}
+
+/// Returns the root key of an index row.
+pub(crate) fn root_of_index_row(key: &[u8]) -> &[u8] {
+    key.strip_prefix(&[INDEX]).expect("the iterator is bounded by the index")
 }

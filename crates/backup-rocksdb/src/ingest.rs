@@ -1,29 +1,31 @@
 //! Taking the SST files of all units into the database.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use backup_layout::Layout;
 use backup_layout::rocksdb::Encoder;
-use rocksdb::{IngestExternalFileOptions, WaitForCompactOptions, WriteBatch, WriteOptions};
+use rocksdb::{ErrorKind, IngestExternalFileOptions, WaitForCompactOptions, WriteBatch, WriteOptions};
 
-use crate::durable::read_json;
 use crate::error::RocksDbError;
 use crate::handle::DEFAULT_FAMILY;
 use crate::options;
 use crate::range::FAMILIES_MAX;
-use crate::restore::TargetDb;
+use crate::session::TargetDb;
 use crate::target::{Target, Work};
 use crate::unit::UnitRecord;
+use crate::worker::Caller;
 
 /// Files that overlap each other and are taken in at a time.
 const OVERLAPPING_FILES: usize = 8;
 /// Overlapping files above which a restore waits for RocksDB to merge some.
 const LEVEL0_FILES: u64 = 16;
 const PAUSE: Duration = Duration::from_millis(20);
+/// How long it is waited for a compaction before it is seen whether the restore is still wanted.
+const COMPACTION_MICROS: u64 = 500_000;
+const DOING: &str = "completing a restore";
 /// Index rows that are written at a time.
 const INDEX_ROWS: usize = 1_000;
 
@@ -35,57 +37,67 @@ pub(crate) struct Ingest {
 }
 
 impl Ingest {
-    /// Reads the records of all units, and checks that they have all entries.
-    pub(crate) fn prepare(work: &Work, target: &Target, entries: u64) -> Result<Self, RocksDbError> {
-        let mut records = Vec::new();
-        let units = work.units();
-        for entry in fs::read_dir(&units).map_err(RocksDbError::io("looking into", &units))? {
-            let path = entry.map_err(RocksDbError::io("looking into", &units))?.path();
-            if path.extension().is_some_and(|extension| extension == "done") {
-                records.extend(read_json::<UnitRecord>(&path)?);
-            }
-        }
+    /// Takes the records of all units, and checks that they have all entries.
+    pub(crate) fn prepare(
+        work: &Work,
+        target: &Target,
+        records: Vec<UnitRecord>,
+        entries: u64,
+    ) -> Result<Self, RocksDbError> {
         let found = records.iter().map(|record| record.entries).fold(0, u64::saturating_add);
         if found != entries {
             return Err(RocksDbError::Incomplete { path: work.path.clone(), expected: entries, found });
         }
-        records.sort_by(|left, right| left.page.cmp(&right.page));
         Ok(Self { work: work.clone(), layout: target.layout, records })
     }
 
     /// Checks that all files are there, in their lengths.
     pub(crate) fn check_tables(&self) -> Result<(), RocksDbError> {
-        match self.records.iter().find(|record| !record.has_tables(&self.work)) {
-            Some(record) => {
+        for record in &self.records {
+            if !record.has_tables(&self.work)? {
                 let file = format!("an SST file of page {}", record.page);
                 let path = self.work.path.clone();
-                Err(RocksDbError::FileMissing { path, file, named_by: "the record of its unit" })
+                return Err(RocksDbError::FileMissing { path, file, named_by: "the record of its unit" });
             }
-            None => Ok(()),
         }
+        Ok(())
     }
 
     /// Takes the files in, completes the index and makes all durable.
     ///
     /// May be repeated after it was interrupted anywhere: a file that is missing was taken in, and one that is taken in
     /// twice holds the same rows.
-    pub(crate) fn run(&self, database: &TargetDb, sorted: bool) -> Result<(), RocksDbError> {
+    pub(crate) fn run(
+        &self,
+        database: &TargetDb,
+        sorted: bool,
+        caller: &Caller<'_>,
+    ) -> Result<(), RocksDbError> {
         for (family, tables) in self.tables()? {
+            caller.check(DOING)?;
             self.create_family(database, &family)?;
             match sorted {
                 true => self.take_in(database, &family, tables)?,
-                false => self.take_in_overlapping(database, &family, tables)?,
+                false => self.take_in_overlapping(database, &family, tables, caller)?,
             }
         }
         self.complete_index(database)?;
         database.flush().map_err(self.engine("flushing the database being restored in"))?;
         database.flush_wal(true).map_err(self.engine("syncing the log of the database being restored in"))?;
-        if !sorted {
-            database
-                .wait_for_compact(&WaitForCompactOptions::default())
-                .map_err(self.engine("compacting the database being restored in"))?;
+        if sorted { Ok(()) } else { self.compact(database, caller) }
+    }
+
+    /// Waits until RocksDB has merged files that overlap each other.
+    fn compact(&self, database: &TargetDb, caller: &Caller<'_>) -> Result<(), RocksDbError> {
+        let mut options = WaitForCompactOptions::default();
+        options.set_timeout(COMPACTION_MICROS);
+        loop {
+            caller.check(DOING)?;
+            match database.wait_for_compact(&options) {
+                Err(error) if error.kind() == ErrorKind::TimedOut => {}
+                done => return done.map_err(self.engine("compacting the database being restored in")),
+            }
         }
-        Ok(())
     }
 
     /// Returns the files that are not in the database yet.
@@ -134,16 +146,22 @@ impl Ingest {
         database: &TargetDb,
         family: &str,
         tables: Vec<PathBuf>,
+        caller: &Caller<'_>,
     ) -> Result<(), RocksDbError> {
-        let number = |property: &str| database.property_int_value(property).ok().flatten().unwrap_or(0);
+        let stage = |problem| RocksDbError::Stage { path: self.work.path.clone(), problem };
+        let number = |property: &str| {
+            let found = database
+                .property_int_value(property)
+                .map_err(self.engine("reading a property of the database being restored in"))?;
+            found.ok_or_else(|| stage("RocksDB does not say how many files it has to merge"))
+        };
         for some in tables.chunks(OVERLAPPING_FILES) {
             self.take_in(database, family, some.to_vec())?;
-            while number("rocksdb.num-files-at-level0") > LEVEL0_FILES {
-                if number("rocksdb.background-errors") > 0 {
-                    let path = self.work.path.clone();
-                    let problem = "RocksDB reports an error of a compaction; see the file db/LOG there";
-                    return Err(RocksDbError::Stage { path, problem });
+            while number("rocksdb.num-files-at-level0")? > LEVEL0_FILES {
+                if number("rocksdb.background-errors")? > 0 {
+                    return Err(stage("RocksDB reports an error of a compaction; see the file db/LOG there"));
                 }
+                caller.check(DOING)?;
                 thread::sleep(PAUSE);
             }
         }

@@ -1,21 +1,28 @@
 #![doc = include_str!("../README.md")]
+#![warn(clippy::indexing_slicing, clippy::unwrap_used)]
 
 mod database;
+mod divide;
 mod durable;
 mod edit;
 mod error;
+mod frozen;
 mod handle;
 mod index;
+mod info_log;
 mod ingest;
+mod logs;
 mod manifest;
 mod native;
 mod options;
+mod options_file;
 mod range;
+mod records;
 mod restore;
 mod sample;
 mod scan;
-mod secondary;
-mod shares;
+mod scratch;
+mod session;
 mod snapshot;
 mod sorter;
 mod tables;
@@ -29,4 +36,4 @@ pub use error::RocksDbError;
 pub use handle::Handle;
 pub use native::{NativeBackup, native_list, native_restore, native_verify};
 pub use options::RocksDbOptions;
-pub use worker::wait_for_threads;
+pub use scratch::Scratch;

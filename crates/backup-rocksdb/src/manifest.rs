@@ -1,27 +1,18 @@
 //! Following RocksDB's manifest: which files make up the database, and which logs are still needed.
-//!
-//! A secondary instance falls back to an older version of the database without a word when a file is missing, and takes
-//! a log that was deleted while it opened for one that is not needed. Both would lose writes, so what it opened is
-//! compared with what the manifest says.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{self, BufReader, ErrorKind, Read};
-use std::path::{Path, PathBuf};
+use std::io::{self, ErrorKind};
+use std::path::Path;
 
-use crate::edit::Edit;
+use crate::edit::{Edit, NewTable};
 use crate::error::RocksDbError;
-
-const BLOCK_BYTES: u64 = 32 << 10;
-const HEADER_BYTES: u64 = 7;
-/// Longest record that is read: far above any edit that RocksDB writes.
-const RECORD_BYTES_MAX: usize = 256 << 20;
+use crate::records::{Next, Records};
 
 /// What the edits of a manifest add up to.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct State {
-    /// Numbers of the SST files, with their lengths in bytes.
-    pub tables: BTreeMap<u64, u64>,
+    /// The SST files, by their numbers.
+    pub tables: BTreeMap<u64, NewTable>,
     /// Logs with lower numbers may be deleted at any time.
     pub log_min: u64,
     /// For each column family, the first log that may hold writes which are in none of its SST files.
@@ -30,6 +21,10 @@ pub(crate) struct State {
     family_tables: BTreeMap<u32, BTreeSet<u64>>,
     /// Logs that the manifest tracks, with the length that was synced. Empty unless the writer tracks them.
     pub tracked_logs: BTreeMap<u64, u64>,
+    /// The highest sequence number that was ever in an SST file.
+    pub last_sequence: u64,
+    /// What the last flush of each column family says: records of this log and later ones have sequence numbers above this.
+    pub flushed: BTreeMap<u32, (u64, u64)>,
 }
 
 impl State {
@@ -49,18 +44,28 @@ impl State {
             own.remove(table);
         }
         // A file that only changes its level is deleted and added by one edit.
-        for (table, bytes) in &edit.new_tables {
-            self.tables.insert(*table, *bytes);
-            own.insert(*table);
+        for table in &edit.new_tables {
+            self.tables.insert(table.number, *table);
+            own.insert(table.number);
+            self.last_sequence = self.last_sequence.max(table.last_sequence);
         }
+        self.last_sequence = self.last_sequence.max(edit.last_sequence.unwrap_or(0));
         if edit.drops_family {
-            for table in self.family_tables.remove(&family).unwrap_or_default() {
+            for table in self.family_tables.remove(&family).into_iter().flatten() {
                 self.tables.remove(&table);
             }
             self.family_logs.remove(&family);
+            self.flushed.remove(&family);
         } else if let Some(log) = edit.log_number {
+            // The first edit of a family sums up what was before this manifest, files that were not flushed included.
             let known = self.family_logs.entry(family).or_insert(0);
+            let summary = *known == 0;
             *known = log.max(*known);
+            let flushed =
+                edit.new_tables.iter().filter(|table| table.level == 0).map(|table| table.last_sequence);
+            if let Some(sequence) = flushed.max().filter(|_| !summary) {
+                self.flushed.insert(family, (log, sequence));
+            }
         }
         self.log_min = self.log_min.max(edit.log_min.unwrap_or(0));
         for (log, bytes) in edit.added_logs {
@@ -73,143 +78,59 @@ impl State {
     }
 }
 
-/// Reads a manifest as far as it is written, and goes on when more was written.
+/// Reads a manifest as far as it is written, and resumes when more was written.
 pub(crate) struct Manifest {
-    pub path: PathBuf,
-    file: BufReader<File>,
-    /// Offset of the next record.
-    offset: u64,
+    records: Records,
     pub state: State,
 }
 
 impl Manifest {
-    /// Opens a manifest before its first edit.
-    pub(crate) fn open(path: &Path) -> Result<Self, RocksDbError> {
-        let file = File::open(path).map_err(RocksDbError::io("opening", path))?;
-        let file = BufReader::with_capacity(64 << 10, file);
-        Ok(Self { path: path.to_owned(), file, offset: 0, state: State::default() })
+    /// Opens a manifest and applies all edits that are written.
+    pub(crate) fn read(path: &Path) -> Result<Self, RocksDbError> {
+        let records = Records::of_manifest(path).map_err(RocksDbError::io("opening", path))?;
+        let mut manifest = Self { records, state: State::default() };
+        manifest.follow()?;
+        Ok(manifest)
     }
 
-    /// Tells how far it is read.
-    pub(crate) fn position(&self) -> (PathBuf, u64) {
-        (self.path.clone(), self.offset)
+    /// Applies the edits that follow in `path`, of which the file that was read is a copy.
+    pub(crate) fn follow_in(&mut self, path: &Path) -> Result<(), RocksDbError> {
+        self.records.continue_in(path).map_err(RocksDbError::io("opening", path))?;
+        self.follow()
     }
 
-    /// Applies all edits that are written, and shows the state before the first and after each to `each`.
-    pub(crate) fn follow(&mut self, mut each: impl FnMut(&State)) -> Result<(), RocksDbError> {
-        each(&self.state);
+    /// Returns how far it is read, in bytes.
+    pub(crate) fn offset(&self) -> u64 {
+        self.records.offset()
+    }
+
+    fn follow(&mut self) -> Result<(), RocksDbError> {
         while let Some(record) = self.record()? {
-            let edit = Edit::decode(&record).map_err(|problem| RocksDbError::Manifest {
-                path: self.path.clone(),
-                offset: self.offset,
-                problem,
-            })?;
+            let edit = Edit::decode(&record).map_err(|problem| self.malformed(problem))?;
             self.state.apply(edit);
-            each(&self.state);
         }
         Ok(())
     }
 
     /// Reads the next whole record; `None` when it is not, or not wholly, written.
     fn record(&mut self) -> Result<Option<Vec<u8>>, RocksDbError> {
-        let start = self.offset;
-        match self.read_record() {
-            Ok(record) => Ok(Some(record)),
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
-                self.offset = start;
-                self.seek(start)?;
-                Ok(None)
-            }
+        match self.records.next() {
+            Ok(Next::Record(record)) => Ok(Some(record)),
+            Ok(Next::End) => Ok(None),
+            Ok(Next::Packed) => Err(self.malformed("expected the header of a record")),
             Err(error) if error.kind() == ErrorKind::InvalidData => {
-                let problem = "expected the header of a record";
-                Err(RocksDbError::Manifest { path: self.path.clone(), offset: self.offset, problem })
+                Err(self.malformed("expected the header of a record"))
             }
-            Err(error) => Err(RocksDbError::io("reading", &self.path)(error)),
+            Err(error) => Err(self.failed(error)),
         }
     }
 
-    /// Joins the fragments of a record. Checksums are left to RocksDB, which reads the same file.
-    fn read_record(&mut self) -> io::Result<Vec<u8>> {
-        let mut record = Vec::new();
-        // The first fragment is empty where its header ends a block, so the record's length does not tell.
-        let mut begun = false;
-        loop {
-            let left = BLOCK_BYTES - self.offset % BLOCK_BYTES;
-            if left < HEADER_BYTES {
-                self.skip(left)?;
-                continue;
-            }
-            let mut header = [0u8; HEADER_BYTES as usize];
-            self.file.read_exact(&mut header)?;
-            self.offset += HEADER_BYTES;
-            let [_, _, _, _, low, high, kind] = header;
-            let length = usize::from(u16::from_le_bytes([low, high]));
-            // Zeros are room that was allocated before it is written.
-            if kind == 0 && length == 0 {
-                return Err(ErrorKind::UnexpectedEof.into());
-            }
-            let fits = length as u64 + HEADER_BYTES <= left && record.len() + length <= RECORD_BYTES_MAX;
-            if !fits || !matches!((kind, begun), (1 | 2, false) | (3 | 4, true)) {
-                return Err(ErrorKind::InvalidData.into());
-            }
-            begun = true;
-            let filled = record.len();
-            record.resize(filled + length, 0);
-            self.file.read_exact(record.get_mut(filled..).unwrap_or_default())?;
-            self.offset += length as u64;
-            if matches!(kind, 1 | 4) {
-                return Ok(record);
-            }
-        }
+    fn malformed(&self, problem: &'static str) -> RocksDbError {
+        let (path, offset) = (self.records.path().to_owned(), self.records.offset());
+        RocksDbError::Manifest { path, offset, problem }
     }
 
-    fn skip(&mut self, bytes: u64) -> io::Result<()> {
-        let skipped = io::copy(&mut self.file.by_ref().take(bytes), &mut io::sink())?;
-        self.offset += skipped;
-        if skipped < bytes { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
-    }
-
-    fn seek(&mut self, offset: u64) -> Result<(), RocksDbError> {
-        use io::Seek;
-        let sought = self.file.seek(io::SeekFrom::Start(offset));
-        sought.map(|_| ()).map_err(RocksDbError::io("reading", &self.path))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn fragment(kind: u8, length: usize) -> Vec<u8> {
-        let mut bytes = vec![0, 0, 0, 0];
-        bytes.extend_from_slice(&(length as u16).to_le_bytes());
-        bytes.push(kind);
-        bytes.resize(bytes.len() + length, 7);
-        bytes
-    }
-
-    /// Writes records of these fragments, and returns the lengths of the records that are read.
-    fn read(fragments: &[(u8, usize)]) -> Vec<usize> {
-        let scratch = tempfile::tempdir().unwrap();
-        let path = scratch.path().join("MANIFEST-000001");
-        let bytes: Vec<u8> = fragments.iter().flat_map(|(kind, length)| fragment(*kind, *length)).collect();
-        std::fs::write(&path, bytes).unwrap();
-        let mut manifest = Manifest::open(&path).unwrap();
-        let next = || manifest.record().unwrap().map(|record| record.len());
-        std::iter::from_fn(next).collect()
-    }
-
-    #[test]
-    fn a_record_may_begin_with_an_empty_fragment_at_the_end_of_a_block() {
-        let block = BLOCK_BYTES as usize;
-        let header = HEADER_BYTES as usize;
-        assert_eq!(read(&[(1, block - 2 * header), (2, 0), (4, 50), (1, 3)]), [block - 2 * header, 50, 3]);
-        assert_eq!(read(&[(1, block - 2 * header - 1), (2, 1), (4, 50)]), [block - 2 * header - 1, 51]);
-    }
-
-    #[test]
-    fn a_record_that_is_not_wholly_written_is_not_there_yet() {
-        assert_eq!(read(&[(1, 9), (2, BLOCK_BYTES as usize - 9 - 2 * HEADER_BYTES as usize)]), [9]);
-        assert_eq!(read(&[]), [0; 0]);
+    fn failed(&self, error: io::Error) -> RocksDbError {
+        RocksDbError::io("reading", self.records.path())(error)
     }
 }

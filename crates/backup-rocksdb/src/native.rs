@@ -6,15 +6,15 @@ use std::{fs, io};
 
 use rocksdb::backup::{BackupEngine, BackupEngineOptions, RestoreOptions};
 use rocksdb::{ColumnFamilyDescriptor, DB, Env};
-use tempfile::TempDir;
 
 use crate::database::list_families;
-use crate::durable::{sync_directory, sync_file};
+use crate::durable::{sync_directory, sync_file, sync_with_parents};
 use crate::error::RocksDbError;
+use crate::frozen::{check_whole, scratch};
 use crate::handle::Open;
 use crate::options::{self, RocksDbOptions};
-use crate::restore::is_locked;
-use crate::secondary::{check_whole, scratch};
+use crate::scratch::Scratch;
+use crate::session::is_locked;
 use crate::target::Target;
 use crate::worker;
 use backup_layout::Layout;
@@ -84,6 +84,7 @@ pub(crate) fn backup_handle<D: Open>(database: &D, backups: &Path) -> Result<Nat
     fs::create_dir_all(backups).map_err(RocksDbError::io("creating directory", backups))?;
     let mut engine = open_engine(backups)?;
     database.back_up(&mut engine).map_err(RocksDbError::engine(doing, backups))?;
+    sync_with_parents(backups)?;
     list(&engine, backups)?.pop().ok_or_else(|| RocksDbError::NoBackup { path: backups.to_owned(), id: None })
 }
 
@@ -168,7 +169,7 @@ pub(crate) fn unpack(
     backups: &Path,
     id: Option<u32>,
     options: &RocksDbOptions,
-) -> Result<TempDir, RocksDbError> {
+) -> Result<Scratch, RocksDbError> {
     let directory = scratch(options)?;
     let mut engine = open_existing(backups)?;
     let backup = verify(&engine, backups, id)?;
@@ -180,7 +181,9 @@ pub(crate) fn unpack(
 
 fn restore(backups: &Path, id: Option<u32>, path: &Path) -> Result<NativeBackup, RocksDbError> {
     let target = Target::new(path, Layout::Plain)?;
-    target.check_free()?;
+    if !target.is_free()? {
+        return Err(RocksDbError::TargetNotEmpty { path: path.to_owned() });
+    }
     let mut engine = open_existing(backups)?;
     let backup = verify(&engine, backups, id)?;
     target.create_base()?;

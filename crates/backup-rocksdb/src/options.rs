@@ -4,7 +4,15 @@ use std::path::PathBuf;
 
 use backup_format::Limits;
 use backup_layout::Layout;
-use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, LogLevel, Options, ReadOptions, SliceTransform};
+use rocksdb::{
+    BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, LogLevel, Options, ReadOptions,
+    SliceTransform,
+};
+
+/// Bytes of rows from a write-ahead log that are kept in memory, of all column families.
+const REPLAY_BYTES: usize = 16 << 20;
+/// The same for one of many column families.
+const REPLAY_BYTES_MIN: usize = 256 << 10;
 
 /// Options of a RocksDB namespace. All have defaults; none is stored anywhere.
 #[derive(Clone, Debug)]
@@ -20,7 +28,7 @@ pub struct RocksDbOptions {
     pub readahead_bytes: usize,
     /// Bytes of the cache for index blocks while a database is read by path; default 8 MiB.
     pub cache_bytes: usize,
-    /// Directory of the write-ahead log, if it is not that of the database.
+    /// Directory of the write-ahead log, if it is not that of the database. It must be the log of this very database.
     pub wal_dir: Option<PathBuf>,
     /// Accepts a database without the write-ahead log that its manifest refers to; default false. Restored native
     /// backups may look like that and lack nothing.
@@ -66,8 +74,9 @@ impl RocksDbOptions {
         self
     }
 
-    /// Options of a secondary instance that keeps little in memory and writes next to nothing.
-    pub(crate) fn secondary(&self) -> Options {
+    /// Options of a copy with so many column families. It takes logs into SST files as it opens, keeps little in memory, and compacts
+    /// nothing.
+    pub(crate) fn frozen(&self, families: usize) -> Options {
         let mut tables = BlockBasedOptions::default();
         tables.set_block_cache(&Cache::new_lru_cache(self.cache_bytes));
         tables.set_cache_index_and_filter_blocks(true);
@@ -75,6 +84,11 @@ impl RocksDbOptions {
         options.set_block_based_table_factory(&tables);
         options.set_max_open_files(-1);
         options.set_skip_stats_update_on_db_open(true);
+        options.set_write_buffer_size((REPLAY_BYTES / families.max(1)).max(REPLAY_BYTES_MIN));
+        options.set_compression_type(DBCompressionType::None);
+        options.set_disable_auto_compactions(true);
+        // The newest log may end in the middle of a record. Damage elsewhere is an error.
+        options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
         quiet(&mut options);
         options
     }

@@ -1,4 +1,4 @@
-//! Reading a share: rows to batches of entries, on a thread, through a short channel.
+//! Reading a range: rows to batches of entries, on a thread, through a short channel.
 
 use std::thread;
 
@@ -13,9 +13,9 @@ use crate::handle::DEFAULT_FAMILY;
 use crate::index;
 use crate::options::RocksDbOptions;
 use crate::range::RawRange;
-use crate::view::{View, ViewClient};
+use crate::view::{Running, View, ViewClient};
 
-/// Batches that wait for whoever reads the stream.
+/// Batches that wait for the reader of the stream.
 const BATCHES_WAITING: usize = 2;
 
 const DOING: &str = "reading entries";
@@ -37,15 +37,21 @@ enum Step {
     End,
 }
 
+/// The receiver is dropped before the job is waited for: that ends it.
+struct Reading {
+    steps: mpsc::Receiver<Step>,
+    _job: Running,
+}
+
 impl Scan {
-    /// Starts to read ranges, one after the other. Dropping the stream ends the reading.
+    /// Starts to read ranges, one after the other. Dropping the stream ends the reading, and waits for that.
     pub(crate) fn stream(
         self,
         client: &ViewClient,
         ranges: Vec<RawRange>,
     ) -> Result<EntryStream, RocksDbError> {
         let (sender, receiver) = mpsc::channel(BATCHES_WAITING);
-        client.run(DOING, move |view| {
+        let job = client.run(DOING, move |view| {
             let mut out = Output { sender, batch: EntryBatch::default(), bytes: self.options.batch_bytes };
             let done = ranges.iter().try_for_each(|range| self.read(view, range, &mut out));
             let last = match done {
@@ -57,10 +63,11 @@ impl Scan {
                 drop(out.sender.blocking_send(last));
             }
         })?;
-        let stream = futures::stream::unfold(Some(receiver), |receiver| async {
-            let mut receiver = receiver?;
-            match receiver.recv().await {
-                Some(Step::Batch(batch)) => Some((Ok(batch), Some(receiver))),
+        let reading = Reading { steps: receiver, _job: job };
+        let stream = futures::stream::unfold(Some(reading), |reading| async {
+            let mut reading = reading?;
+            match reading.steps.recv().await {
+                Some(Step::Batch(batch)) => Some((Ok(batch), Some(reading))),
                 Some(Step::Failed(error)) => Some((Err(error.into()), None)),
                 Some(Step::End) => None,
                 None => Some((Err(RocksDbError::Worker { doing: DOING }.into()), None)),

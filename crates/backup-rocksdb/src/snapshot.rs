@@ -3,22 +3,28 @@
 use std::num::NonZeroUsize;
 
 use async_trait::async_trait;
-use backup_format::{Consistency, EngineError, EntryStream, Estimate, Order, Share, Snapshot};
+use backup_format::{
+    Consistency, ContractError, EngineError, EntryStream, Order, Range, ReadPlan, Snapshot, SourceInfo,
+};
 use backup_layout::Layout;
 use backup_layout::rocksdb::{check, detect};
 
+use crate::divide;
 use crate::error::RocksDbError;
 use crate::handle::DEFAULT_FAMILY;
 use crate::options::RocksDbOptions;
 use crate::range;
 use crate::sample::sample;
 use crate::scan::Scan;
-use crate::shares;
 use crate::view::{View, ViewClient};
+
+/// Version of RocksDB in this build.
+const ENGINE_VERSION: &str = "10.4.2";
 
 /// A namespace at one moment.
 #[derive(Debug)]
 pub(crate) struct RocksDbSnapshot {
+    source: SourceInfo,
     client: ViewClient,
     scan: Scan,
     /// Column families to be read, in order.
@@ -26,8 +32,9 @@ pub(crate) struct RocksDbSnapshot {
 }
 
 impl RocksDbSnapshot {
-    /// Tells the layout of what `client` views, and checks that all there is belongs to it. `families` are the names of
-    /// all column families.
+    /// Detects the layout of what `client` views, and checks that all there is belongs to it.
+    ///
+    /// `families` are the names of all column families.
     pub(crate) async fn open(
         client: ViewClient,
         namespace: &str,
@@ -36,14 +43,16 @@ impl RocksDbSnapshot {
     ) -> Result<Self, RocksDbError> {
         let namespace = namespace.to_owned();
         let options = options.clone();
-        let (scan, families) =
-            client.ask("telling the layout", move |view| examine(view, namespace, families, options)).await?;
-        Ok(Self { client, scan, families })
-    }
-
-    /// Returns the layout of the rows.
-    pub(crate) fn layout(&self) -> Layout {
-        self.scan.layout
+        let (scan, families) = client
+            .ask("detecting the layout", move |view| examine(view, namespace, families, options))
+            .await?;
+        let source = SourceInfo {
+            engine: "rocksdb".to_owned(),
+            engine_version: ENGINE_VERSION.to_owned(),
+            layout: scan.layout.name().to_owned(),
+            namespace: scan.namespace.clone(),
+        };
+        Ok(Self { source, client, scan, families })
     }
 }
 
@@ -89,8 +98,8 @@ fn examine(
 
 #[async_trait]
 impl Snapshot for RocksDbSnapshot {
-    fn consistency(&self) -> Consistency {
-        Consistency::PointInTime
+    fn source(&self) -> &SourceInfo {
+        &self.source
     }
 
     fn order(&self) -> Order {
@@ -101,53 +110,60 @@ impl Snapshot for RocksDbSnapshot {
         self.scan.layout.kind(root_key)
     }
 
-    async fn estimate(&self) -> Result<Estimate, EngineError> {
+    async fn estimate(&self) -> Result<Option<u64>, EngineError> {
         let families = self.families.clone();
-        let estimate = self.client.ask("estimating", move |view| Ok(estimate(view, &families))).await?;
-        Ok(estimate)
+        Ok(self.client.ask("estimating", move |view| estimate(view, &families)).await?)
     }
 
-    async fn shares(&self, count: NonZeroUsize) -> Result<Vec<Share>, EngineError> {
+    async fn plan(&self, ranges_max: NonZeroUsize) -> Result<ReadPlan, EngineError> {
         let (families, scan) = (self.families.clone(), self.scan.clone());
-        let divide =
-            move |view: &dyn View| shares::divide(view, scan.layout, &families, count.get(), &scan.options);
-        let shares = self.client.ask("dividing into shares", divide).await?;
-        let shares = shares.iter().map(|ranges| Share { token: range::encode(ranges), starts_page: false });
-        Ok(shares.collect())
+        let divide = move |view: &dyn View| {
+            divide::divide(view, scan.layout, &families, ranges_max.get(), &scan.options)
+        };
+        let ranges = self.client.ask("dividing into ranges", divide).await?;
+        Ok(ReadPlan::of_one_phase(ranges.iter().map(|rows| range::encode(rows)).collect()))
     }
 
-    async fn entries(&self, share: &Share) -> Result<EntryStream, EngineError> {
-        let namespace = || self.scan.namespace.clone();
-        let ranges = range::decode(&share.token)
-            .map_err(|source| RocksDbError::Share { namespace: namespace(), source: Box::new(source) })?;
-        Ok(self.scan.clone().stream(&self.client, ranges)?)
+    async fn entries(&self, range: &Range) -> Result<EntryStream, EngineError> {
+        let place = || format!("namespace {}", self.scan.namespace);
+        let rows = range::decode(range, self.scan.layout)
+            .map_err(|source| ContractError::ForeignRange { place: place(), source })?;
+        Ok(self.scan.clone().stream(&self.client, rows)?)
+    }
+
+    fn consistency(&self) -> Consistency {
+        Consistency::PointInTime
     }
 }
 
-/// Sums up what the table files and the memory tables say of themselves. RocksDB's own estimates are 0 in a secondary
-/// instance that was opened quickly.
-fn estimate(view: &dyn View, families: &[String]) -> Estimate {
-    let (mut bytes, mut entries) = (0u64, 0u64);
+/// Sums up what the table files and the memory tables say of themselves; `None` when one does not say it.
+///
+/// RocksDB's own estimates are 0 in a database that was opened quickly.
+fn estimate(view: &dyn View, families: &[String]) -> Result<Option<u64>, RocksDbError> {
+    let mut sum = Some(0u64);
     for family in families {
-        let tables = view.property(family, "rocksdb.aggregated-table-properties");
-        let number = |name: &str| view.property(family, name).parse().unwrap_or(0u64);
-        let in_memory = number("rocksdb.num-entries-active-mem-table")
-            .saturating_add(number("rocksdb.num-entries-imm-mem-tables"));
-        entries = entries.saturating_add(table_number(&tables, "# entries")).saturating_add(in_memory);
-        bytes = bytes
-            .saturating_add(table_number(&tables, "raw key size"))
-            .saturating_add(table_number(&tables, "raw value size"));
-        if in_memory > 0 {
-            bytes = bytes.saturating_add(number("rocksdb.cur-size-all-mem-tables"));
+        let number = |name: &str| -> Result<Option<u64>, RocksDbError> {
+            Ok(view.property(family, name)?.and_then(|text| text.parse().ok()))
+        };
+        let tables = view.property(family, "rocksdb.aggregated-table-properties")?;
+        let of_tables = |name| tables.as_deref().and_then(|tables| table_number(tables, name));
+        let in_memory = match number("rocksdb.num-entries-active-mem-table")?
+            .zip(number("rocksdb.num-entries-imm-mem-tables")?)
+        {
+            // An empty memory table has room already.
+            Some((0, 0)) => Some(0),
+            Some(_) => number("rocksdb.cur-size-all-mem-tables")?,
+            None => None,
+        };
+        for part in [of_tables("raw key size"), of_tables("raw value size"), in_memory] {
+            sum = sum.zip(part).and_then(|(sum, part)| sum.checked_add(part));
         }
     }
-    let known = |sum: u64| (sum > 0).then_some(sum);
-    Estimate { plain_bytes: known(bytes), entries: known(entries) }
+    Ok(sum)
 }
 
-/// Takes a number out of the text of RocksDB's table properties; 0 if it is not there.
-fn table_number(tables: &str, name: &str) -> u64 {
+/// Takes a number out of the text of RocksDB's table properties.
+fn table_number(tables: &str, name: &str) -> Option<u64> {
     let mut fields = tables.split(';').filter_map(|field| field.split_once('='));
-    let field = fields.find(|(found, _)| found.trim() == name);
-    field.and_then(|(_, number)| number.trim().parse().ok()).unwrap_or(0)
+    fields.find(|(found, _)| found.trim() == name)?.1.trim().parse().ok()
 }

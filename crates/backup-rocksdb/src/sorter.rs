@@ -31,7 +31,7 @@ impl Sorter {
     /// Writes out what is left.
     pub(crate) fn flush(&mut self, out: &mut Tables<'_>) -> Result<(), RocksDbError> {
         let Self { bytes, rows, .. } = self;
-        let part = |range: &Range<usize>| bytes.get(range.clone()).unwrap_or_default();
+        let part = |range: &Range<usize>| bytes.get(range.clone()).expect("rows lie in the buffer");
         rows.sort_unstable_by(|left, right| part(&left.0).cmp(part(&right.0)));
         for (key, value) in &*rows {
             out.put(DEFAULT_FAMILY, part(key), part(value))?;

@@ -5,14 +5,14 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use backup_format::{Order, RestoreMarker};
+use backup_format::{ContractError, ObjectId, Order, Restore};
 use backup_layout::Layout;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-use crate::durable::{Occupancy, occupancy, read_json, sync_directory, write_json};
+use crate::durable::{Occupancy, occupancy, read_json, sync_with_parents, write_json};
 use crate::error::RocksDbError;
 
 const FORMAT: &str = "kvbackup-restore";
@@ -49,7 +49,7 @@ pub(crate) enum Stage {
 pub(crate) struct MarkerFile {
     format: String,
     version: u32,
-    pub dump: String,
+    pub dump: ObjectId,
     layout: String,
     order: Order,
     tool: String,
@@ -57,26 +57,27 @@ pub(crate) struct MarkerFile {
 }
 
 impl MarkerFile {
-    pub(crate) fn new(marker: &RestoreMarker, layout: Layout, order: Order) -> Self {
+    pub(crate) fn new(restore: &Restore, layout: Layout) -> Self {
         Self {
             format: FORMAT.to_owned(),
             version: 1,
-            dump: marker.dump.to_string(),
+            dump: restore.dump,
             layout: layout.name().to_owned(),
-            order,
+            order: restore.order,
             tool: concat!("backup-rocksdb ", env!("CARGO_PKG_VERSION")).to_owned(),
             stage: Stage::Writing,
         }
     }
 
-    /// Checks that a work directory was begun as `self` would begin it.
+    /// Checks that a restore of the same dump was begun as `self` would begin it.
     pub(crate) fn check(&self, found: &Self, path: &Path) -> Result<(), RocksDbError> {
-        if found.dump != self.dump || found.format != FORMAT || found.version != 1 {
-            return Err(RocksDbError::OtherRestore { path: path.to_owned(), dump: Some(found.dump.clone()) });
-        }
         let differ = |what, expected: String, found: String| {
             Err(RocksDbError::OtherPlan { path: path.to_owned(), what, expected, found })
         };
+        if (&found.format, found.version) != (&self.format, self.version) {
+            let name = |marker: &Self| format!("{} {}", marker.format, marker.version);
+            return differ("format", name(self), name(found));
+        }
         if found.layout != self.layout {
             return differ("layout", self.layout.clone(), found.layout.clone());
         }
@@ -87,9 +88,9 @@ impl MarkerFile {
     }
 }
 
-/// Returns the last part of a path as text.
+/// Returns the last part of a path as text; the whole path if its end names nothing.
 pub(crate) fn name_of(path: &Path) -> String {
-    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
 impl Target {
@@ -100,7 +101,7 @@ impl Target {
             return Err(RocksDbError::NoTarget { namespace: name, problem });
         }
         match path.parent() {
-            Some(base) if !name.is_empty() => {
+            Some(base) if path.file_name().is_some() => {
                 let base = if base.as_os_str().is_empty() { Path::new(".") } else { base };
                 Ok(Self { base: base.to_owned(), name, path: path.to_owned(), layout })
             }
@@ -112,41 +113,59 @@ impl Target {
     }
 
     /// Returns the directory beside the target in which a restore works.
-    pub(crate) fn work(&self, marker: &RestoreMarker) -> Work {
-        let id: String = marker.dump.to_string().chars().take(ID_DIGITS).collect();
+    pub(crate) fn work(&self, dump: ObjectId) -> Work {
+        let id: String = dump.to_string().chars().take(ID_DIGITS).collect();
         Work { path: self.base.join(format!("{}{INFIX}{id}", self.name)) }
     }
 
     /// Checks that the target is free and that no other restore was begun. Changes nothing.
-    pub(crate) fn check(&self, marker: &RestoreMarker) -> Result<(), RocksDbError> {
-        self.check_free()?;
-        let own = self.work(marker);
+    pub(crate) fn check(&self, dump: ObjectId) -> Result<(), RocksDbError> {
+        self.check_free(dump)?;
+        let own = self.work(dump);
         for path in self.work_directories()? {
             let other = Work { path };
             match other.marker()? {
-                Some(found) if other.path == own.path && found.dump == marker.dump.to_string() => {}
-                None if other.path == own.path && other.is_unmarked()? => {}
-                found => {
-                    let dump = found.map(|found| found.dump);
-                    return Err(RocksDbError::OtherRestore { path: other.path, dump });
+                Some(found) if other.path == own.path && found.dump == dump => {}
+                Some(MarkerFile { dump: found, .. }) => {
+                    return Err(ContractError::OtherRestore { place: self.place(), dump, found }.into());
                 }
+                None if other.path == own.path && other.is_unmarked()? => {}
+                None => return Err(RocksDbError::Unmarked { path: other.path }),
             }
         }
         Ok(())
     }
 
-    /// Checks that nothing, or an empty directory, is where the target is to be. No directory can be renamed to a symbolic
-    /// link, wherever it leads.
-    pub(crate) fn check_free(&self) -> Result<(), RocksDbError> {
+    /// Checks that nothing, or an empty directory, is where the target is to be.
+    pub(crate) fn check_free(&self, dump: ObjectId) -> Result<(), RocksDbError> {
+        match self.is_free()? {
+            true => Ok(()),
+            false => {
+                let found = "something is there".to_owned();
+                Err(ContractError::NotEmpty { place: self.place(), dump, found }.into())
+            }
+        }
+    }
+
+    /// Returns true if nothing, or an empty directory, is where the target is to be. No directory can be renamed to a
+    /// symbolic link, wherever it leads.
+    pub(crate) fn is_free(&self) -> Result<bool, RocksDbError> {
         // With a slash at its end a path would be followed.
         if self.base.join(&self.name).is_symlink() {
             let problem = "it is a symbolic link; name the place that it leads to";
             return Err(RocksDbError::NoTarget { namespace: self.path.display().to_string(), problem });
         }
-        match occupancy(&self.path)? {
-            Occupancy::Taken => Err(RocksDbError::TargetNotEmpty { path: self.path.clone() }),
-            Occupancy::Missing | Occupancy::Empty => Ok(()),
+        let free = occupancy(&self.path)? != Occupancy::Taken;
+        if free && is_mount_point(&self.path)? {
+            let problem = "something is mounted there, and no directory can be moved to that place; name a directory in it";
+            return Err(RocksDbError::NoTarget { namespace: self.path.display().to_string(), problem });
         }
+        Ok(free)
+    }
+
+    /// Names the target for errors of the contract.
+    fn place(&self) -> String {
+        self.path.display().to_string()
     }
 
     /// Makes a directory beside the target for the restore of a native backup, which is removed when it is dropped.
@@ -177,15 +196,32 @@ impl Target {
         list().map_err(RocksDbError::io("looking into", &self.base))
     }
 
-    /// Creates the directory that holds the target, and syncs it.
+    /// Creates the directory that holds the target.
     pub(crate) fn create_base(&self) -> Result<(), RocksDbError> {
         fs::create_dir_all(&self.base).map_err(RocksDbError::io("creating directory", &self.base))
     }
 
     /// Makes what was renamed or removed beside the target durable.
     pub(crate) fn sync_base(&self) -> Result<(), RocksDbError> {
-        sync_directory(&self.base)
+        sync_with_parents(&self.base)
     }
+}
+
+/// Returns true if a file system, or a directory of one, is mounted at a path.
+fn is_mount_point(path: &Path) -> Result<bool, RocksDbError> {
+    let looking = RocksDbError::io("looking at", path);
+    let found = match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        found => found.map_err(looking)?,
+    };
+    let absolute = path.canonicalize().map_err(RocksDbError::io("resolving", path))?;
+    let above =
+        absolute.parent().map(fs::metadata).transpose().map_err(RocksDbError::io("looking at", path))?;
+    // A directory of the same file system may be mounted as well.
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let is_listed =
+        mounts.lines().filter_map(|line| line.split(' ').nth(4)).any(|point| Path::new(point) == absolute);
+    Ok(is_listed || above.is_some_and(|above| above.dev() != found.dev()))
 }
 
 /// The lock of a work directory, which lasts until this is dropped.
@@ -219,7 +255,7 @@ impl Work {
                 Err(Errno::WOULDBLOCK) => return Ok(None),
                 result => result?,
             }
-            // Whoever held it may have removed the directory meanwhile, and the lock is that of nothing.
+            // The holder before may have removed the directory meanwhile, and the lock is that of nothing.
             let (held, there) = (file.metadata()?, fs::metadata(&self.path)?);
             Ok((held.dev() == there.dev() && held.ino() == there.ino()).then_some(WorkLock(file)))
         };
@@ -231,7 +267,7 @@ impl Work {
 
     /// Removes all but the marker and the lock.
     pub(crate) fn clear(&self) -> Result<(), RocksDbError> {
-        for path in [self.tables(), self.units()] {
+        for path in [self.database(), self.tables(), self.units()] {
             match fs::remove_dir_all(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(RocksDbError::io("removing", &path)(error));
@@ -254,7 +290,7 @@ impl Work {
         self.path.join("units")
     }
 
-    /// Tells whether nothing but an unfinished marker is there: creating the directory was interrupted.
+    /// Returns true if nothing but an unfinished marker is there: creating the directory was interrupted.
     fn is_unmarked(&self) -> Result<bool, RocksDbError> {
         let list = || {
             for entry in fs::read_dir(&self.path)? {

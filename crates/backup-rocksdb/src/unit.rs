@@ -1,10 +1,12 @@
 //! Writing one unit of a restore to SST files.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use backup_format::{EngineError, ObjectId, RestoreUnit, RestoreWriter, Segment, show};
+use backup_format::{EngineError, ObjectId, RestoreWriter, Segment, show};
 use backup_layout::Layout;
 use backup_layout::rocksdb::Encoder;
 use rocksdb::Options;
@@ -15,21 +17,26 @@ use crate::durable::{read_json, sync_directory, write_json};
 use crate::error::RocksDbError;
 use crate::handle::DEFAULT_FAMILY;
 use crate::options::{self, RocksDbOptions};
-use crate::restore::TargetDb;
+use crate::session::{Held, Session};
 use crate::sorter::Sorter;
 use crate::tables::{TableFile, Tables};
 use crate::target::Work;
-use crate::worker;
+use crate::worker::{self, Worker};
 
 /// Segments that wait for the thread of a writer.
 const SEGMENTS_WAITING: usize = 2;
 const DOING: &str = "writing a unit";
+/// Extension of the file that holds the record of a unit.
+const DONE: &str = "done";
+
+/// The units that are written whole, with their records.
+pub(crate) type Written = Arc<Mutex<BTreeMap<ObjectId, UnitRecord>>>;
 
 /// What is durable of a unit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct UnitRecord {
     /// Id of the page.
-    pub page: String,
+    pub page: ObjectId,
     /// Number of entries.
     pub entries: u64,
     /// First root key, in hex: the unit before may have its index row already, so it is written at the end.
@@ -39,23 +46,40 @@ pub(crate) struct UnitRecord {
 }
 
 impl UnitRecord {
-    /// Returns the path of a unit's record.
-    pub(crate) fn path(work: &Work, page: ObjectId) -> PathBuf {
-        work.units().join(format!("{page}.done"))
-    }
-
-    /// Reads the record of a unit; `None` when the unit is not complete.
-    pub(crate) fn read(work: &Work, page: ObjectId) -> Result<Option<Self>, RocksDbError> {
-        read_json(&Self::path(work, page))
-    }
-
-    /// Tells whether all SST files are there, in their lengths.
-    pub(crate) fn has_tables(&self, work: &Work) -> bool {
-        self.tables.iter().all(|table| {
+    /// Returns true if all SST files are there, in their lengths.
+    pub(crate) fn has_tables(&self, work: &Work) -> Result<bool, RocksDbError> {
+        for table in &self.tables {
             let path = work.tables().join(&table.name);
-            std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() == table.bytes)
-        })
+            match fs::metadata(&path) {
+                Ok(found) if found.is_file() && found.len() == table.bytes => {}
+                Ok(_) => return Ok(false),
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+                Err(error) => return Err(RocksDbError::io("looking at", &path)(error)),
+            }
+        }
+        Ok(true)
     }
+}
+
+/// Reads the records of the units that earlier tries wrote whole.
+///
+/// As long as units can be written, one whose files are gone is left out: it has to be written anew.
+pub(crate) fn written(session: &Session) -> Result<Written, RocksDbError> {
+    let (work, directory) = (&session.work, session.work.units());
+    let mut written = BTreeMap::new();
+    for entry in fs::read_dir(&directory).map_err(RocksDbError::io("looking into", &directory))? {
+        let path = entry.map_err(RocksDbError::io("looking into", &directory))?.path();
+        if path.extension().is_none_or(|extension| extension != DONE) {
+            continue;
+        }
+        let record: Option<UnitRecord> = read_json(&path)?;
+        if let Some(record) = record
+            && (session.is_past_writing() || record.has_tables(work)?)
+        {
+            written.insert(record.page, record);
+        }
+    }
+    Ok(Arc::new(Mutex::new(written)))
 }
 
 enum Piece {
@@ -66,29 +90,32 @@ enum Piece {
 
 /// Hands segments to a thread that writes them.
 pub(crate) struct UnitWriter {
+    // Dropped in this order: without pieces the thread ends, and the database is not closed before.
     pieces: mpsc::Sender<Piece>,
     result: oneshot::Receiver<Result<(), RocksDbError>>,
+    _thread: Worker,
+    _held: Arc<Held>,
 }
 
 impl UnitWriter {
-    /// Starts the thread. It holds on to the database, and so to its lock, until it ends.
-    pub(crate) fn start(
-        work: Work,
-        layout: Layout,
-        sorted: bool,
-        unit: RestoreUnit,
-        settings: RocksDbOptions,
-        database: Arc<TargetDb>,
-    ) -> Result<Self, RocksDbError> {
+    /// Starts the thread. It adds the unit to `written` when that is whole and durable.
+    pub(crate) fn start(session: &Session, page: ObjectId, written: &Written) -> Result<Self, RocksDbError> {
         let (pieces, inbox) = mpsc::channel(SEGMENTS_WAITING);
         let (sender, result) = oneshot::channel();
-        worker::spawn(DOING, move || {
-            let job = Job { work, layout, sorted, unit, settings };
+        let job = Job {
+            work: session.work.clone(),
+            layout: session.target.layout,
+            sorted: session.sorted(),
+            page,
+            settings: session.options.clone(),
+            written: Arc::clone(written),
+        };
+        let thread = worker::spawn(DOING, move || {
             let done = job.run(inbox);
-            drop(database);
+            drop(job);
             drop(sender.send(done));
         })?;
-        Ok(Self { pieces, result })
+        Ok(Self { pieces, result, _thread: thread, _held: Arc::clone(&session.held) })
     }
 
     async fn send(&mut self, piece: Piece) -> Result<(), RocksDbError> {
@@ -119,8 +146,9 @@ struct Job {
     work: Work,
     layout: Layout,
     sorted: bool,
-    unit: RestoreUnit,
+    page: ObjectId,
     settings: RocksDbOptions,
+    written: Written,
 }
 
 impl Job {
@@ -134,9 +162,11 @@ impl Job {
                 None => return Ok(()),
             }
         }
-        let record = rows.finish(&self.unit)?;
+        let record = rows.finish(self.page)?;
         sync_directory(&self.work.tables())?;
-        write_json(&UnitRecord::path(&self.work, self.unit.page), &record)
+        write_json(&self.work.units().join(format!("{}.{DONE}", self.page)), &record)?;
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).insert(self.page, record);
+        Ok(())
     }
 }
 
@@ -158,7 +188,7 @@ struct Rows<'o> {
 impl<'o> Rows<'o> {
     fn new(job: &Job, options: &'o Options) -> Self {
         let tables = |kind: &str| {
-            let prefix = format!("{}-{kind}", job.unit.page);
+            let prefix = format!("{}-{kind}", job.page);
             Tables::new(options, &job.work.tables(), prefix, job.settings.sst_bytes)
         };
         Self {
@@ -214,18 +244,14 @@ impl<'o> Rows<'o> {
         Ok(())
     }
 
-    fn finish(mut self, unit: &RestoreUnit) -> Result<UnitRecord, RocksDbError> {
-        let (page, expected, found) = (unit.page, unit.entries, self.entries);
-        if expected != found {
-            return Err(RocksDbError::UnitEntries { page, expected, found });
-        }
+    fn finish(mut self, page: ObjectId) -> Result<UnitRecord, RocksDbError> {
         if let Some(sorter) = &mut self.sorter {
             sorter.flush(&mut self.data)?;
         }
         let mut tables = self.data.finish()?;
         tables.extend(self.index.finish()?);
         let first_root = self.first_root.map(hex::encode);
-        Ok(UnitRecord { page: page.to_string(), entries: found, first_root, tables })
+        Ok(UnitRecord { page, entries: self.entries, first_root, tables })
     }
 }
 

@@ -3,6 +3,7 @@
 //! A snapshot and an iterator of the driver borrow the database, so they cannot be kept in a struct beside it.
 //! Here a thread keeps database and snapshot on its stack and runs jobs that borrow them, each on a thread again.
 
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -13,15 +14,15 @@ use tokio::sync::oneshot;
 
 use crate::error::RocksDbError;
 use crate::handle::Handle;
-use crate::worker;
+use crate::worker::{self, Worker};
 
 /// A database at one moment.
 pub(crate) trait View: Sync {
     /// Opens an iterator over a column family; without a position until it is told to seek.
     fn rows(&self, family: &str, options: ReadOptions) -> Result<Rows<'_>, RocksDbError>;
 
-    /// Returns a property as text; empty when there is none.
-    fn property(&self, family: &str, name: &str) -> String;
+    /// Returns a property as text; `None` when there is none.
+    fn property(&self, family: &str, name: &str) -> Result<Option<String>, RocksDbError>;
 
     /// Lists the SST files.
     fn files(&self) -> Result<Vec<LiveFile>, RocksDbError>;
@@ -101,7 +102,7 @@ impl<D: DBAccess> Cursor for DBRawIteratorWithThreadMode<'_, D> {
 
 struct HandleView<'d, D: Handle> {
     database: &'d D,
-    /// `None` for a secondary instance, which knows no snapshots: it stands still by itself.
+    /// `None` for a copy that nobody writes to: it stands still by itself.
     snapshot: Option<SnapshotWithThreadMode<'d, D>>,
 }
 
@@ -117,8 +118,9 @@ impl<D: Handle> View for HandleView<'_, D> {
         }
     }
 
-    fn property(&self, family: &str, name: &str) -> String {
-        self.database.property(family, name)
+    fn property(&self, family: &str, name: &str) -> Result<Option<String>, RocksDbError> {
+        let doing = "reading a property of database";
+        self.database.property(family, name).map_err(RocksDbError::engine(doing, self.path()))
     }
 
     fn files(&self) -> Result<Vec<LiveFile>, RocksDbError> {
@@ -157,17 +159,38 @@ impl Server {
         }
         thread::scope(|scope| {
             for job in jobs {
-                // A job that cannot be started is dropped, and whoever waits for it sees that.
+                // A job that cannot be started is dropped, and who waits for it sees that.
                 drop(thread::Builder::new().name(worker::NAME.to_owned()).spawn_scoped(scope, || job(view)));
             }
         });
     }
 }
 
-/// Sends jobs to the thread of a view. The view lasts until this and all its jobs are gone.
+/// Sends jobs to the thread of a view. Dropping the last one ends the view, and joins its threads.
 #[derive(Clone, Debug)]
-pub(crate) struct ViewClient {
+pub(crate) struct ViewClient(Arc<Client>);
+
+/// The sender is dropped before the thread is joined: that ends it.
+#[derive(Debug)]
+struct Client {
     jobs: Sender<Job>,
+    _thread: Worker,
+}
+
+/// A job that runs. Dropping this waits until it has ended; what makes it end must be dropped before.
+///
+/// It keeps the view, whose thread waits for all of its jobs.
+#[derive(Debug)]
+pub(crate) struct Running {
+    ended: Receiver<Infallible>,
+    _view: ViewClient,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Nothing is ever sent: the job drops the other end.
+        let _ = self.ended.recv();
+    }
 }
 
 impl ViewClient {
@@ -185,16 +208,17 @@ impl ViewClient {
         work: impl FnOnce(Server) -> Result<(), RocksDbError> + Send + 'static,
     ) -> Result<Self, RocksDbError> {
         let doing = "opening a read view";
-        let (client, jobs) = channel();
+        let (sender, jobs) = channel();
         let (ready, opened) = oneshot::channel();
         let (failed, failure) = oneshot::channel();
-        worker::spawn(doing, move || {
+        let thread = worker::spawn(doing, move || {
             if let Err(error) = work(Server { jobs, ready }) {
                 drop(failed.send(error));
             }
         })?;
+        let client = Self(Arc::new(Client { jobs: sender, _thread: thread }));
         match opened.await {
-            Ok(()) => Ok(Self { jobs: client }),
+            Ok(()) => Ok(client),
             Err(_) => Err(failure.await.unwrap_or(RocksDbError::Worker { doing })),
         }
     }
@@ -206,7 +230,7 @@ impl ViewClient {
         question: impl FnOnce(&dyn View) -> Result<T, RocksDbError> + Send + 'static,
     ) -> Result<T, RocksDbError> {
         let (sender, receiver) = oneshot::channel();
-        self.run(doing, move |view| drop(sender.send(question(view))))?;
+        let _running = self.run(doing, move |view| drop(sender.send(question(view))))?;
         receiver.await.map_err(|_| RocksDbError::Worker { doing })?
     }
 
@@ -215,7 +239,13 @@ impl ViewClient {
         &self,
         doing: &'static str,
         job: impl FnOnce(&dyn View) + Send + 'static,
-    ) -> Result<(), RocksDbError> {
-        self.jobs.send(Box::new(job)).map_err(|_| RocksDbError::Worker { doing })
+    ) -> Result<Running, RocksDbError> {
+        let (end, ended) = channel();
+        let job = move |view: &dyn View| {
+            job(view);
+            drop(end);
+        };
+        self.0.jobs.send(Box::new(job)).map_err(|_| RocksDbError::Worker { doing })?;
+        Ok(Running { ended, _view: self.clone() })
     }
 }

@@ -11,10 +11,11 @@ const SCHEMES: [&str; 2] = ["scylla://", "cql://"];
 /// Longest name of a keyspace or table.
 const NAME_BYTES_MAX: usize = 48;
 
-/// The address of a namespace: `scylla://[USER@]HOST[:PORT][,HOST[:PORT]..]/KEYSPACE/TABLE`, or the same with `cql://`.
+/// The address of a namespace: `scylla://[USER@]HOST[:PORT][,HOST[:PORT]..]/KEYSPACE/TABLE`, or the
+/// same with `cql://`.
 ///
-/// The table is the namespace. Names are case-sensitive, as they stand in the server's schema. A password is no part of an
-/// address: addresses are shown.
+/// The table is the namespace. Names are case-sensitive, as they stand in the server's schema. An
+/// address has no password, because addresses are shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CqlAddress {
     hosts: Vec<String>,
@@ -24,7 +25,8 @@ pub struct CqlAddress {
 }
 
 impl CqlAddress {
-    /// Returns the servers to begin with, each as `HOST:PORT`; there is at least one. The others are learned from these.
+    /// Returns the servers to begin with, each as `HOST:PORT`; there is at least one. The others
+    /// are learned from these.
     #[must_use]
     pub fn hosts(&self) -> &[String] {
         &self.hosts
@@ -80,7 +82,7 @@ fn parse(text: &str) -> Result<CqlAddress, &'static str> {
     let rest = rest.ok_or("it starts with neither scylla:// nor cql://")?;
     let (user, rest) = match rest.rsplit_once('@') {
         Some((user, _)) if user.contains(':') => {
-            return Err("a password is no part of an address; give it in a file or a variable");
+            return Err("an address has no password; give it in a file or a variable");
         }
         Some((user, _)) if user.is_empty() || user.contains('/') => return Err("the user's name is empty"),
         Some((user, rest)) => (Some(user.to_owned()), rest),
@@ -186,7 +188,7 @@ mod tests {
         let error = "scylla://linera:secret@host/kv/ns".parse::<CqlAddress>().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "\"scylla://linera:***@host/kv/ns\" is no address of a namespace: a password is no part of an address; \
+            "\"scylla://linera:***@host/kv/ns\" is not the address of a namespace: an address has no password; \
              give it in a file or a variable"
         );
     }

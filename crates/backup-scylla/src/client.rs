@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-use backup_format::ErrorClass;
+use backup_format::{ErrorClass, show};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
@@ -35,10 +35,10 @@ use crate::translator::Translator;
 const CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 const PARTITIONER: &str = "Murmur3Partitioner";
 
-/// A session for one namespace. It lives on the runtime that it was opened on.
+/// A session for one namespace, on the runtime that it was opened on.
 pub(crate) struct Client {
     session: Session,
-    /// What statements run with, unless they have a way of their own.
+    /// What statements run with, unless they have a route.
     profile: ExecutionProfile,
     routes: AtomicUsize,
     pub address: CqlAddress,
@@ -51,8 +51,6 @@ pub(crate) struct Page {
     pub rows: QueryRowsResult,
     /// Where the next one begins; `None` at the end.
     pub next: Option<PagingState>,
-    /// The number of rows that were asked for.
-    pub asked: u32,
 }
 
 /// What kind of server answers.
@@ -90,7 +88,8 @@ impl Client {
         if !partitioner.ends_with(PARTITIONER) {
             return Err(CqlError::Partitioner { address: self.address.to_string(), partitioner });
         }
-        // Only ScyllaDB has tables of that name; what it calls its release is that of a Cassandra it resembles.
+        // Only ScyllaDB has tables of that name; what it calls its release is that of a Cassandra
+        // it resembles.
         let tables = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = 'system'";
         let tables: Vec<(String,)> = self.all(doing, tables, ()).await?;
         if !tables.iter().any(|(name,)| name.contains("scylla")) {
@@ -106,7 +105,7 @@ impl Client {
         self.session.get_cluster_state().get_nodes_info().len()
     }
 
-    /// Runs a statement, and returns all its rows at once: for what is short.
+    /// Runs a statement with a short answer, and returns all rows.
     pub(crate) async fn all<R>(
         &self,
         doing: &'static str,
@@ -171,7 +170,7 @@ impl Client {
         self.prepare(doing, &format!("{text} BYPASS CACHE USING TIMEOUT {seconds}s")).await
     }
 
-    /// Sends a statement for a range of tokens to those who have it.
+    /// Routes a statement for a range of tokens to nodes that hold it.
     pub(crate) fn routed(&self, statement: &PreparedStatement, range: TokenRange) -> PreparedStatement {
         let cluster = self.session.get_cluster_state();
         let number = self.routes.fetch_add(1, Ordering::Relaxed);
@@ -182,7 +181,7 @@ impl Client {
         statement
     }
 
-    /// Takes the page that begins at `state`.
+    /// Asks for the page that begins at `state`.
     pub(crate) async fn page(
         &self,
         doing: &'static str,
@@ -209,7 +208,7 @@ impl Client {
         let rows = result.into_rows_result().map_err(self.answer(doing))?;
         let (asked, next) = (asked.into_inner(), next.into_paging_control_flow().continue_value());
         size.seen(asked, rows.rows_num(), rows.rows_bytes_size());
-        Ok(Page { rows, next, asked })
+        Ok(Page { rows, next })
     }
 
     /// Runs a prepared statement.
@@ -243,7 +242,7 @@ impl Client {
         Ok(())
     }
 
-    /// Sends a request until it succeeds, fails for good, or patience is at its end.
+    /// Repeats a request after transient errors, until it succeeds or patience ends.
     async fn repeat<T, F>(
         &self,
         doing: &'static str,
@@ -254,7 +253,8 @@ impl Client {
         F: Future<Output = Result<T, ExecutionError>>,
     {
         let mut backoff = Backoff::new(self.options.patience);
-        let mut telling: Option<(u8, ExecutionError)> = None;
+        // The error that says most of the cause.
+        let mut reported: Option<(u8, ExecutionError)> = None;
         loop {
             let error = match request().await {
                 Ok(value) => return Ok(value),
@@ -262,12 +262,13 @@ impl Client {
             };
             let reaction = retry::reaction(&error);
             failed(reaction);
-            if telling.as_ref().is_none_or(|(tells, _)| *tells <= reaction.tells) {
-                telling = Some((reaction.tells, error));
+            if reported.as_ref().is_none_or(|(detail, _)| *detail <= reaction.detail) {
+                reported = Some((reaction.detail, error));
             }
             if !reaction.again || !backoff.wait().await {
                 let class = if reaction.again { ErrorClass::Transient } else { ErrorClass::Failed };
-                let source = telling.map(|(_, error)| error.to_string()).unwrap_or_default().into();
+                let (_, error) = reported.expect("an error was seen");
+                let source = error.to_string().into();
                 let (tries, elapsed) = (backoff.tries(), backoff.elapsed());
                 let address = self.address.to_string();
                 return Err(CqlError::Request { doing, address, tries, elapsed, class, source });
@@ -275,9 +276,23 @@ impl Client {
         }
     }
 
-    /// Says that an answer is not what was asked for.
+    /// Takes the value of a row.
+    pub(crate) fn value<'a>(
+        &self,
+        partition_key: &[u8],
+        key: &[u8],
+        value: Option<&'a [u8]>,
+    ) -> Result<&'a [u8], CqlError> {
+        value.ok_or_else(|| CqlError::NoValue {
+            address: self.address.to_string(),
+            partition_key: show(partition_key),
+            key: show(key),
+        })
+    }
+
+    /// Returns the error for an answer that is not what was asked for.
     pub(crate) fn answer<E: Error>(&self, doing: &'static str) -> impl Fn(E) -> CqlError {
-        // It is called for each row: nothing is made before there is an error.
+        // Called for each row, so nothing is made before there is an error.
         move |error| CqlError::Answer {
             doing,
             address: self.address.to_string(),
@@ -307,7 +322,7 @@ async fn open(
     let login = |problem| CqlError::Login { address: address.to_string(), problem };
     builder = match (address.user(), &options.password) {
         (Some(user), Some(password)) => builder.user(user, &password.0),
-        (Some(_), None) => return Err(login("it names a user, but there is no password for him")),
+        (Some(_), None) => return Err(login("it names a user, but there is no password")),
         (None, Some(_)) => return Err(login("there is a password, but the address names no user")),
         (None, None) => builder,
     };
@@ -325,7 +340,7 @@ async fn open(
     })
 }
 
-/// Trusts those who are in the file, and nobody else.
+/// Trusts the CAs in the file, and no others.
 fn tls(ca_file: &std::path::Path) -> Result<Arc<ClientConfig>, Box<dyn Error + Send + Sync>> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(ca_file)? {

@@ -1,39 +1,35 @@
 //! A namespace as source of a backup and target of a restore.
 
-use std::sync::OnceLock;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use backup_format::{
-    DatabaseBackup, EngineError, RestoreMarker, RestorePlan, RestoreSink, Snapshot, SourceInfo,
-};
+use backup_format::{DatabaseBackup, EngineError, Restore, RestoreSink, RestoreTarget, Snapshot};
 use backup_layout::Layout;
 
 use crate::address::CqlAddress;
 use crate::client::Client;
 use crate::error::CqlError;
 use crate::options::CqlOptions;
-use crate::restore::CqlRestore;
+use crate::restore::CqlSink;
 use crate::snapshot::CqlSnapshot;
 use crate::table::Table;
 use crate::target;
 
 /// One table of ScyllaDB or Apache Cassandra as a namespace.
 ///
-/// Each snapshot and each restore has a session of its own, which lives on the tokio runtime that it was opened on.
+/// Each snapshot and each restore has a session of its own, which lives on the tokio runtime that
+/// it was opened on.
 #[derive(Debug)]
 pub struct CqlNamespace {
     address: CqlAddress,
     options: CqlOptions,
-    /// What the last session saw: layout and version of the server.
-    seen_layout: OnceLock<Layout>,
-    seen_version: OnceLock<String>,
 }
 
 impl CqlNamespace {
-    /// Names a table. Does no I/O; whether there is one shows when it is used.
+    /// Names a table. Does no I/O, and does not check that the table exists.
     #[must_use]
     pub fn at(address: CqlAddress, options: CqlOptions) -> Self {
-        Self { address, options, seen_layout: OnceLock::new(), seen_version: OnceLock::new() }
+        Self { address, options }
     }
 
     /// Returns the address.
@@ -42,16 +38,8 @@ impl CqlNamespace {
         &self.address
     }
 
-    /// Returns the layout: that of the options, or the one that the last snapshot told from the rows. `None` before.
-    #[must_use]
-    pub fn layout(&self) -> Option<Layout> {
-        self.options.layout.or_else(|| self.seen_layout.get().copied())
-    }
-
-    async fn connect(&self) -> Result<std::sync::Arc<Client>, CqlError> {
-        let client = Client::connect(&self.address, &self.options).await?;
-        let _ = self.seen_version.set(client.server.version.clone());
-        Ok(client)
+    async fn connect(&self) -> Result<Arc<Client>, CqlError> {
+        Client::connect(&self.address, &self.options).await
     }
 
     async fn view(&self) -> Result<CqlSnapshot, CqlError> {
@@ -67,37 +55,31 @@ impl CqlNamespace {
 
 #[async_trait]
 impl DatabaseBackup for CqlNamespace {
-    /// Describes the namespace. The engine's version is empty until a server was asked, and so is the layout if the options
-    /// do not name it.
-    fn source(&self) -> SourceInfo {
-        SourceInfo {
-            engine: "scylla".to_owned(),
-            engine_version: self.seen_version.get().cloned().unwrap_or_default(),
-            layout: self.layout().map(|layout| layout.name().to_owned()).unwrap_or_default(),
-            namespace: self.address.table().to_owned(),
-        }
+    fn name(&self) -> &str {
+        self.address.table()
     }
 
     async fn snapshot(&self) -> Result<Box<dyn Snapshot>, EngineError> {
-        let snapshot = self.view().await?;
-        let _ = self.seen_layout.set(snapshot.layout());
-        Ok(Box::new(snapshot))
+        Ok(Box::new(self.view().await?))
+    }
+}
+
+#[async_trait]
+impl RestoreTarget for CqlNamespace {
+    fn name(&self) -> &str {
+        self.address.table()
     }
 
-    async fn restore(
-        &self,
-        marker: &RestoreMarker,
-        plan: &RestorePlan,
-    ) -> Result<Box<dyn RestoreSink>, EngineError> {
+    async fn check(&self, restore: &Restore) -> Result<(), EngineError> {
         let layout = self.target_layout()?;
         let client = self.connect().await?;
-        Ok(Box::new(CqlRestore::begin(client, layout, marker, plan).await?))
+        target::check(&client, layout, restore.dump).await?;
+        Ok(())
     }
 
-    async fn check_restorable(&self, marker: &RestoreMarker) -> Result<(), EngineError> {
-        self.target_layout()?;
+    async fn begin(&self, restore: &Restore) -> Result<Box<dyn RestoreSink>, EngineError> {
+        let layout = self.target_layout()?;
         let client = self.connect().await?;
-        target::check(&client, marker).await?;
-        Ok(())
+        Ok(Box::new(CqlSink::begin(client, layout, restore.dump).await?))
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use backup_format::{EngineError, ErrorClass, FormatError, ObjectId};
+use backup_format::{ContractError, EngineError, ErrorClass};
 use backup_layout::LayoutError;
 
 use crate::obstacle::Obstacle;
@@ -14,8 +14,8 @@ use crate::obstacle::Obstacle;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CqlError {
-    /// A text that is no address.
-    #[error("{text:?} is no address of a namespace: {problem}")]
+    /// A text that is not an address.
+    #[error("{text:?} is not the address of a namespace: {problem}")]
     Address {
         /// The text, without a password.
         text: String,
@@ -28,7 +28,7 @@ pub enum CqlError {
         /// The name.
         name: String,
     },
-    /// A call from outside of an async runtime.
+    /// A call from outside of a tokio runtime.
     #[error(
         "{address}: no tokio runtime is running here, and the driver needs one with time and I/O enabled"
     )]
@@ -36,7 +36,7 @@ pub enum CqlError {
         /// Address of the namespace.
         address: String,
     },
-    /// A user without a password, or the other way round.
+    /// A user without a password, or a password without a user.
     #[error("{address}: {problem}")]
     Login {
         /// Address of the namespace.
@@ -52,7 +52,7 @@ pub enum CqlError {
         /// The cause.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// No server answers, or none lets us in.
+    /// No server answers, or none accepts the connection.
     #[error("connecting to {address}{}", obstacle.advice())]
     Connect {
         /// Address of the namespace.
@@ -62,7 +62,7 @@ pub enum CqlError {
         /// What the driver says.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// A request that failed, also when it was repeated.
+    /// A request that failed, even when it was repeated.
     #[error("{doing} {address}: {tries} tries in {:.1} s", elapsed.as_secs_f32())]
     Request {
         /// What was being done.
@@ -73,9 +73,10 @@ pub enum CqlError {
         tries: u32,
         /// How long.
         elapsed: Duration,
-        /// Whether trying again later may help.
+        /// Whether the error is transient.
         class: ErrorClass,
-        /// What the server or the driver says. Of several errors it is the one that tells most.
+        /// What the server or the driver says. Of several errors, the one that says most of the
+        /// cause.
         source: Box<dyn Error + Send + Sync>,
     },
     /// An answer that is not what was asked for.
@@ -88,7 +89,7 @@ pub enum CqlError {
         /// What the driver says.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// A namespace that is not there.
+    /// A namespace that is missing.
     #[error("no table {table} in keyspace {keyspace}{hint}")]
     NoTable {
         /// The keyspace.
@@ -98,8 +99,8 @@ pub enum CqlError {
         /// A table of a similar name, as `; there is a table x`; empty when there is none.
         hint: String,
     },
-    /// A table of another kind.
-    #[error("{address} is no table of linera: {problem}")]
+    /// A table with other columns than linera's.
+    #[error("{address} is not a table of linera: {problem}")]
     ForeignTable {
         /// Address of the namespace.
         address: String,
@@ -134,7 +135,7 @@ pub enum CqlError {
         /// Key in hex, shortened.
         key: String,
     },
-    /// A partition that its owner changes faster than it can be read.
+    /// An exclusive partition that changes faster than it can be read.
     #[error(
         "reading {address}: partition {partition_key} was changed during each of {tries} readings; try again when the \
          validator is less busy"
@@ -147,7 +148,7 @@ pub enum CqlError {
         /// How often it was read.
         tries: u32,
     },
-    /// Rows that do not follow the layout, or a layout that cannot be told.
+    /// Rows that do not follow the layout, or a layout that cannot be detected.
     #[error("reading {address}")]
     Layout {
         /// Address of the namespace.
@@ -163,14 +164,6 @@ pub enum CqlError {
         /// What is wrong.
         source: Box<LayoutError>,
     },
-    /// A share that this snapshot did not make.
-    #[error("{address}: a share is not one of its own")]
-    Share {
-        /// Address of the namespace.
-        address: String,
-        /// What is wrong with its token.
-        source: Box<FormatError>,
-    },
     /// A scratch file that cannot be written or read.
     #[error("{doing} a scratch file in {}", path.display())]
     Scratch {
@@ -181,46 +174,30 @@ pub enum CqlError {
         /// The cause.
         source: io::Error,
     },
-    /// A namespace that was not restored to its end.
-    #[error("{address} is half restored from dump {dump}; restore that dump again, or drop the table")]
-    HalfRestored {
-        /// Address of the namespace.
-        address: String,
-        /// Id of the dump.
-        dump: String,
-    },
-    /// A target that is there already.
+    /// A restore of the same dump that was begun with another layout.
     #[error(
-        "restore target {address} exists; restore to another name, or drop the table first, even if it is empty: \
-         deleted rows may still hide new ones"
+        "restoring into {address}: the restore was begun in layout {found}, not in {expected}; use that layout, or drop \
+         the table"
     )]
-    TargetExists {
+    OtherLayout {
         /// Address of the namespace.
         address: String,
-    },
-    /// A target with a restore of another dump.
-    #[error(
-        "{address} holds a restore of another dump, which was not completed; complete it by restoring dump {dump} \
-         again, or drop the table"
-    )]
-    OtherRestore {
-        /// Address of the namespace.
-        address: String,
-        /// Id of its dump.
-        dump: String,
-    },
-    /// A restore of the same dump that was begun in another way.
-    #[error("{address} was begun with {what} {found}, not {expected}; go on with that, or drop the table")]
-    OtherPlan {
-        /// Address of the namespace.
-        address: String,
-        /// What differs: layout or order.
-        what: &'static str,
-        /// What was asked for now.
-        expected: String,
-        /// What it was begun with.
+        /// The layout asked for now.
+        expected: &'static str,
+        /// The layout that it was begun with.
         found: String,
     },
+    /// The comment of a table that says that it is half restored, and is not understood.
+    #[error("{address} is half restored, but its comment is not understood: {comment:?}; drop the table")]
+    Marker {
+        /// Address of the namespace.
+        address: String,
+        /// The comment.
+        comment: String,
+    },
+    /// An error that means the same in every engine.
+    #[error(transparent)]
+    Contract(#[from] ContractError),
     /// A restore without a layout.
     #[error("{address} cannot be restored to: its layout is not known; say which one it is to have")]
     NoLayout {
@@ -237,38 +214,10 @@ pub enum CqlError {
         address: String,
         /// The timestamp, in microseconds since 1970.
         timestamp: i64,
-        /// Whose clock.
+        /// The clock.
         clock: &'static str,
         /// What it says, in microseconds since 1970.
         now: i64,
-    },
-    /// A unit that did not bring as many entries as announced.
-    #[error("restoring page {page}: expected {expected} entries, found {found}")]
-    UnitEntries {
-        /// Id of the page.
-        page: ObjectId,
-        /// Number announced.
-        expected: u64,
-        /// Number written.
-        found: u64,
-    },
-    /// A restore that was to be completed before all of it was written.
-    #[error("completing the restore of {address}: expected {expected} entries, {found} were written")]
-    Incomplete {
-        /// Address of the namespace.
-        address: String,
-        /// Number planned.
-        expected: u64,
-        /// Number written.
-        found: u64,
-    },
-    /// A call in a state of the restore that does not allow it.
-    #[error("restore of {address}: {problem}")]
-    Stage {
-        /// Address of the namespace.
-        address: String,
-        /// What is not possible, and what to do.
-        problem: &'static str,
     },
     /// A task that ended before its work was done.
     #[error("{doing} {address}: the task ended before its work was done")]
@@ -281,21 +230,20 @@ pub enum CqlError {
 }
 
 impl CqlError {
-    /// Returns what the error means for whoever called.
+    /// Returns what the error means for the caller.
     #[must_use]
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Connect { obstacle, .. } => obstacle.class(),
             Self::Request { class, .. } => *class,
             Self::Layout { source, .. } | Self::Entry { source, .. } => source.class(),
+            Self::Contract(error) => error.class(),
             Self::Unsteady { .. } => ErrorClass::Transient,
             Self::Order { .. } | Self::NoValue { .. } => ErrorClass::Damaged,
             Self::ForeignTable { .. }
             | Self::Partitioner { .. }
-            | Self::HalfRestored { .. }
-            | Self::TargetExists { .. }
-            | Self::OtherRestore { .. }
-            | Self::OtherPlan { .. }
+            | Self::OtherLayout { .. }
+            | Self::Marker { .. }
             | Self::NoLayout { .. }
             | Self::Timestamp { .. } => ErrorClass::Refused,
             Self::Address { .. }
@@ -305,16 +253,12 @@ impl CqlError {
             | Self::Certificates { .. }
             | Self::Answer { .. }
             | Self::NoTable { .. }
-            | Self::Share { .. }
             | Self::Scratch { .. }
-            | Self::UnitEntries { .. }
-            | Self::Incomplete { .. }
-            | Self::Stage { .. }
             | Self::Task { .. } => ErrorClass::Failed,
         }
     }
 
-    /// Tells whether the same call may succeed later.
+    /// Returns true if the same call may succeed later.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         self.class() == ErrorClass::Transient
@@ -323,6 +267,9 @@ impl CqlError {
 
 impl From<CqlError> for EngineError {
     fn from(error: CqlError) -> Self {
-        Self::new(error.class(), error)
+        match error {
+            CqlError::Contract(error) => error.into(),
+            error => Self::new(error.class(), error),
+        }
     }
 }

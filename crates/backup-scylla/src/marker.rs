@@ -1,123 +1,117 @@
-//! What says of a table that it is half restored: its comment, which everybody sees who looks at the schema.
+//! The marker of a table that is half restored: its comment, which everybody sees who reads the
+//! schema.
 
-use backup_format::{Order, RestoreMarker};
+use backup_format::{ContractError, ObjectId};
 use backup_layout::Layout;
 
 use crate::address::CqlAddress;
 use crate::error::CqlError;
 
 const PREFIX: &str = "kvbackup: half restored, do not use; ";
-const UNKNOWN: &str = "(unknown)";
 
 /// A restore that was begun.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Marker {
-    /// Id of the dump.
-    pub dump: String,
+    pub dump: ObjectId,
+    /// Name of the layout.
     pub layout: String,
-    pub order: String,
     /// Timestamp of all rows, in microseconds since 1970.
     pub timestamp: i64,
 }
 
 impl Marker {
-    pub(crate) fn new(marker: &RestoreMarker, layout: Layout, order: Order, timestamp: i64) -> Self {
-        let order = u8::from(order).to_string();
-        let (dump, layout) = (marker.dump.to_string(), layout.name().to_owned());
-        Self { dump, layout, order, timestamp }
+    pub(crate) fn new(dump: ObjectId, layout: Layout, timestamp: i64) -> Self {
+        Self { dump, layout: layout.name().to_owned(), timestamp }
     }
 
     /// Returns the comment.
     pub(crate) fn comment(&self) -> String {
-        let Self { dump, layout, order, timestamp } = self;
-        format!("{PREFIX}dump={dump} layout={layout} order={order} timestamp={timestamp}.")
+        let Self { dump, layout, timestamp } = self;
+        format!("{PREFIX}dump={dump} layout={layout} timestamp={timestamp}.")
     }
 
-    /// Reads a comment; `None` when it is none of ours. What is missing in it becomes `(unknown)`.
-    pub(crate) fn of(comment: &str) -> Option<Self> {
-        let rest = comment.strip_prefix(PREFIX)?;
+    /// Reads the comment of a table; `None` when it is no marker.
+    pub(crate) fn of(comment: &str, address: &CqlAddress) -> Result<Option<Self>, CqlError> {
+        let Some(fields) = comment.strip_prefix(PREFIX) else { return Ok(None) };
+        let marker = Self::of_fields(fields)
+            .ok_or_else(|| CqlError::Marker { address: address.to_string(), comment: comment.to_owned() })?;
+        Ok(Some(marker))
+    }
+
+    fn of_fields(fields: &str) -> Option<Self> {
+        // The full stop says that the number is whole.
+        let fields = fields.strip_suffix('.')?;
         let field = |name: &str| {
-            let mut fields = rest.split(' ').filter_map(|field| field.split_once('='));
+            let mut fields = fields.split(' ').filter_map(|field| field.split_once('='));
             fields.find(|(found, _)| *found == name).map(|(_, value)| value)
         };
-        let text = |name: &str| field(name).unwrap_or(UNKNOWN).to_owned();
-        // The full stop tells that the number is whole.
-        let timestamp = field("timestamp").and_then(|number| number.strip_suffix('.')?.parse().ok());
-        let timestamp = timestamp.unwrap_or(i64::MAX);
-        Some(Self { dump: text("dump"), layout: text("layout"), order: text("order"), timestamp })
+        Some(Self {
+            dump: field("dump")?.parse().ok()?,
+            layout: field("layout")?.to_owned(),
+            timestamp: field("timestamp")?.parse().ok()?,
+        })
     }
 
-    /// Checks that a restore was begun as `self` would begin it; the timestamp may be another.
-    pub(crate) fn check(&self, found: &Self, address: &CqlAddress) -> Result<(), CqlError> {
-        found.check_dump(&self.dump, address)?;
-        let fields = [("layout", &self.layout, &found.layout), ("order", &self.order, &found.order)];
-        match fields.into_iter().find(|(_, expected, found)| expected != found) {
-            None => Ok(()),
-            Some((what, expected, found)) => {
-                let (address, expected, found) = (address.to_string(), expected.clone(), found.clone());
-                Err(CqlError::OtherPlan { address, what, expected, found })
-            }
+    /// Checks that this is a restore of `dump` with the rows of `layout`.
+    pub(crate) fn check(&self, dump: ObjectId, layout: Layout, address: &CqlAddress) -> Result<(), CqlError> {
+        let (place, found) = (address.to_string(), self.dump);
+        if found != dump {
+            return Err(ContractError::OtherRestore { place, dump, found }.into());
         }
-    }
-
-    /// Checks that it is the restore of this dump.
-    pub(crate) fn check_dump(&self, dump: &str, address: &CqlAddress) -> Result<(), CqlError> {
-        if self.dump == dump && self.timestamp != i64::MAX {
-            return Ok(());
+        if self.layout != layout.name() {
+            let (expected, found) = (layout.name(), self.layout.clone());
+            return Err(CqlError::OtherLayout { address: place, expected, found });
         }
-        Err(CqlError::OtherRestore { address: address.to_string(), dump: self.dump.clone() })
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use backup_format::{ErrorClass, ObjectId};
+    use backup_format::ErrorClass;
 
     use super::*;
 
-    fn marker(dump: u8, layout: Layout, order: Order) -> Marker {
-        Marker::new(&RestoreMarker { dump: ObjectId([dump; 32]) }, layout, order, 7)
+    fn address() -> CqlAddress {
+        "cql://a/kv/ns".parse().unwrap()
+    }
+
+    fn marker() -> Marker {
+        Marker::new(ObjectId([0xab; 32]), Layout::Linera015, 7)
     }
 
     #[test]
     fn a_marker_is_read_as_it_was_written() {
-        let marker = marker(0xab, Layout::Linera015, Order::Token);
-        let comment = marker.comment();
+        let comment = marker().comment();
         let dump = "ab".repeat(32);
-        let expected = format!(
-            "kvbackup: half restored, do not use; dump={dump} layout=linera-0.15 order=2 timestamp=7."
-        );
+        let expected =
+            format!("kvbackup: half restored, do not use; dump={dump} layout=linera-0.15 timestamp=7.");
         assert_eq!(comment, expected);
-        assert_eq!(Marker::of(&comment), Some(marker));
+        assert_eq!(Marker::of(&comment, &address()).unwrap(), Some(marker()));
         assert!(!comment.contains('\''), "it stands in quotes");
     }
 
     #[test]
-    fn other_comments_are_no_markers_and_broken_ones_belong_to_nobody() {
+    fn other_comments_are_no_markers_and_broken_ones_are_refused() {
         for comment in ["", "accounts", "kvbackup"] {
-            assert_eq!(Marker::of(comment), None);
+            assert_eq!(Marker::of(comment, &address()).unwrap(), None);
         }
-        let address = "cql://a/kv/ns".parse().unwrap();
-        let whole = marker(1, Layout::Linera015, Order::Token);
-        let comment = whole.comment();
+        let comment = marker().comment();
         for length in PREFIX.len()..comment.len() {
-            let found = Marker::of(&comment[..length]).unwrap();
-            assert!(whole.check(&found, &address).is_err(), "{found:?}");
+            let error = Marker::of(&comment[..length], &address()).unwrap_err();
+            assert_eq!(error.class(), ErrorClass::Refused);
         }
     }
 
     #[test]
-    fn a_restore_goes_on_only_as_it_was_begun() {
-        let address: CqlAddress = "cql://a/kv/ns".parse().unwrap();
-        let wanted = marker(1, Layout::Linera015, Order::Token);
-        wanted.check(&Marker { timestamp: 8, ..wanted.clone() }, &address).unwrap();
-        let others = [
-            (marker(2, Layout::Linera015, Order::Token), "holds a restore of another dump"),
-            (marker(1, Layout::Linera016, Order::Token), "with layout linera-0.16, not linera-0.15"),
-            (marker(1, Layout::Linera015, Order::Plain), "with order 1, not 2"),
-        ];
-        for (other, text) in others {
-            let error = wanted.check(&other, &address).unwrap_err();
+    fn a_restore_is_resumed_only_as_it_was_begun() {
+        let check = |dump, layout| marker().check(ObjectId([dump; 32]), layout, &address());
+        check(0xab, Layout::Linera015).unwrap();
+        for (error, text) in [
+            (check(0xac, Layout::Linera015), "complete or discard that one first"),
+            (check(0xab, Layout::Linera016), "in layout linera-0.15, not in linera-0.16"),
+        ] {
+            let error = error.unwrap_err();
             assert!(error.to_string().contains(text), "{error}");
             assert_eq!(error.class(), ErrorClass::Refused);
         }

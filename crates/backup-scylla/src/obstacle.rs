@@ -1,4 +1,4 @@
-//! Why a server does not let us in.
+//! Why a session cannot be opened.
 
 use std::error::Error;
 
@@ -9,15 +9,15 @@ use scylla::errors::{
     CqlRequestKind, DbError, MetadataError, NewSessionError,
 };
 
-/// What stands between a client and its servers.
+/// Why no session could be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Obstacle {
     /// No server answers at the moment.
     Away,
-    /// A server hangs up before it said anything: one that starts or stops does, and one that expects TLS.
+    /// A server hangs up before its first answer, as one does that starts, stops, or expects TLS.
     HangsUp,
-    /// The user, or his password, is not accepted.
+    /// The user or the password is not accepted.
     Credentials,
     /// A server wants a user and a password.
     NoCredentials,
@@ -25,14 +25,14 @@ pub enum Obstacle {
     Certificate,
     /// A server speaks something other than TLS.
     NotTls,
-    /// A server and we find no way to speak TLS that both know.
+    /// Server and client have no version of TLS in common.
     Handshake,
-    /// What the driver or a server says.
+    /// Something else, which the driver or a server says.
     Other,
 }
 
 impl Obstacle {
-    /// Returns what it means for whoever called.
+    /// Returns what it means for the caller.
     #[must_use]
     pub fn class(self) -> ErrorClass {
         match self {
@@ -41,34 +41,34 @@ impl Obstacle {
         }
     }
 
-    /// Says what is wrong and what to do, to be put after the address.
+    /// Returns what is wrong and what to do, to be put after the address.
     pub(crate) fn advice(self) -> &'static str {
         match self {
             Self::Away | Self::Other => "",
             Self::HangsUp => {
                 ": a server hung up before its first answer; it may be about to start, or want TLS: then give the file of \
-                 the CAs that vouch for it"
+                 the CA that signed its certificate"
             }
             Self::Credentials => {
-                ": the server does not accept the user and his password; check both, and that the user exists there"
+                ": the server does not accept the user and the password; check both, and that the user exists there"
             }
             Self::NoCredentials => {
-                ": the server wants a user and a password; put USER@ before the hosts, and give his password"
+                ": the server wants a user and a password; put USER@ before the hosts, and give the password"
             }
             Self::Certificate => {
-                ": the server's certificate is not trusted; it must be good today, for the host as it stands in the address, \
-                 and none of those in the file of CAs may be missing that vouches for it"
+                ": the server's certificate is not trusted; it must be valid today, for the host as it stands in the address, \
+                 and the file of CAs must have the one that signed it"
             }
             Self::NotTls => {
-                ": the server does not answer with TLS; leave the file of CAs out, or give the port on which it speaks TLS"
+                ": the server does not answer with TLS; leave out the file of CAs, or give the port on which it speaks TLS"
             }
             Self::Handshake => {
-                ": the server and we agree on no way to speak TLS; it must know TLS 1.2 or 1.3"
+                ": server and client have no version of TLS in common; the server must know TLS 1.2 or 1.3"
             }
         }
     }
 
-    /// Tells what kept a session from being opened.
+    /// Returns why a session was not opened.
     pub(crate) fn of(error: &NewSessionError) -> Self {
         match error {
             NewSessionError::MetadataError(MetadataError::ConnectionPoolError(
@@ -82,7 +82,7 @@ impl Obstacle {
         }
     }
 
-    /// Tells what kept a connection from being opened.
+    /// Returns why a connection was not opened.
     pub(crate) fn of_connection(error: &ConnectionError) -> Self {
         match error {
             ConnectionError::ConnectTimeout | ConnectionError::BrokenConnection(_) => Self::Away,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -90,52 +91,61 @@ impl fmt::Debug for Password {
 
 /// The timestamp of restored rows: the start of the year 2000, in microseconds since 1970.
 ///
-/// It is before the time of every server that tells any time at all, so whatever is written later wins, even if clocks are
-/// wrong or put back after the restore.
+/// It is before the time of every clock that was ever set. So whatever is written later wins, even
+/// if clocks are wrong or put back after the restore.
 pub const RESTORED_AT: i64 = 946_684_800_000_000;
 
-/// Options of a namespace in ScyllaDB or Cassandra. All have defaults; none is stored anywhere but the timestamp.
+/// Options of a namespace in ScyllaDB or Cassandra. All have defaults; none is stored but the
+/// timestamp.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CqlOptions {
-    /// Layout of the rows. `None`, the default, tells it from the rows when reading; to restore, it must be given.
+    /// Layout of the rows. `None`, the default, detects it when reading; to restore, it must be
+    /// given.
     pub layout: Option<Layout>,
     /// Limits on keys and values.
     pub limits: Limits,
     /// Password of the address's user.
     pub password: Option<Password>,
-    /// File of certificates (PEM) of those who may vouch for the servers. `None`, the default, connects without TLS.
+    /// File (PEM) of the CAs that sign the certificates of the servers. `None`, the default,
+    /// connects without TLS.
     pub tls_ca_file: Option<PathBuf>,
-    /// Where nodes are reached whose own address is of no use here, as behind a router that translates addresses: from the address
-    /// that a node names to the one to connect to. Nodes that are not in it are reached at their own; so are the address's hosts.
+    /// Addresses of nodes behind a router that translates them: from the one that a node names to
+    /// the one to connect to.
+    ///
+    /// Nodes that are missing here are reached at their own, and so are the hosts of the
+    /// namespace's address.
     pub addresses: BTreeMap<IpAddr, SocketAddr>,
     /// How many replicas have to answer to reads and writes; default `local_quorum`.
     pub consistency: ConsistencyLevel,
     /// Bytes after which a batch of entries is handed on; default 256 KiB.
     pub batch_bytes: usize,
-    /// Bytes that a page of rows is to have; default 768 KiB. Cassandra counts pages in rows, so this is what a page has as long as
-    /// rows are about as long as those before.
+    /// Bytes that a page of rows is to have; default 768 KiB.
+    ///
+    /// Cassandra counts pages in rows, so a page has this length while rows are about as long as
+    /// those before.
     pub page_bytes: usize,
     /// Most rows of a page; default 5,000.
     pub page_rows_max: u32,
-    /// Bytes that a slice is to have: a range of tokens that is read by one task; default 2 MiB. Slices are handed on in their order,
-    /// so one that is longer than what may wait of it stands still until it is its turn.
+    /// Bytes that a slice is to have, a span of tokens that one task reads; default 2 MiB.
+    ///
+    /// Slices are handed on in their order. A slice that is longer than what may wait of it stands
+    /// still until its turn.
     pub slice_bytes: u64,
-    /// Slices of a share that are read at the same time; default 3. Each has one page in hand and one on its way; of what is asked for
-    /// ahead in long partitions see [`key_ranges_in_flight`](Self::key_ranges_in_flight).
-    pub slices_in_flight: usize,
-    /// Partitions of one owner that are read at the same time in a slice; default 8.
-    pub partitions_in_flight: usize,
-    /// Ranges of keys that are asked for ahead, each a page, in all partitions together that are longer than eight; at most 3 in one
-    /// partition; default 12.
-    pub key_ranges_in_flight: usize,
-    /// Bytes of a partition of one owner that are kept in memory until it is proven whole; what is more goes to a scratch file;
-    /// default 1 MiB.
+    /// Slices of a range that are read at the same time; default 3. Each has a page in hand and one
+    /// on its way.
+    pub slices_in_flight: NonZeroUsize,
+    /// Bytes of an exclusive partition that are in memory until it is proven; default 1 MiB. More
+    /// goes to a scratch file.
     pub partition_bytes: usize,
-    /// Times that such a partition is read before giving up, because it changes; default 10.
+    /// How often an exclusive partition is read that changes meanwhile, before this is an error;
+    /// default 10.
     pub partition_tries: u32,
-    /// Bytes up to which such a partition is asked for in one page after it changed while it was read; default 16 MiB. A page is
-    /// always whole, but a server has to hold it in memory. ScyllaDB makes pages of at most 1 MiB, whatever is asked for.
+    /// Bytes up to which an exclusive partition is asked for in one page after it changed; default
+    /// 16 MiB.
+    ///
+    /// A page is always of one moment, but a server has to hold it in memory. ScyllaDB makes pages
+    /// of at most 1 MiB.
     pub partition_page_bytes: usize,
     /// Directory for scratch files; default the system's directory for temporary files.
     pub scratch_dir: Option<PathBuf>,
@@ -143,19 +153,18 @@ pub struct CqlOptions {
     pub journal_bytes: usize,
     /// How long a server may take for one answer; default 30 s.
     pub request_timeout: Duration,
-    /// How long a request is repeated that fails for a passing reason; default 60 s.
+    /// How long a request is repeated after transient errors; default 60 s.
     pub patience: Duration,
-    /// Bytes of a write; default 1 MiB. A row that is longer goes alone.
-    pub write_bytes: usize,
     /// Most rows of a write; default 1,000.
     pub write_rows: usize,
-    /// Writes that wait for their answers at the same time; default 128. It falls by itself when servers are overloaded.
+    /// Writes that wait for their answers at the same time; default 128. It falls by itself when
+    /// servers are overloaded.
     pub writes_in_flight: usize,
-    /// Bytes of such writes; default 16 MiB, or one row.
-    pub write_bytes_in_flight: usize,
-    /// Replicas of each row when a restore creates the keyspace; `None`, the default, means 3, or as many as there are nodes.
+    /// Replicas of each row if a restore creates the keyspace; `None`, the default, means 3, or as
+    /// many as there are nodes.
     pub replication: Option<u32>,
-    /// Timestamp of restored rows in microseconds since 1970; default [`RESTORED_AT`]. It must be in the past.
+    /// Timestamp of restored rows in microseconds since 1970; default [`RESTORED_AT`]. It must be
+    /// in the past.
     pub timestamp: i64,
 }
 
@@ -172,9 +181,7 @@ impl Default for CqlOptions {
             page_bytes: 768 << 10,
             page_rows_max: 5_000,
             slice_bytes: 2 << 20,
-            slices_in_flight: 3,
-            partitions_in_flight: 8,
-            key_ranges_in_flight: 12,
+            slices_in_flight: const { NonZeroUsize::new(3).unwrap() },
             partition_bytes: 1 << 20,
             partition_tries: 10,
             partition_page_bytes: 16 << 20,
@@ -182,44 +189,52 @@ impl Default for CqlOptions {
             journal_bytes: 256 << 20,
             request_timeout: Duration::from_secs(30),
             patience: Duration::from_secs(60),
-            write_bytes: 1 << 20,
             write_rows: 1_000,
             writes_in_flight: 128,
-            write_bytes_in_flight: 16 << 20,
             replication: None,
             timestamp: RESTORED_AT,
         }
     }
 }
 
-impl CqlOptions {
-    /// Sets the layout.
-    #[must_use]
-    pub fn with_layout(mut self, layout: Layout) -> Self {
-        self.layout = Some(layout);
-        self
-    }
+/// Makes a setter for each field named.
+macro_rules! setters {
+    ($($setter:ident($field:ident: $kind:ty);)*) => {
+        impl CqlOptions {
+            $(
+                #[doc = concat!("Sets [`", stringify!($field), "`](Self::", stringify!($field), ").")]
+                #[must_use]
+                pub fn $setter(self, $field: $kind) -> Self {
+                    Self { $field: $field.into(), ..self }
+                }
+            )*
+        }
+    };
+}
 
-    /// Sets the limits on keys and values.
-    #[must_use]
-    pub fn with_limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self
-    }
-
-    /// Sets the password of the address's user.
-    #[must_use]
-    pub fn with_password(mut self, password: Password) -> Self {
-        self.password = Some(password);
-        self
-    }
-
-    /// Sets how many replicas have to answer.
-    #[must_use]
-    pub fn with_consistency(mut self, level: ConsistencyLevel) -> Self {
-        self.consistency = level;
-        self
-    }
+setters! {
+    with_layout(layout: impl Into<Option<Layout>>);
+    with_limits(limits: Limits);
+    with_password(password: impl Into<Option<Password>>);
+    with_tls_ca_file(tls_ca_file: impl Into<Option<PathBuf>>);
+    with_addresses(addresses: BTreeMap<IpAddr, SocketAddr>);
+    with_consistency(consistency: ConsistencyLevel);
+    with_batch_bytes(batch_bytes: usize);
+    with_page_bytes(page_bytes: usize);
+    with_page_rows_max(page_rows_max: u32);
+    with_slice_bytes(slice_bytes: u64);
+    with_slices_in_flight(slices_in_flight: NonZeroUsize);
+    with_partition_bytes(partition_bytes: usize);
+    with_partition_tries(partition_tries: u32);
+    with_partition_page_bytes(partition_page_bytes: usize);
+    with_scratch_dir(scratch_dir: impl Into<Option<PathBuf>>);
+    with_journal_bytes(journal_bytes: usize);
+    with_request_timeout(request_timeout: Duration);
+    with_patience(patience: Duration);
+    with_write_rows(write_rows: usize);
+    with_writes_in_flight(writes_in_flight: usize);
+    with_replication(replication: impl Into<Option<u32>>);
+    with_timestamp(timestamp: i64);
 }
 
 #[cfg(test)]

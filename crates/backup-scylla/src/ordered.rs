@@ -1,8 +1,7 @@
-//! Reading neighbouring slices at the same time, and handing them on in order.
+//! Reading neighbouring slices of a range at the same time, and handing them on in order.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use backup_format::EntryBatch;
 use futures::future::BoxFuture;
@@ -20,24 +19,18 @@ const FIRST_PART: u64 = 1_024;
 /// How much longer a slice may be than the one before.
 const GROWTH: u64 = 16;
 
-/// Entries that lie in one of the [`SLICES`](crate::range::SLICES).
-#[derive(Debug)]
-pub(crate) struct Piece {
-    pub slice: u16,
-    pub batch: EntryBatch,
-}
-
 enum Step {
-    Piece(Piece),
+    Batch(EntryBatch),
     Failed(CqlError),
-    /// Only this makes a slice end well: a task that dies closes the channel too. It tells the weight of the slice.
+    /// The weight of the slice. Only this makes a slice end well: a task that dies closes the
+    /// channel too.
     End(u64),
 }
 
 /// Why a reading stops before its end.
 pub(crate) enum Stop {
     Failed(CqlError),
-    /// Nobody wants the rest.
+    /// The reader was dropped.
     Unwanted,
 }
 
@@ -47,29 +40,18 @@ impl From<CqlError> for Stop {
     }
 }
 
-/// Takes the pieces of a slice.
+/// Takes the batches of a slice.
 #[derive(Clone)]
 pub(crate) struct Output(mpsc::Sender<Step>);
 
 impl Output {
-    /// Hands a piece on, when there is room.
-    pub(crate) async fn send(&self, slice: u16, batch: EntryBatch) -> Result<(), Stop> {
+    /// Hands a batch on, when there is room.
+    pub(crate) async fn send(&self, batch: EntryBatch) -> Result<(), Stop> {
         if batch.is_empty() {
             return Ok(());
         }
-        self.0.send(Step::Piece(Piece { slice, batch })).await.map_err(|_| Stop::Unwanted)
+        self.0.send(Step::Batch(batch)).await.map_err(|_| Stop::Unwanted)
     }
-}
-
-/// How long the answers for a slice are to take at most. A server that leaves most partitions out looks at many more than it
-/// answers with, and gives up after some seconds.
-const ANSWERING: Duration = Duration::from_secs(1);
-
-/// Returns what a slice weighs of which so many bytes came, in answers that took so long: as much as it is to weigh, if they took as
-/// long as they may.
-pub(crate) fn weight(bytes: u64, answering: Duration, options: &CqlOptions) -> u64 {
-    let part = answering.as_secs_f64() / ANSWERING.as_secs_f64();
-    bytes.max((options.slice_bytes as f64 * part) as u64)
 }
 
 /// Reads a slice, and returns what it weighs.
@@ -100,21 +82,21 @@ impl Drop for Slice {
 }
 
 impl Ordered {
-    /// Starts before the first piece.
+    /// Starts before the first batch.
     pub(crate) fn new(work: Work, range: TokenRange, options: &CqlOptions, address: String) -> Self {
-        let in_flight = options.slices_in_flight.max(1);
+        let in_flight = options.slices_in_flight.get();
         let widths = Widths::new(options.slice_bytes);
         Self { work, rest: range, widths, running: VecDeque::new(), in_flight, address }
     }
 
-    /// Returns the next piece; `None` at the end. After an error there is nothing more.
-    pub(crate) async fn next(&mut self) -> Option<Result<Piece, CqlError>> {
+    /// Returns the next batch; `None` at the end, and after an error.
+    pub(crate) async fn next(&mut self) -> Option<Result<EntryBatch, CqlError>> {
         loop {
             self.begin_slices();
             let slice = self.running.front_mut()?;
             let step = slice.receiver.recv().await;
             let error = match step {
-                Some(Step::Piece(piece)) => return Some(Ok(piece)),
+                Some(Step::Batch(batch)) => return Some(Ok(batch)),
                 Some(Step::End(weight)) => {
                     self.widths.learn(slice.span, weight);
                     self.running.pop_front();
@@ -140,7 +122,7 @@ impl Ordered {
                     Err(Stop::Failed(error)) => Step::Failed(error),
                     Err(Stop::Unwanted) => return,
                 };
-                // Nobody is left to be told when the receiver is gone.
+                // Without a receiver nobody needs to know.
                 let _ = sender.send(last).await;
             });
             self.running.push_back(Slice { span: range.span(), receiver, task: task.abort_handle() });
@@ -148,7 +130,7 @@ impl Ordered {
     }
 }
 
-/// How many tokens the next slice is to have, learned from those before: tokens are evenly spread.
+/// Learns from earlier slices how many tokens the next one should have: tokens are evenly spread.
 #[derive(Debug)]
 struct Widths {
     target: u64,
@@ -179,9 +161,9 @@ impl Widths {
 mod tests {
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
 
     use super::*;
-    use crate::range::SLICES;
 
     fn batch(token: i64) -> EntryBatch {
         let mut batch = EntryBatch::default();
@@ -190,16 +172,17 @@ mod tests {
     }
 
     fn ordered(work: Work, range: TokenRange, slice_bytes: u64, slices_in_flight: usize) -> Ordered {
+        let slices_in_flight = slices_in_flight.try_into().unwrap();
         let options = CqlOptions { slice_bytes, slices_in_flight, ..CqlOptions::default() };
         Ordered::new(work, range, &options, String::new())
     }
 
-    fn tokens(piece: &Piece) -> Vec<i64> {
-        piece.batch.iter().map(|(_, entry)| i64::from_be_bytes(entry.key.try_into().unwrap())).collect()
+    fn tokens(batch: &EntryBatch) -> Vec<i64> {
+        batch.iter().map(|(_, entry)| i64::from_be_bytes(entry.key.try_into().unwrap())).collect()
     }
 
     #[tokio::test(start_paused = true)]
-    async fn pieces_come_in_order_and_slices_cover_the_range_whatever_ends_first() {
+    async fn batches_come_in_order_and_slices_cover_the_range_whatever_ends_first() {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let running = Arc::new(AtomicUsize::new(0));
         let most = Arc::new(AtomicUsize::new(0));
@@ -213,19 +196,19 @@ mod tests {
                     // Later slices end earlier.
                     let wait = range.to.wrapping_sub(i64::MIN).cast_unsigned() >> 55;
                     tokio::time::sleep(Duration::from_secs(1_000 - wait.min(900))).await;
-                    out.send(0, batch(range.after)).await?;
-                    out.send(0, batch(range.to)).await?;
+                    out.send(batch(range.after)).await?;
+                    out.send(batch(range.to)).await?;
                     running.fetch_sub(1, Ordering::SeqCst);
                     // As if a thousandth of the ring were what a slice is to be.
                     Ok(range.span() / (u64::MAX / 1_000))
                 })
             })
         };
-        let whole = TokenRange::of_slices(&(0..SLICES));
+        let whole = TokenRange { after: i64::MIN, to: i64::MAX };
         let mut ordered = ordered(work, whole, 1, 3);
         let mut found = Vec::new();
-        while let Some(piece) = ordered.next().await {
-            found.extend(tokens(&piece.unwrap()));
+        while let Some(batch) = ordered.next().await {
+            found.extend(tokens(&batch.unwrap()));
         }
         let mut expected = whole.after;
         for range in seen.lock().unwrap().iter() {
@@ -243,7 +226,7 @@ mod tests {
         for dies in [false, true] {
             let work: Work = Arc::new(move |range, out| {
                 Box::pin(async move {
-                    out.send(0, batch(range.to)).await?;
+                    out.send(batch(range.to)).await?;
                     assert!(!dies, "a task dies");
                     Err(CqlError::Task { doing: "failing", address: String::new() }.into())
                 })
@@ -253,22 +236,6 @@ mod tests {
             assert!(ordered.next().await.unwrap().is_err());
             assert!(ordered.next().await.is_none());
         }
-    }
-
-    #[test]
-    fn a_slice_whose_answers_take_long_becomes_narrower_though_little_comes() {
-        let options = CqlOptions::default();
-        assert_eq!(weight(700, Duration::ZERO, &options), 700);
-        assert_eq!(weight(700, ANSWERING / 2, &options), options.slice_bytes / 2);
-        assert_eq!(weight(options.slice_bytes, ANSWERING / 2, &options), options.slice_bytes);
-        // A table of which nothing but keys is looked at, which takes 100 s: some 100 slices, though not a byte comes.
-        let mut widths = Widths::new(options.slice_bytes);
-        for _ in 0..9 {
-            let took = Duration::from_secs(100).mul_f64(widths.next() as f64 / u64::MAX as f64);
-            widths.learn(widths.next(), weight(0, took, &options));
-        }
-        let slices = u64::MAX / widths.next();
-        assert!((90..=110).contains(&slices), "{slices}");
     }
 
     #[test]

@@ -8,9 +8,9 @@ const STEP: u32 = 2;
 
 /// The length of pages, which follows the length of the rows seen.
 ///
-/// Cassandra counts pages in rows, and rows have from some bytes to many megabytes: so pages start short and grow while they
-/// are full. That bounds a page as long as rows are about as long as those before; when a server breaks down over a page, the
-/// next one is shorter.
+/// Cassandra counts pages in rows, and rows have from some bytes to many megabytes. So pages start
+/// short, and grow while they are full. That bounds a page if rows are about as long as those
+/// before. When a server fails to answer, the next page is shorter.
 #[derive(Debug)]
 pub(crate) struct PageSize {
     rows: AtomicU32,
@@ -25,7 +25,9 @@ impl PageSize {
         Self { rows: AtomicU32::new(FIRST.min(rows_max)), bytes, rows_max }
     }
 
-    /// Asks for so many rows, or fewer when a server breaks down over them, whatever their length.
+    /// Asks for this number of rows, whatever their length.
+    ///
+    /// Asks for fewer after a server failed to answer.
     pub(crate) fn beginning_with(rows: u32) -> Self {
         let rows = rows.max(1);
         Self { rows: AtomicU32::new(rows), bytes: usize::MAX, rows_max: rows }
@@ -50,7 +52,7 @@ impl PageSize {
 
     /// Learns that a server could not answer.
     pub(crate) fn failed(&self, asked: u32) {
-        // Many requests may fail at once, for one reason.
+        // Many requests may fail at once for one reason.
         self.rows.fetch_min((asked / STEP).max(1), Ordering::Relaxed);
     }
 }

@@ -1,4 +1,4 @@
-//! Reading a partition of one owner whole, although he may be writing to it.
+//! Reading an exclusive partition whole, although a worker may be writing to it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +9,8 @@ use backup_layout::cql::{Decoder, SENTINEL};
 use scylla::response::query_result::QueryRowsResult;
 
 use crate::error::CqlError;
-use crate::long_partition::{LongPartition, Question};
 use crate::page_size::PageSize;
+use crate::pages::{Pages, Question};
 use crate::proof::{Reading, Watcher};
 use crate::source::Source;
 use crate::spill::{Spill, Spilled};
@@ -34,12 +34,13 @@ pub(crate) async fn read(source: &Arc<Source>, partition_key: &[u8]) -> Result<S
     let mut earlier: Option<Attempt> = None;
     let mut pause = FIRST_PAUSE;
     for number in 1..=tries {
-        let first_page = match &earlier {
+        let one_page = match &earlier {
             Some(attempt) if attempt.bytes <= options.partition_page_bytes => Some(one_page(attempt.rows)),
             _ => None,
         };
-        let in_one_page = first_page.is_some();
-        let attempt = read_once(source, partition_key, first_page).await?;
+        let in_one_page = one_page.is_some();
+        let size = one_page.unwrap_or_else(|| source.partition_pages.clone());
+        let attempt = read_once(source, partition_key, size).await?;
         let is_whole = attempt.reading.is_whole(earlier.as_ref().map(|attempt| &attempt.reading));
         let several_pages = attempt.reading.pages > 1;
         if is_whole && several_pages && !in_one_page && number < tries && source.is_vouched_by_page(&attempt)
@@ -62,7 +63,7 @@ pub(crate) async fn read(source: &Arc<Source>, partition_key: &[u8]) -> Result<S
 }
 
 impl Source {
-    /// Tells whether the replicas that answer can vouch for a page, and not for several, and the partition is short enough for one.
+    /// Returns true if replicas prove only what is in a single page, and the partition fits into one.
     fn is_vouched_by_page(&self, attempt: &Attempt) -> bool {
         let options = &self.client.options;
         let vouches = |several_pages| self.replication.vouches(options.consistency, several_pages);
@@ -71,26 +72,19 @@ impl Source {
 }
 
 /// A page for a partition that had so many rows: it may have grown a little.
-fn one_page(rows: u64) -> PageSize {
+fn one_page(rows: u64) -> Arc<PageSize> {
     let rows = rows.saturating_add(rows / 4).saturating_add(16);
-    PageSize::beginning_with(u32::try_from(rows).unwrap_or(u32::MAX))
+    Arc::new(PageSize::beginning_with(u32::try_from(rows).unwrap_or(u32::MAX)))
 }
 
 async fn read_once(
     source: &Arc<Source>,
     partition_key: &[u8],
-    first_page: Option<PageSize>,
+    size: Arc<PageSize>,
 ) -> Result<Attempt, CqlError> {
     let mut reader = Reader::of(source, partition_key);
-    let question = Question {
-        doing: DOING,
-        partition_key: partition_key.to_vec(),
-        after: None,
-        statements: |source| &source.statements.partition,
-        size: |source| &source.partition_pages,
-        first_page,
-    };
-    let mut pages = LongPartition::of(source.clone(), question);
+    let (statement, values) = (source.statements.partition.clone(), (partition_key.to_vec(),));
+    let mut pages = Pages::of(source.client.clone(), Question { doing: DOING, statement, values, size });
     while let Some(rows) = pages.next().await? {
         reader.page(rows).await?;
     }
@@ -143,7 +137,7 @@ impl<'a> Reader<'a> {
         let mut ready = Vec::new();
         for row in rows.rows::<(&[u8], Option<&[u8]>, Option<i64>)>().map_err(client.answer(DOING))? {
             let (key, value, written) = row.map_err(client.answer(DOING))?;
-            let value = self.source.value(self.partition_key, key, value)?;
+            let value = client.value(self.partition_key, key, value)?;
             self.watcher.row(key, written);
             if self.outcome.is_ok() {
                 self.outcome = self.decoder.push(key, value, &mut self.batch);

@@ -1,7 +1,7 @@
 //! The proof that a partition was not changed while it was read.
 //!
-//! Whoever owns a partition changes it by batches, each of which rewrites the sentinel with a later time of writing than all that
-//! the batches before it wrote. A server applies a batch whole.
+//! One worker changes an exclusive partition, by batches. Each batch rewrites the sentinel, with a
+//! later time of writing than all that earlier batches wrote. A server applies a batch whole.
 
 use std::hash::{DefaultHasher, Hasher};
 
@@ -21,12 +21,15 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    /// Tells whether the rows are those of one moment. `earlier` is the reading before this one.
+    /// Returns true if the rows are those of one moment. `earlier` is the reading before this one.
     ///
-    /// - A single page is the answer to a single request for one partition, and such an answer holds each batch whole or not.
-    /// - When the sentinel is the same before and after, no batch ended in between; one that is still on its way to other replicas
-    ///   would show by a row that is later than the sentinel.
-    /// - When two readings saw the same rows with the same times of writing, then these were there together between the two.
+    /// - A single page is the answer to one request for one partition. It holds each batch whole or
+    ///   not at all.
+    /// - If the sentinel is the same before and after, no batch ended in between. A batch that is
+    ///   still on its way to
+    ///   other replicas would show by a row that is later than the sentinel.
+    /// - If two readings saw the same rows with the same times of writing, these rows were there
+    ///   together between the two.
     pub(crate) fn is_whole(&self, earlier: Option<&Self>) -> bool {
         let by_page = self.pages <= 1;
         let by_sentinel = self.before.is_some() && self.before == self.after && self.newest <= self.before;

@@ -1,13 +1,13 @@
-//! How often rows are kept, and what readings can vouch for because of it.
+//! How often rows are kept, and what a reading proves because of it.
 
 use std::collections::HashMap;
 
 use crate::options::ConsistencyLevel;
 
 /// The replication of a keyspace.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Replication {
-    /// Replicas of each row in all datacenters; `None` when the server's words are not understood.
+    /// Replicas of each row in all datacenters; `None` when the schema is not understood.
     factor: Option<u32>,
     datacenters: usize,
 }
@@ -22,15 +22,11 @@ impl Replication {
         Self { factor, datacenters: used.len() }
     }
 
-    /// Tells whether each row is kept once.
-    pub(crate) fn is_single(self) -> bool {
-        self.factor == Some(1)
-    }
-
-    /// Tells whether partitions that were proven whole hold all that was acknowledged to a writer before, and nothing torn.
+    /// Returns true if proven partitions hold all that was acknowledged before, and nothing torn.
     ///
-    /// With several replicas a batch may have reached some of them only. A page that a majority answered holds such a batch whole
-    /// or not; over several pages this is certain only when all replicas answer.
+    /// With several replicas a batch may have reached only some of them. A page from a majority
+    /// holds such a batch whole or not at all. Over several pages this is certain only if all
+    /// replicas answer.
     pub(crate) fn vouches(self, level: ConsistencyLevel, over_several_pages: bool) -> bool {
         match (self.factor, level) {
             (Some(1), _) | (Some(_), ConsistencyLevel::All) => true,

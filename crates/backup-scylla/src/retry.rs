@@ -16,16 +16,16 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 pub(crate) struct Reaction {
     /// The same request may succeed.
     pub again: bool,
-    /// It should ask for less: a server may have run out of memory or time over the answer.
+    /// It should ask for less: a server may have run out of memory or time.
     pub smaller: bool,
     /// There should be fewer requests at a time.
     pub slower: bool,
-    /// How much the error tells of the cause: of several errors, the one that tells most is reported.
-    pub tells: u8,
+    /// How much the error says of the cause: of several errors, the one with most is reported.
+    pub detail: u8,
 }
 
-const NEVER: Reaction = Reaction { again: false, smaller: false, slower: false, tells: 3 };
-const AGAIN: Reaction = Reaction { again: true, smaller: false, slower: false, tells: 2 };
+const NEVER: Reaction = Reaction { again: false, smaller: false, slower: false, detail: 3 };
+const AGAIN: Reaction = Reaction { again: true, smaller: false, slower: false, detail: 2 };
 const SMALLER: Reaction = Reaction { smaller: true, ..AGAIN };
 const SLOWER: Reaction = Reaction { slower: true, ..AGAIN };
 
@@ -34,9 +34,9 @@ pub(crate) fn reaction(error: &ExecutionError) -> Reaction {
     match error {
         ExecutionError::LastAttemptError(error) => to_attempt(error),
         ExecutionError::PrepareError(error) => to_prepare(error),
-        // The driver says so too when it tried other nodes before, and forgets what those said.
+        // The driver also reports this after it tried other nodes, and forgets what those said.
         ExecutionError::ConnectionPoolError(error) => to_pool(error),
-        ExecutionError::RequestTimeout(_) => Reaction { smaller: true, slower: true, tells: 1, ..AGAIN },
+        ExecutionError::RequestTimeout(_) => Reaction { smaller: true, slower: true, detail: 1, ..AGAIN },
         ExecutionError::SchemaAgreementError(_) | ExecutionError::MetadataError(_) => AGAIN,
         _ => NEVER,
     }
@@ -55,9 +55,9 @@ fn to_attempt(error: &RequestAttemptError) -> Reaction {
     match error {
         RequestAttemptError::DbError(error, _) => to_server(error),
         RequestAttemptError::BrokenConnectionError(_) => {
-            Reaction { smaller: true, slower: true, tells: 1, ..AGAIN }
+            Reaction { smaller: true, slower: true, detail: 1, ..AGAIN }
         }
-        RequestAttemptError::UnableToAllocStreamId => Reaction { slower: true, tells: 1, ..AGAIN },
+        RequestAttemptError::UnableToAllocStreamId => Reaction { slower: true, detail: 1, ..AGAIN },
         RequestAttemptError::RepreparedIdChanged { .. } => AGAIN,
         _ => NEVER,
     }
@@ -74,7 +74,7 @@ fn to_server(error: &DbError) -> Reaction {
 }
 
 fn to_pool(error: &ConnectionPoolError) -> Reaction {
-    let again = Reaction { tells: 0, ..AGAIN };
+    let again = Reaction { detail: 0, ..AGAIN };
     match error {
         ConnectionPoolError::Broken { last_connection_error, .. } => {
             match Obstacle::of_connection(last_connection_error).class() {
@@ -86,7 +86,7 @@ fn to_pool(error: &ConnectionPoolError) -> Reaction {
     }
 }
 
-/// The pauses between tries: each twice as long as the one before, until patience is at its end.
+/// The pauses between tries: each twice as long as the one before, until patience ends.
 #[derive(Clone, Debug)]
 pub(crate) struct Backoff {
     begun: Instant,
@@ -100,7 +100,7 @@ impl Backoff {
         Self { begun: Instant::now(), patience, pause: FIRST_PAUSE, tries: 1 }
     }
 
-    /// Waits, unless there was patience for no more than the tries so far. Tells whether to try again.
+    /// Waits before the next try. Returns false if patience ends before it.
     pub(crate) async fn wait(&mut self) -> bool {
         if self.elapsed() + self.pause > self.patience {
             return false;
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_passes_is_tried_again() {
+    fn transient_errors_are_tried_again() {
         let (consistency, received, required) = numbers();
         let unavailable = DbError::Unavailable { consistency, required, alive: received };
         let read = DbError::ReadTimeout { consistency, received, required, data_present: false };
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_is_not_tried_again() {
+    fn other_errors_are_not_tried_again() {
         for error in [
             DbError::SyntaxError,
             DbError::Invalid,
@@ -177,16 +177,16 @@ mod tests {
     }
 
     #[test]
-    fn a_server_tells_more_than_a_lost_connection() {
+    fn a_server_says_more_than_a_lost_connection() {
         let (consistency, received, required) = numbers();
         let unavailable = server(DbError::Unavailable { consistency, required, alive: received });
         let pool = reaction(&ExecutionError::ConnectionPoolError(ConnectionPoolError::Initializing));
         let timeout = reaction(&ExecutionError::RequestTimeout(Duration::ZERO));
-        assert!(unavailable.tells > timeout.tells && timeout.tells > pool.tells);
+        assert!(unavailable.detail > timeout.detail && timeout.detail > pool.detail);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn pauses_grow_until_patience_is_at_its_end() {
+    async fn pauses_grow_until_patience_ends() {
         let mut backoff = Backoff::new(Duration::from_secs(60));
         while backoff.wait().await {}
         assert!(backoff.elapsed() > Duration::from_secs(54) && backoff.elapsed() <= Duration::from_secs(60));

@@ -12,10 +12,10 @@ use scylla::routing::{Shard, Token};
 use crate::address::CqlAddress;
 use crate::range::TokenRange;
 
-/// Asks those first that have the rows: the driver itself routes a statement by its partition key, and asks anybody where a
-/// statement has none.
+/// Prefers nodes that hold the rows. The driver itself routes by partition key only, and a range of
+/// tokens has none.
 ///
-/// Pages of a range are asked from the same node until one fails: it may have kept its place.
+/// All pages of a range come from the same node until it fails: it may have kept its place.
 #[derive(Debug)]
 pub(crate) struct Route {
     replicas: Vec<(Arc<Node>, Option<Shard>)>,
@@ -24,7 +24,7 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    /// Returns the way to a range. Ranges with different `number`s begin with different replicas.
+    /// Makes the route to a range. Ranges with different `number`s begin with different replicas.
     pub(crate) fn to(cluster: &ClusterState, address: &CqlAddress, range: TokenRange, number: usize) -> Self {
         let found = cluster.get_token_endpoints(address.keyspace(), address.table(), Token::new(range.to));
         let replicas = found.into_iter().map(|(node, shard)| {
@@ -34,7 +34,8 @@ impl Route {
         Self { replicas: replicas.collect(), first: AtomicUsize::new(number) }
     }
 
-    /// Returns the replicas, beginning with the one that is to be asked first; those without a connection come last.
+    /// Returns the replicas in the order in which they are asked; those without a connection come
+    /// last.
     fn replicas(&self) -> Vec<(NodeRef<'_>, Option<Shard>)> {
         let first = self.first.load(Ordering::Relaxed) % self.replicas.len().max(1);
         let turned = self.replicas[first..].iter().chain(&self.replicas[..first]);
@@ -54,7 +55,7 @@ impl LoadBalancingPolicy for Route {
         self.replicas().into_iter().next()
     }
 
-    /// The other replicas, and then whoever can pass the request on.
+    /// Returns the other replicas, and then all nodes that can pass the request on.
     fn fallback<'a>(&'a self, _: &'a RoutingInfo<'_>, cluster: &'a ClusterState) -> FallbackPlan<'a> {
         let replicas = self.replicas();
         let is_replica =

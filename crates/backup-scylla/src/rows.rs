@@ -17,8 +17,8 @@ pub(crate) struct RowBatch {
 impl RowBatch {
     /// Returns the rows.
     pub(crate) fn rows(&self) -> Vec<Row<'_>> {
-        let slice = |range: &Range<usize>| self.bytes.get(range.clone()).unwrap_or_default();
-        self.rows.iter().map(|(key, value)| (&*self.partition_key, slice(key), slice(value))).collect()
+        let bytes = |range: &Range<usize>| self.bytes.get(range.clone()).expect("rows lie in the buffer");
+        self.rows.iter().map(|(key, value)| (&*self.partition_key, bytes(key), bytes(value))).collect()
     }
 
     /// Returns the bytes of keys and values.

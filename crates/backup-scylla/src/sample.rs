@@ -1,22 +1,23 @@
-//! Some rows of a table, by which its layout is told.
+//! Some rows of a table, from which its layout is detected.
 
+use backup_format::RING_PARTS;
 use backup_layout::cql::{Row, Sample};
 use scylla::response::PagingState;
 
 use crate::client::{Client, Page};
 use crate::error::CqlError;
 use crate::page_size::PageSize;
-use crate::range::{SLICES, TokenRange};
+use crate::range::TokenRange;
 
-const DOING: &str = "telling the layout of";
-/// Slices at whose beginnings rows are taken.
+const DOING: &str = "detecting the layout of";
+/// Places of the ring where rows are taken.
 const PLACES: usize = 8;
 const ROWS_AT_PLACE: u32 = 8;
 const ROWS_OF_PARTITION: u32 = 4;
-/// Bytes kept of a value: what layouts differ in stands at its start.
+/// Bytes kept of a value: layouts differ in its first bytes.
 const VALUE_BYTES: usize = 4;
 
-/// Takes rows here and there.
+/// Takes rows from some places of the table.
 pub(crate) async fn sample(client: &Client) -> Result<Sample, CqlError> {
     let text = format!(
         "SELECT root_key, k, v FROM {} WHERE token(root_key) > ? PER PARTITION LIMIT {ROWS_OF_PARTITION} \
@@ -24,18 +25,18 @@ pub(crate) async fn sample(client: &Client) -> Result<Sample, CqlError> {
         client.address.quoted()
     );
     let statement = client.prepare_select(DOING, &text).await?;
-    // Values may have many megabytes, and the next one may be a thousand times as long as this.
+    // A value may have many megabytes, even after short ones.
     let pages = PageSize::beginning_with(1);
     let mut sample = Sample::default();
-    for slice in (0..SLICES).step_by(usize::from(SLICES) / PLACES) {
-        let from = TokenRange::of_slices(&(slice..slice)).after;
+    for part in (0..RING_PARTS).step_by(usize::from(RING_PARTS) / PLACES) {
+        let from = TokenRange::of_parts(&(part..part)).after;
         let mut state = Some(PagingState::start());
         while let Some(begins) = state {
             let Page { rows, next, .. } = client.page(DOING, &statement, &(from,), &pages, begins).await?;
             state = next;
             for row in rows.rows::<(&[u8], &[u8], Option<&[u8]>)>().map_err(client.answer(DOING))? {
                 let (partition_key, key, value) = row.map_err(client.answer(DOING))?;
-                let value = value.unwrap_or_default();
+                let value = client.value(partition_key, key, value)?;
                 let value_head = value.get(..VALUE_BYTES).unwrap_or(value).to_vec();
                 let (partition_key, key) = (partition_key.to_vec(), key.to_vec());
                 sample.rows.push(Row { partition_key, key, value_head });

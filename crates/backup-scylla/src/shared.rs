@@ -1,51 +1,38 @@
-//! The second phase: all partitions that have no owner, rows to batches of entries.
+//! The second phase: all partitions that are not exclusive, rows to batches of entries.
 
 use std::sync::Arc;
 
 use backup_format::EntryBatch;
 use backup_layout::Layout;
 use backup_layout::cql::Decoder;
-use scylla::statement::prepared::PreparedStatement;
 
 use crate::error::CqlError;
-use crate::long_partition::{self, LongPartition};
-use crate::ordered::{Output, Stop, Work, weight};
+use crate::ordered::{Output, Stop, Work};
 use crate::pages::{Pages, Question};
-use crate::range::{TokenRange, slice_of};
+use crate::range::TokenRange;
 use crate::source::{OrderWatch, Source};
 
 const DOING: &str = "reading";
 
-/// Reads the partitions of a range that have no owner. `first_is_read` says that the first phase of this snapshot has seen every
-/// partition, so that it is known whether a server can leave out those that have one without leaving out any other.
-pub(crate) fn shared(source: Arc<Source>, first_is_read: bool) -> Work {
-    let filtered = source.statements.filtered.as_ref().and_then(|filtered| filtered.shared.clone());
-    let statement = match filtered {
-        Some(statement) if first_is_read && !source.findings.stray() => statement,
-        _ => source.statements.range.clone(),
-    };
+/// Reads the partitions of a range that are not exclusive.
+pub(crate) fn shared(source: Arc<Source>) -> Work {
     Arc::new(move |range, out| {
-        let (source, statement) = (source.clone(), source.client.routed(&statement, range));
-        Box::pin(async move { read_shared(source, statement, range, &out).await })
+        let source = source.clone();
+        Box::pin(async move { read_shared(&source, range, &out).await })
     })
 }
 
-async fn read_shared(
-    source: Arc<Source>,
-    statement: PreparedStatement,
-    range: TokenRange,
-    out: &Output,
-) -> Result<u64, Stop> {
+async fn read_shared(source: &Arc<Source>, range: TokenRange, out: &Output) -> Result<u64, Stop> {
     let client = &source.client;
     let head_rows = source.head_rows();
     let question = Question {
         doing: DOING,
-        statement,
+        statement: client.routed(&source.statements.range, range),
         values: (range.after, range.to, head_rows),
-        size: |source| &source.shared_pages,
+        size: source.shared_pages.clone(),
     };
-    let mut pages = Pages::of(source.clone(), question);
-    let mut rows_of = SharedRows::new(&source);
+    let mut pages = Pages::of(client.clone(), question);
+    let mut rows_of = SharedRows::new(source);
     let mut bytes = 0;
     while let Some(rows) = pages.next().await? {
         bytes += rows.rows_bytes_size() as u64;
@@ -64,22 +51,20 @@ async fn read_shared(
     }
     rows_of.finish()?;
     rows_of.send(out).await?;
-    Ok(weight(bytes, pages.answering, &client.options))
+    Ok(bytes)
 }
 
 /// Reads the rows of a partition after a key, and returns their bytes.
 async fn read_rest(rows_of: &mut SharedRows<'_>, after: (&[u8], &[u8]), out: &Output) -> Result<u64, Stop> {
     let source = rows_of.source;
     let client = &source.client;
-    let question = long_partition::Question {
+    let question = Question {
         doing: DOING,
-        partition_key: after.0.to_vec(),
-        after: Some(after.1.to_vec()),
-        statements: |source| &source.statements.rest,
-        size: |source| &source.shared_pages,
-        first_page: None,
+        statement: source.statements.rest.clone(),
+        values: (after.0.to_vec(), after.1.to_vec()),
+        size: source.shared_pages.clone(),
     };
-    let mut pages = LongPartition::of(source.clone(), question);
+    let mut pages = Pages::of(client.clone(), question);
     let mut bytes = 0;
     while let Some(rows) = pages.next().await? {
         bytes += rows.rows_bytes_size() as u64;
@@ -98,13 +83,12 @@ struct SharedRows<'a> {
     source: &'a Arc<Source>,
     order: OrderWatch,
     decoder: Decoder,
-    /// Whether the partition is left out.
+    /// Whether the partition is left out, as exclusive ones are.
     is_skipped: bool,
     /// Rows of the partition so far.
     rows: i32,
-    slice: u16,
     batch: EntryBatch,
-    ready: Vec<(u16, EntryBatch)>,
+    ready: Vec<EntryBatch>,
 }
 
 impl<'a> SharedRows<'a> {
@@ -115,7 +99,6 @@ impl<'a> SharedRows<'a> {
             decoder: source.decoder(),
             is_skipped: false,
             rows: 0,
-            slice: 0,
             batch: EntryBatch::default(),
             ready: Vec::new(),
         }
@@ -127,9 +110,9 @@ impl<'a> SharedRows<'a> {
             return Ok(());
         }
         if key.is_empty() && self.source.layout != Layout::Plain {
-            self.source.findings.saw_unknown_owner();
+            self.source.findings.saw_stray_sentinel();
         }
-        let value = self.source.value(partition_key, key, value)?;
+        let value = self.source.client.value(partition_key, key, value)?;
         let pushed = self.decoder.push(key, value, &mut self.batch);
         pushed.map_err(|error| self.source.layout_error(error))?;
         if self.batch.byte_len() >= self.source.client.options.batch_bytes {
@@ -140,12 +123,8 @@ impl<'a> SharedRows<'a> {
 
     fn enter(&mut self, partition_key: &[u8]) -> Result<(), CqlError> {
         self.leave()?;
-        let slice = slice_of(self.order.enter(self.source, partition_key)?);
-        if slice != self.slice {
-            self.flush();
-            self.slice = slice;
-        }
-        self.is_skipped = self.source.is_owned(partition_key);
+        self.order.enter(self.source, partition_key)?;
+        self.is_skipped = self.source.is_exclusive(partition_key);
         self.rows = 0;
         if !self.is_skipped {
             let entered = self.decoder.enter(partition_key).map(drop);
@@ -163,14 +142,14 @@ impl<'a> SharedRows<'a> {
             let bytes = self.source.client.options.batch_bytes;
             let room = EntryBatch::with_capacity(bytes + bytes / 8);
             let batch = std::mem::replace(&mut self.batch, room);
-            self.ready.push((self.slice, batch));
+            self.ready.push(batch);
         }
     }
 
     /// Hands on what is ready.
     async fn send(&mut self, out: &Output) -> Result<(), Stop> {
-        for (slice, batch) in std::mem::take(&mut self.ready) {
-            out.send(slice, batch).await?;
+        for batch in std::mem::take(&mut self.ready) {
+            out.send(batch).await?;
         }
         Ok(())
     }

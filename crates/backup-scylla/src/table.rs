@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use backup_format::ContractError;
 use scylla::value::CqlValue;
 
 use crate::address::CqlAddress;
@@ -19,9 +20,9 @@ const COLUMNS: [(&str, &str, &str); 3] =
 /// A table as the schema has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Table {
-    /// It is not there; perhaps one of a similar name is.
+    /// It is missing; there may be one with a similar name.
     Missing { similar: Option<String> },
-    /// It is there, and a restore of it was not completed if it has a marker.
+    /// It exists, and is half restored if it has a marker.
     There { marker: Option<Marker> },
 }
 
@@ -34,7 +35,8 @@ impl Table {
         match tables.iter().find(|(name, _)| name == table) {
             Some((_, comment)) => {
                 check_columns(client).await?;
-                Ok(Self::There { marker: comment.as_deref().and_then(Marker::of) })
+                let marker = Marker::of(comment.as_deref().unwrap_or(""), &client.address)?;
+                Ok(Self::There { marker })
             }
             None => {
                 let similar = tables.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(table));
@@ -43,20 +45,23 @@ impl Table {
         }
     }
 
-    /// Looks the table up, and checks that it is there and whole.
+    /// Looks the table up, and checks that it exists and is whole.
     pub(crate) async fn look_for_reading(client: &Client) -> Result<(), CqlError> {
         match Self::look(client).await? {
             Self::There { marker: None } => Ok(()),
             Self::There { marker: Some(Marker { dump, .. }) } => {
-                Err(CqlError::HalfRestored { address: client.address.to_string(), dump })
+                let place = client.address.to_string();
+                Err(ContractError::HalfRestored { doing: "reading", place, dump }.into())
             }
-            Self::Missing { similar } => {
-                let (keyspace, table) = (client.address.keyspace(), client.address.table());
-                let hint = similar.map(|name| format!("; there is a table {name}")).unwrap_or_default();
-                Err(CqlError::NoTable { keyspace: keyspace.to_owned(), table: table.to_owned(), hint })
-            }
+            Self::Missing { similar } => Err(missing(client, similar)),
         }
     }
+}
+
+fn missing(client: &Client, similar: Option<String>) -> CqlError {
+    let (keyspace, table) = (client.address.keyspace().to_owned(), client.address.table().to_owned());
+    let hint = similar.map(|name| format!("; there is a table {name}")).unwrap_or_default();
+    CqlError::NoTable { keyspace, table, hint }
 }
 
 async fn check_columns(client: &Client) -> Result<(), CqlError> {
@@ -76,21 +81,23 @@ async fn check_columns(client: &Client) -> Result<(), CqlError> {
     Err(CqlError::ForeignTable { address: client.address.to_string(), problem })
 }
 
-/// Returns the id that the cluster gave the table: that of no other table, not even of one of the same name.
+/// Returns the id that the cluster gave the table: that of no other table, not even of one of the
+/// same name.
 pub(crate) async fn id(client: &Client) -> Result<String, CqlError> {
     let ids = "SELECT id FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?";
     let names = (client.address.keyspace(), client.address.table());
     let ids: Vec<(CqlValue,)> = client.all(DOING, ids, names).await?;
     let id = ids.first().and_then(|(id,)| id.as_uuid());
-    id.map(|id| id.to_string()).ok_or_else(|| CqlError::NoTable {
-        keyspace: names.0.to_owned(),
-        table: names.1.to_owned(),
-        hint: String::new(),
-    })
+    id.map(|id| id.to_string()).ok_or_else(|| missing(client, None))
 }
 
-/// Returns how often rows are kept; `None` when there is no such keyspace.
-pub(crate) async fn replication(client: &Client) -> Result<Option<Replication>, CqlError> {
+/// Returns how often rows of an existing table are kept.
+pub(crate) async fn replication(client: &Client) -> Result<Replication, CqlError> {
+    keyspace_replication(client).await?.ok_or_else(|| missing(client, None))
+}
+
+/// Returns how often the rows of the keyspace are kept; `None` when there is no such keyspace.
+pub(crate) async fn keyspace_replication(client: &Client) -> Result<Option<Replication>, CqlError> {
     let keyspaces = "SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = ?";
     let found: Vec<(HashMap<String, String>,)> =
         client.all(DOING, keyspaces, (client.address.keyspace(),)).await?;
@@ -106,7 +113,9 @@ pub(crate) fn create_keyspace(address: &CqlAddress, replicas: u32) -> String {
     )
 }
 
-/// Returns the statement that creates the table as linera does, as far as the server knows the options.
+/// Returns the statement that creates the table as linera does.
+///
+/// Options that the server does not know are left out.
 pub(crate) fn create_table(address: &CqlAddress, is_scylla: bool, comment: &str) -> String {
     let (compression, only_scylla) = match is_scylla {
         true => (
@@ -127,8 +136,8 @@ pub(crate) fn create_table(address: &CqlAddress, is_scylla: bool, comment: &str)
 /// Returns the statement that creates the table of a restore's records.
 pub(crate) fn create_records(records: &str, target: &str) -> String {
     format!(
-        "CREATE TABLE IF NOT EXISTS {records} (page blob PRIMARY KEY, entry_count bigint) \
-         WITH comment = 'kvbackup: records of the restore of {target}; they go when it ends'"
+        "CREATE TABLE IF NOT EXISTS {records} (page blob PRIMARY KEY) \
+         WITH comment = 'kvbackup: records of the restore of {target}; they are dropped when it ends'"
     )
 }
 

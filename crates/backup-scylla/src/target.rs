@@ -2,56 +2,64 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use backup_format::{Order, RestoreMarker};
+use backup_format::{ContractError, ObjectId};
 use backup_layout::Layout;
 
 use crate::client::Client;
 use crate::error::CqlError;
 use crate::marker::Marker;
-use crate::table::{Table, create_keyspace, create_table, replication};
+use crate::table::{Table, create_keyspace, create_table, keyspace_replication};
 
 const DOING: &str = "beginning a restore of";
-/// Replicas when nobody says how many, and there are as many nodes.
+/// What a table that exists holds in any case.
+const EXISTS: &str = "the table exists, and deleted rows may hide new ones even if none is left: drop it";
+/// Replicas by default, if there are as many nodes.
 const REPLICAS: usize = 3;
-/// How long before now a timestamp must be, in microseconds: clocks differ.
+/// Microseconds that a timestamp must be before now: clocks differ.
 const MARGIN: i64 = 1_000_000;
 
-/// Checks that the target is not there, or belongs to this very restore. Changes nothing.
-pub(crate) async fn check(client: &Client, marker: &RestoreMarker) -> Result<(), CqlError> {
+/// Returns the marker that an earlier try left; `None` if the target is missing. Changes nothing.
+///
+/// It is an error if the restore may not begin.
+pub(crate) async fn check(
+    client: &Client,
+    layout: Layout,
+    dump: ObjectId,
+) -> Result<Option<Marker>, CqlError> {
     match Table::look(client).await? {
-        Table::Missing { .. } => Ok(()),
-        Table::There { marker: None } => Err(CqlError::TargetExists { address: client.address.to_string() }),
-        Table::There { marker: Some(found) } => found.check_dump(&marker.dump.to_string(), &client.address),
+        Table::Missing { .. } => {
+            check_timestamp(client, client.options.timestamp).await?;
+            Ok(None)
+        }
+        Table::There { marker: None } => {
+            let place = client.address.to_string();
+            Err(ContractError::NotEmpty { place, dump, found: EXISTS.to_owned() }.into())
+        }
+        Table::There { marker: Some(found) } => {
+            found.check(dump, layout, &client.address)?;
+            Ok(Some(found))
+        }
     }
 }
 
-/// Creates the table with its marker, or finds the one that an earlier try left. Returns the marker that is there.
-pub(crate) async fn begin(
-    client: &Client,
-    layout: Layout,
-    marker: &RestoreMarker,
-    order: Order,
-) -> Result<Marker, CqlError> {
-    let timestamp = client.options.timestamp;
-    let wanted = Marker::new(marker, layout, order, timestamp);
-    check(client, marker).await?;
-    if let Table::Missing { .. } = Table::look(client).await? {
-        check_timestamp(client, timestamp).await?;
-        create(client, &wanted).await?;
+/// Creates the table with its marker, or finds the one that an earlier try left. Returns the marker
+/// that is there.
+pub(crate) async fn begin(client: &Client, layout: Layout, dump: ObjectId) -> Result<Marker, CqlError> {
+    if check(client, layout, dump).await?.is_none() {
+        create(client, &Marker::new(dump, layout, client.options.timestamp)).await?;
     }
     client.agree().await?;
-    match Table::look(client).await? {
-        Table::There { marker: Some(found) } => {
-            wanted.check(&found, &client.address)?;
-            Ok(found)
-        }
-        _ => Err(CqlError::TargetExists { address: client.address.to_string() }),
-    }
+    // Another process may have been faster.
+    let found = check(client, layout, dump).await?;
+    found.ok_or_else(|| {
+        let place = client.address.to_string();
+        ContractError::Ended { doing: DOING, place, dump }.into()
+    })
 }
 
 async fn create(client: &Client, marker: &Marker) -> Result<(), CqlError> {
     let address = &client.address;
-    if replication(client).await?.is_none() {
+    if keyspace_replication(client).await?.is_none() {
         let nodes = client.nodes().clamp(1, REPLICAS);
         let replicas = client.options.replication.unwrap_or(u32::try_from(nodes).unwrap_or(1)).max(1);
         client.run(DOING, &create_keyspace(address, replicas), ()).await?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use backup_format::{EngineError, RestoreUnit, RestoreWriter, Segment};
+use backup_format::{EngineError, ObjectId, RestoreWriter, Segment};
 use backup_layout::cql::{Encoder, SENTINEL, is_exclusive, partition_key};
 use backup_layout::{Layout, LayoutError};
 use scylla::statement::batch::{Batch, BatchType};
@@ -19,6 +19,10 @@ use crate::window::{Slot, Window};
 
 const DOING: &str = "writing to";
 const PREPARING: &str = "preparing to write to";
+/// Bytes of a write. A row that is longer goes alone.
+const WRITE_BYTES: usize = 1 << 20;
+/// Bytes of all writes that wait for their answers, or one row.
+const BYTES_IN_FLIGHT: u32 = 16 << 20;
 
 /// What all writers of a restore share.
 pub(crate) struct Writing {
@@ -28,7 +32,6 @@ pub(crate) struct Writing {
     record: PreparedStatement,
     window: Arc<Window>,
     bytes: Arc<Semaphore>,
-    bytes_max: u32,
 }
 
 impl Writing {
@@ -43,19 +46,18 @@ impl Writing {
         let text =
             format!("INSERT INTO {table} (root_key, k, v) VALUES (?, ?, ?) USING TIMESTAMP {timestamp}");
         let insert = client.prepare(PREPARING, &text).await?;
-        let text = format!("INSERT INTO {records} (page, entry_count) VALUES (?, ?)");
+        let text = format!("INSERT INTO {records} (page) VALUES (?)");
         let record = client.prepare(PREPARING, &text).await?;
         let window = Window::new(client.options.writes_in_flight);
-        let bytes_max = u32::try_from(client.options.write_bytes_in_flight.max(1)).unwrap_or(u32::MAX);
-        let bytes = Arc::new(Semaphore::new(bytes_max as usize));
-        Ok(Self { client, layout, insert, record, window, bytes, bytes_max })
+        let bytes = Arc::new(Semaphore::new(BYTES_IN_FLIGHT as usize));
+        Ok(Self { client, layout, insert, record, window, bytes })
     }
 
     /// Begins to write rows when there is room for them.
     async fn begin(self: &Arc<Self>, rows: RowBatch, tasks: &mut JoinSet<Result<(), CqlError>>) {
         let slot = self.window.slot().await;
-        let wanted = u32::try_from(rows.byte_len()).unwrap_or(u32::MAX).clamp(1, self.bytes_max);
-        let bytes = self.bytes.clone().acquire_many_owned(wanted).await;
+        let wanted = u32::try_from(rows.byte_len()).unwrap_or(u32::MAX).clamp(1, BYTES_IN_FLIGHT);
+        let bytes = self.bytes.clone().acquire_many_owned(wanted).await.expect("it is never closed");
         let writing = self.clone();
         tasks.spawn(async move {
             let written = writing.write(&rows, &slot).await;
@@ -87,9 +89,8 @@ impl Writing {
     }
 
     /// Records that a unit was written whole.
-    async fn record(&self, unit: &RestoreUnit) -> Result<(), CqlError> {
-        let row = (&unit.page.0[..], unit.entries.cast_signed());
-        self.client.execute(DOING, &self.record, &row, |_| ()).await?;
+    async fn record(&self, page: ObjectId) -> Result<(), CqlError> {
+        self.client.execute(DOING, &self.record, &(&page.0[..],), |_| ()).await?;
         Ok(())
     }
 }
@@ -97,21 +98,19 @@ impl Writing {
 /// Writes one unit.
 pub(crate) struct UnitWriter {
     writing: Arc<Writing>,
-    unit: RestoreUnit,
+    page: ObjectId,
     encoder: Encoder,
     batcher: Batcher,
     /// Root key of the open partition.
     root_key: Option<Vec<u8>>,
-    entries: u64,
     tasks: JoinSet<Result<(), CqlError>>,
 }
 
 impl UnitWriter {
-    pub(crate) fn new(writing: Arc<Writing>, unit: RestoreUnit) -> Self {
-        let options = &writing.client.options;
-        let batcher = Batcher::new(options.write_bytes, options.write_rows);
+    pub(crate) fn new(writing: Arc<Writing>, page: ObjectId) -> Self {
+        let batcher = Batcher::new(WRITE_BYTES, writing.client.options.write_rows);
         let encoder = Encoder::new(writing.layout);
-        Self { writing, unit, encoder, batcher, root_key: None, entries: 0, tasks: JoinSet::new() }
+        Self { writing, page, encoder, batcher, root_key: None, tasks: JoinSet::new() }
     }
 
     async fn write_segment(&mut self, segment: &Segment) -> Result<(), CqlError> {
@@ -135,12 +134,11 @@ impl UnitWriter {
                 self.begin_writes().await?;
             }
         }
-        self.entries += segment.entries();
         Ok(())
     }
 
-    /// Ends the open partition. The sentinel of one with an owner comes last; the partition may go on in another unit, but until
-    /// the restore is published nobody takes it for whole.
+    /// Ends the open partition. The sentinel of an exclusive one comes last. More of the partition
+    /// may be in another unit, but nothing reads it before the restore is published.
     fn leave(&mut self) {
         if let Some(root_key) = self.root_key.take()
             && is_exclusive(self.writing.layout, &root_key)
@@ -166,11 +164,7 @@ impl UnitWriter {
         while let Some(done) = self.tasks.join_next().await {
             self.check(done)?;
         }
-        let (page, expected, found) = (self.unit.page, self.unit.entries, self.entries);
-        if expected != found {
-            return Err(CqlError::UnitEntries { page, expected, found });
-        }
-        self.writing.record(&self.unit).await
+        self.writing.record(self.page).await
     }
 
     fn check(&self, done: Result<Result<(), CqlError>, tokio::task::JoinError>) -> Result<(), CqlError> {

@@ -1,4 +1,4 @@
-//! How many writes may be under way: fewer when servers say that it is too much.
+//! How many writes may be under way: fewer when servers are overloaded.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -6,10 +6,11 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-/// Complaints that come this soon after another are about the same overload.
+/// Errors within this time are about the same overload.
 const COOL_DOWN: Duration = Duration::from_millis(500);
 
-/// Admits writes. The number is halved when a server is overloaded, and grows by one with each window of good answers.
+/// Admits writes. Their number is halved by an overload, and grows by one with each window of good
+/// answers.
 #[derive(Debug)]
 pub(crate) struct Window {
     permits: Arc<Semaphore>,
@@ -20,7 +21,7 @@ pub(crate) struct Window {
 #[derive(Debug)]
 struct State {
     limit: usize,
-    /// Permits that are to be taken out of use as soon as they come back.
+    /// Permits to be taken out of use when they come back.
     surplus: usize,
     good: usize,
     halved: Option<Instant>,
@@ -29,6 +30,7 @@ struct State {
 /// Permission for one write, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Slot {
+    /// `None` once it was taken out of use.
     permit: Option<OwnedSemaphorePermit>,
     window: Arc<Window>,
 }
@@ -42,12 +44,12 @@ impl Window {
 
     /// Waits for permission.
     pub(crate) async fn slot(self: &Arc<Self>) -> Slot {
-        let permit = self.permits.clone().acquire_owned().await.ok();
-        Slot { permit, window: self.clone() }
+        let permit = self.permits.clone().acquire_owned().await.expect("it is never closed");
+        Slot { permit: Some(permit), window: self.clone() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Whoever holds the lock only counts.
+        // Nothing panics while it holds the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

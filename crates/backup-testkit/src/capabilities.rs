@@ -37,7 +37,7 @@ pub struct Capabilities {
     pub empty_root_key: bool,
     /// Whether a key may be empty.
     pub empty_key: bool,
-    /// Whether a key may go on, after another key, with four zero bytes: layouts that split values write such rows.
+    /// Whether a key may be another key followed by four zero bytes: layouts that split values write such rows.
     pub segment_like_keys: bool,
     /// Most partitions that it is reasonable to make.
     pub partitions_max: u64,
@@ -49,6 +49,9 @@ pub struct Capabilities {
     pub value_bytes_max: usize,
     /// How far writes are atomic.
     pub atomicity: Atomicity,
+    /// Of how many operations a check that fails each of them tries one, unless the run is exhaustive. More than 1 where
+    /// each try takes a server's time.
+    pub stride: u64,
 }
 
 impl Default for Capabilities {
@@ -63,12 +66,13 @@ impl Default for Capabilities {
             key_bytes_max: KEY_BYTES_MAX,
             value_bytes_max: VALUE_BYTES_CEILING,
             atomicity: Atomicity::Namespace,
+            stride: 1,
         }
     }
 }
 
 impl Capabilities {
-    /// Tells what about a content is beyond this engine; `None` when it can hold it.
+    /// Returns what in a content this engine cannot hold; `None` if it can hold all.
     #[must_use]
     pub fn objection(&self, content: &Content) -> Option<&'static str> {
         let lengths = content.iter().map(|(root_key, key, value)| (root_key.len(), key.len(), value.len()));

@@ -3,18 +3,19 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use backup_format::{Digest, EntryBatch, Order, show};
+use backup_format::{Digest, EngineError, EntryBatch, Order, Snapshot, show};
 use rand::rngs::SmallRng;
 use rand::{Rng, RngCore, SeedableRng};
 
+use crate::read::read_all;
 use crate::spec::Spec;
 
 type Partition = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// The entries of a namespace: what a test writes, and what it expects to read.
 ///
-/// It is made of the standard library's maps alone, and computes its digest from their bytes in the simplest way, so
-/// that it can stand as the model for engines and formats.
+/// It is made of the standard library's maps alone, and computes its digest from their bytes in the simplest way. So
+/// it can be the model for engines and formats.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Content {
     partitions: BTreeMap<Vec<u8>, Partition>,
@@ -70,6 +71,19 @@ impl Content {
         content
     }
 
+    /// Reads all entries of a snapshot.
+    ///
+    /// # Errors
+    ///
+    /// As the engine reports them.
+    pub async fn read(snapshot: &dyn Snapshot) -> Result<Self, EngineError> {
+        let mut content = Self::default();
+        for (root_key, key, value) in read_all(snapshot).await? {
+            content.put(&root_key, &key, &value);
+        }
+        Ok(content)
+    }
+
     /// Adds an entry, or gives it another value.
     pub fn put(&mut self, root_key: &[u8], key: &[u8], value: &[u8]) {
         let partition = match self.partitions.get_mut(root_key) {
@@ -100,7 +114,7 @@ impl Content {
         self.partitions.get(root_key)?.get(key).map(Vec::as_slice)
     }
 
-    /// Tells whether there are no entries.
+    /// Returns true if there are no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.partitions.is_empty()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use backup_format::DatabaseBackup;
+use backup_format::{DatabaseBackup, RestoreTarget};
 
 use crate::capabilities::Capabilities;
 use crate::content::Content;
@@ -22,10 +22,10 @@ pub trait Engine: Send + Sync {
     }
 
     /// Makes a namespace that holds exactly this content, written by the engine's own means and not by a restore.
-    async fn create(&self, content: &Content) -> Box<dyn DatabaseBackup>;
+    async fn create(&self, content: &Content) -> Namespace;
 
     /// Makes a target for a restore: a namespace that is empty, or not there yet.
-    async fn empty(&self) -> Box<dyn DatabaseBackup>;
+    async fn empty(&self) -> Namespace;
 
     /// Makes a namespace that holds this content and is written to while it is read; `None` when the engine has no such.
     async fn live(&self, content: &Content) -> Option<Live> {
@@ -34,10 +34,28 @@ pub trait Engine: Send + Sync {
     }
 }
 
+/// A namespace under test, with a handle to read it and one to restore into it.
+#[derive(Clone)]
+pub struct Namespace {
+    /// Reads it.
+    pub source: Arc<dyn DatabaseBackup>,
+    /// Restores into it.
+    pub target: Arc<dyn RestoreTarget>,
+}
+
+impl Namespace {
+    /// Makes both handles of a type that is source and target.
+    #[must_use]
+    pub fn of<N: DatabaseBackup + RestoreTarget + 'static>(namespace: N) -> Self {
+        let namespace = Arc::new(namespace);
+        Self { source: Arc::<N>::clone(&namespace), target: namespace }
+    }
+}
+
 /// A namespace with somebody who writes to it.
 pub struct Live {
     /// The namespace, to be read.
-    pub database: Box<dyn DatabaseBackup>,
+    pub database: Arc<dyn DatabaseBackup>,
     /// Who writes.
     pub writer: Arc<dyn Writer>,
 }

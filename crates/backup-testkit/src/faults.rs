@@ -12,6 +12,9 @@ pub enum Fault {
     After,
     /// A read ends half-way and reports no error. Operations that do not read bytes are not concerned.
     Short,
+    /// A read gives all bytes, with one flipped bit: another one for each number of an operation. Operations that do not read bytes
+    /// are not concerned.
+    Flipped,
 }
 
 /// The error of an operation that was made to fail.
@@ -93,12 +96,12 @@ impl Faults {
         self.lock().by_name.clone()
     }
 
-    /// Tells whether an operation was made to fail.
+    /// Returns true if an operation was made to fail.
     pub fn fired(&self) -> bool {
         self.lock().fired
     }
 
-    /// Numbers an operation that reads no bytes, and says whether it fails now.
+    /// Numbers an operation that reads no bytes, and fails if it is to fail now.
     ///
     /// # Errors
     ///
@@ -107,7 +110,7 @@ impl Faults {
         self.decide(operation, false)
     }
 
-    /// Numbers an operation that reads bytes, and says whether it fails now.
+    /// Numbers an operation that reads bytes, and fails if it is to fail now.
     ///
     /// # Errors
     ///
@@ -125,7 +128,7 @@ impl Faults {
         let number = seen.operations;
         seen.operations += 1;
         let is_hit = self.fail_at.is_some_and(|at| number == at || self.lasting && number > at);
-        if !is_hit || self.fault == Fault::Short && !reads {
+        if !is_hit || matches!(self.fault, Fault::Short | Fault::Flipped) && !reads {
             return Ok(());
         }
         seen.fired = true;

@@ -5,28 +5,33 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use backup_format::{
-    Consistency, DatabaseBackup, EngineError, EntryStream, ErrorClass, Estimate, Order, Parts, RestoreMarker,
-    RestorePlan, RestoreSink, RestoreUnit, RestoreWriter, Segment, Share, Snapshot, SourceInfo,
+    Consistency, DatabaseBackup, EngineError, EntryStream, ErrorClass, Order, Range, ReadPlan, Restore,
+    RestoreSink, RestoreTarget, RestoreUnit, RestoreWriter, Restored, Segment, Snapshot, SourceInfo,
 };
 use futures::{StreamExt, stream};
 
+use crate::engine::Namespace;
 use crate::faults::{Faults, InjectedFault, guard};
 
 /// Wraps a namespace and fails as its [`Faults`] say, with errors of a chosen class.
 ///
-/// Operations, in the words of [`Faults::only`]: `snapshot`, `estimate`, `shares`, `parts`, `entries`, `batch` (each batch of a
-/// stream, and its end), `check_restorable`, `restore`, `writer`, `write`, `finish_unit`, `finish`, `view` (the sink's
-/// snapshot), `publish`, `discard`. Streams end after an error. All other methods are passed on.
+/// Operations, in the words of [`Faults::only`]:
+///
+/// - of a source: `snapshot`, `estimate`, `plan`, `entries`, `batch` (each batch of a stream, and its end);
+/// - of a target: `check`, `begin`, `writer`, `write`, `finish_unit`, `finish`, `view` (the snapshot of what was
+///   restored), `publish`, `discard` (before `finish` or after).
+///
+/// Streams end after an error. All other methods are passed on.
 #[derive(Clone)]
 pub struct FaultyEngine {
-    inner: Arc<dyn DatabaseBackup>,
+    inner: Namespace,
     hook: Hook,
 }
 
 impl FaultyEngine {
     /// Wraps a namespace.
     #[must_use]
-    pub fn new(inner: Arc<dyn DatabaseBackup>, faults: Arc<Faults>, class: ErrorClass) -> Self {
+    pub fn new(inner: Namespace, faults: Arc<Faults>, class: ErrorClass) -> Self {
         Self { inner, hook: Hook { faults, class } }
     }
 }
@@ -58,26 +63,30 @@ impl Hook {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl DatabaseBackup for FaultyEngine {
-    fn source(&self) -> SourceInfo {
-        self.inner.source()
+    fn name(&self) -> &str {
+        self.inner.source.name()
     }
 
     async fn snapshot(&self) -> Result<Box<dyn Snapshot>, EngineError> {
-        let snapshot = self.hook.guard("snapshot", self.inner.snapshot()).await?;
+        let snapshot = self.hook.guard("snapshot", self.inner.source.snapshot()).await?;
         Ok(self.hook.wrap(snapshot))
     }
+}
 
-    async fn restore(
-        &self,
-        marker: &RestoreMarker,
-        plan: &RestorePlan,
-    ) -> Result<Box<dyn RestoreSink>, EngineError> {
-        let inner = self.hook.guard("restore", self.inner.restore(marker, plan)).await?;
-        Ok(Box::new(FaultySink { inner, hook: self.hook.clone() }))
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl RestoreTarget for FaultyEngine {
+    fn name(&self) -> &str {
+        self.inner.target.name()
     }
 
-    async fn check_restorable(&self, marker: &RestoreMarker) -> Result<(), EngineError> {
-        self.hook.guard("check_restorable", self.inner.check_restorable(marker)).await
+    async fn check(&self, restore: &Restore) -> Result<(), EngineError> {
+        self.hook.guard("check", self.inner.target.check(restore)).await
+    }
+
+    async fn begin(&self, restore: &Restore) -> Result<Box<dyn RestoreSink>, EngineError> {
+        let inner = self.hook.guard("begin", self.inner.target.begin(restore)).await?;
+        Ok(Box::new(FaultySink { inner, hook: self.hook.clone() }))
     }
 }
 
@@ -89,8 +98,8 @@ struct FaultySnapshot {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl Snapshot for FaultySnapshot {
-    fn consistency(&self) -> Consistency {
-        self.inner.consistency()
+    fn source(&self) -> &SourceInfo {
+        self.inner.source()
     }
 
     fn order(&self) -> Order {
@@ -101,24 +110,16 @@ impl Snapshot for FaultySnapshot {
         self.inner.kind(root_key)
     }
 
-    async fn estimate(&self) -> Result<Estimate, EngineError> {
+    async fn estimate(&self) -> Result<Option<u64>, EngineError> {
         self.hook.guard("estimate", self.inner.estimate()).await
     }
 
-    async fn shares(&self, count: NonZeroUsize) -> Result<Vec<Share>, EngineError> {
-        self.hook.guard("shares", self.inner.shares(count)).await
+    async fn plan(&self, ranges_max: NonZeroUsize) -> Result<ReadPlan, EngineError> {
+        self.hook.guard("plan", self.inner.plan(ranges_max)).await
     }
 
-    async fn parts(&self) -> Result<Option<Parts>, EngineError> {
-        self.hook.guard("parts", self.inner.parts()).await
-    }
-
-    fn parts_consistency(&self) -> Consistency {
-        self.inner.parts_consistency()
-    }
-
-    async fn entries(&self, share: &Share) -> Result<EntryStream, EngineError> {
-        let inner = self.hook.guard("entries", self.inner.entries(share)).await?;
+    async fn entries(&self, range: &Range) -> Result<EntryStream, EngineError> {
+        let inner = self.hook.guard("entries", self.inner.entries(range)).await?;
         let open = Some((inner, self.hook.clone()));
         let batches = stream::unfold(open, |open| async {
             let (mut inner, hook) = open?;
@@ -129,6 +130,10 @@ impl Snapshot for FaultySnapshot {
             }
         });
         Ok(batches.boxed())
+    }
+
+    fn consistency(&self) -> Consistency {
+        self.inner.consistency()
     }
 }
 
@@ -147,10 +152,26 @@ impl RestoreSink for FaultySink {
         }))
     }
 
-    async fn finish(&mut self) -> Result<(), EngineError> {
-        self.hook.guard("finish", self.inner.finish()).await
+    async fn finish(self: Box<Self>) -> Result<Box<dyn Restored>, EngineError> {
+        let Self { inner, hook } = *self;
+        let inner = hook.guard("finish", inner.finish()).await?;
+        Ok(Box::new(FaultyRestored { inner, hook }))
     }
 
+    async fn discard(self: Box<Self>) -> Result<(), EngineError> {
+        let Self { inner, hook } = *self;
+        hook.guard("discard", inner.discard()).await
+    }
+}
+
+struct FaultyRestored {
+    inner: Box<dyn Restored>,
+    hook: Hook,
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl Restored for FaultyRestored {
     async fn snapshot(&self) -> Result<Box<dyn Snapshot>, EngineError> {
         let snapshot = self.hook.guard("view", self.inner.snapshot()).await?;
         Ok(self.hook.wrap(snapshot))

@@ -12,7 +12,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, UploadPart,
+    ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions,
+    Result, UploadPart,
 };
 
 use crate::faults::{Fault, Faults, InjectedFault, guard};
@@ -22,7 +23,7 @@ use crate::faults::{Fault, Faults, InjectedFault, guard};
 /// Operations, in the words of [`Faults::only`]: `put`, `put_multipart`, `put_part`, `complete`, `abort`, `get`,
 /// `get_ranges`, `list`, `delete` (each path of a stream), `copy`, `rename`. A `get` that fails
 /// [`After`](Fault::After) delivers half of its bytes and then an error; a [`Short`](Fault::Short) one delivers half
-/// of them and ends.
+/// of them and ends. A [`Flipped`](Fault::Flipped) one delivers all of them, with one bit flipped.
 #[derive(Clone, Debug)]
 pub struct FaultyStore {
     inner: Arc<dyn ObjectStore>,
@@ -73,6 +74,26 @@ fn failing<T: Send + 'static>(injected: InjectedFault) -> BoxStream<'static, Res
     stream::iter([Err(error(injected))]).boxed()
 }
 
+/// Flips a bit of the bytes, another one for each number.
+fn flipped(bytes: &Bytes, number: u64) -> Bytes {
+    let mut bytes = bytes.to_vec();
+    let place = number.wrapping_mul(7_919) as usize % bytes.len().max(1);
+    if let Some(byte) = bytes.get_mut(place) {
+        *byte ^= 1 << (number % 8);
+    }
+    bytes.into()
+}
+
+/// Flips a bit of the body of an answer.
+async fn flip(result: GetResult, number: u64) -> Result<GetResult> {
+    let GetResult { payload, meta, range, attributes, extensions } = result;
+    let (attributes_kept, extensions_kept) = (attributes.clone(), extensions.clone());
+    let copy = GetResult { payload, meta: meta.clone(), range: range.clone(), attributes, extensions };
+    let bytes = flipped(&copy.bytes().await?, number);
+    let payload = GetResultPayload::Stream(stream::iter([Ok(bytes)]).boxed());
+    Ok(GetResult { payload, meta, range, attributes: attributes_kept, extensions: extensions_kept })
+}
+
 /// Cuts the body of an answer in half; its metadata still tells the full length, as it does when a connection breaks.
 async fn halve(result: GetResult, end: Option<InjectedFault>) -> Result<GetResult> {
     let GetResult { payload, meta, range, attributes, extensions } = result;
@@ -116,6 +137,9 @@ impl ObjectStore for FaultyStore {
                 halve(self.inner.get_opts(location, options).await?, Some(injected)).await
             }
             Err((Fault::Short, _)) => halve(self.inner.get_opts(location, options).await?, None).await,
+            Err((Fault::Flipped, injected)) => {
+                flip(self.inner.get_opts(location, options).await?, injected.number).await
+            }
         }
     }
 
@@ -130,6 +154,9 @@ impl ObjectStore for FaultyStore {
         match fault {
             Err((Fault::After, injected)) => return Err(error(injected)),
             Err((Fault::Short, _)) => found.iter_mut().for_each(|bytes| bytes.truncate(bytes.len() / 2)),
+            Err((Fault::Flipped, injected)) => {
+                found.iter_mut().for_each(|bytes| *bytes = flipped(bytes, injected.number));
+            }
             _ => {}
         }
         Ok(found)
@@ -141,9 +168,8 @@ impl ObjectStore for FaultyStore {
             .and_then(move |location| {
                 let store = store.clone();
                 async move {
-                    let one = stream::iter([Ok(location.clone())]).boxed();
-                    let delete = async { store.inner.delete_stream(one).try_next().await };
-                    Ok(store.guard("delete", delete).await?.unwrap_or(location))
+                    store.guard("delete", store.inner.delete(&location)).await?;
+                    Ok(location)
                 }
             })
             .boxed()

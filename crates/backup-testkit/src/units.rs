@@ -1,24 +1,22 @@
 //! Contents in the form in which a dump is restored.
 
-use backup_format::{EntryBatch, ObjectId, Order, RestoreMarker, RestorePlan, RestoreUnit, Segment};
+use backup_format::{EntryBatch, ObjectId, Order, Restore, RestoreUnit, Segment};
 
 use crate::content::Content;
 
 /// A content cut into segments and units, without a repository.
 #[derive(Clone, Debug)]
 pub struct Units {
-    /// Names the restore.
-    pub marker: RestoreMarker,
-    /// What is going to be written.
-    pub plan: RestorePlan,
-    /// The units, in the order of the dump. Partitions go on from one to the next.
+    /// What is going to be restored.
+    pub restore: Restore,
+    /// The units, in the order of the dump. A partition may continue in the next one.
     pub units: Vec<Unit>,
 }
 
 /// A unit with its segments.
 #[derive(Clone, Debug)]
 pub struct Unit {
-    /// What the engine is told of it.
+    /// What the engine learns of it.
     pub unit: RestoreUnit,
     /// Its segments, in their order; at least one.
     pub segments: Vec<Segment>,
@@ -30,20 +28,11 @@ impl Units {
     #[must_use]
     pub fn cut(content: &Content, order: Order, segment_bytes: usize, segments_per_unit: usize) -> Self {
         let segments = segments(content, order, segment_bytes);
-        let plain_bytes = segments.iter().map(|segment| segment.plaintext().len() as u64).sum();
         let units: Vec<Unit> = segments.chunks(segments_per_unit.max(1)).map(Unit::new).collect();
         let mut ids = vec![u8::from(order)];
         units.iter().for_each(|unit| ids.extend_from_slice(&unit.unit.page.0));
-        Self {
-            marker: RestoreMarker { dump: ObjectId::of_file(&ids) },
-            plan: RestorePlan {
-                order,
-                partitions: content.partitions(),
-                entries: content.entries(),
-                plain_bytes,
-            },
-            units,
-        }
+        let restore = Restore { dump: ObjectId::of_file(&ids), order, entries: content.entries() };
+        Self { restore, units }
     }
 }
 

@@ -1,9 +1,7 @@
 //! A dump of a namespace, in a repository of its own.
 
-use std::iter;
-
 use anyhow::{Context, Result};
-use backup_format::{DatabaseBackup, Manifest};
+use backup_format::{DatabaseBackup, Manifest, RestoreTarget};
 use backup_repository::{BackupOptions, Dump, Repository, RestoreOptions, open_location};
 use tempfile::TempDir;
 
@@ -24,8 +22,7 @@ impl Backup {
     pub async fn take(namespace: &dyn DatabaseBackup) -> Result<Self> {
         let directory = tempfile::tempdir().context("making a temporary directory")?;
         let location = directory.path().join("repository");
-        let location = location.to_str().context("the path of temporary files is no text")?;
-        let store = open_location(location, true, iter::empty()).context("making a repository")?;
+        let store = open_location(location, true, []).context("making a repository")?;
         let repository = Repository::open_or_create(store).await.context("making a repository")?;
         let report = repository.backup(namespace, BackupOptions::default()).await.context("backing up")?;
         let dump = Dump { id: report.dump, manifest: report.manifest };
@@ -42,7 +39,7 @@ impl Backup {
     /// # Errors
     ///
     /// When the namespace is not empty, cannot be written to, or does not hold what the dump does afterwards.
-    pub async fn restore(&self, target: &dyn DatabaseBackup) -> Result<()> {
+    pub async fn restore(&self, target: &dyn RestoreTarget) -> Result<()> {
         let report = self.repository.restore(&self.dump, target, &RestoreOptions::default()).await;
         report.context("restoring")?.restored.context("nothing was restored")?;
         Ok(())

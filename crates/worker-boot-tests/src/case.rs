@@ -5,15 +5,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use backup_format::Digest;
+use linera_views_adapter::ViewsNamespace;
+use validator_network::places::Place;
+use validator_network::worker::WorkerDatabase;
+use validator_network::{Node, runtime};
 
-use crate::adapter::ViewsNamespace;
+use crate::check;
 use crate::content::Content;
-use crate::engines::{Engine, LAYOUT, Place};
+use crate::engines::{Engine, LAYOUT, Restorable};
 use crate::history::History;
-use crate::network::Node;
+use crate::on_engine;
 use crate::scenario::{Scenario, Vote};
-use crate::worker::WorkerDatabase;
-use crate::{check, on_engine, runtime};
 
 /// A row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,7 +76,7 @@ impl Case {
         on_engine!(self.target, P => self.run_on::<P>(history))
     }
 
-    fn run_on<P: Place>(self, history: &History) -> Result<Report> {
+    fn run_on<P: Restorable>(self, history: &History) -> Result<Report> {
         let started = Instant::now();
         let place = P::new()?;
         let report = runtime::block_on(|| self.boot(&place, history))?;
@@ -82,19 +84,19 @@ impl Case {
         Ok(Report { duration: started.elapsed(), tips, ..report })
     }
 
-    async fn boot<P: Place>(self, place: &P, history: &History) -> Result<Report> {
+    async fn boot<P: Restorable>(self, place: &P, history: &History) -> Result<Report> {
         let History { genesis, backup, before, missed, content, next, .. } = history;
         let manifest = backup.manifest();
         let namespace = place.namespace().await?;
-        backup.restore(&*namespace).await?;
-        check::digest(manifest.digest, Content::read(&*namespace).await?.digest)?;
+        backup.restore(&*namespace.target).await?;
+        check::digest(manifest.digest, Content::read(&*namespace.source).await?.digest)?;
         let database = place.open().await?;
         check::digest(manifest.digest, read(database.clone()).await?.digest)?;
 
         let node = Node::boot(database, self.scenario.key(genesis)?).await?;
         let mut tips = check::tips(&node, genesis, 0, before).await?;
         tips += check::catch_up(&node, genesis, missed).await?;
-        let entries = check::content(content, &Content::read(&*namespace).await?)?;
+        let entries = check::content(content, &Content::read(&*namespace.source).await?)?;
         let vote = self.scenario.vote();
         check::vote(&node, genesis, next, vote).await?;
         Ok(Report {

@@ -4,12 +4,12 @@ use anyhow::{Context, Result, ensure};
 use backup_format::Digest;
 use linera_base::identifiers::ChainId;
 use linera_chain::ChainError;
+use validator_network::worker::WorkerDatabase;
+use validator_network::{Genesis, Node, Tip, Tips, certify};
 
 use crate::content::{Content, Difference};
 use crate::history::{Missed, Next};
-use crate::network::{Genesis, Node, Tip, Tips, certify};
 use crate::scenario::Vote;
-use crate::worker::WorkerDatabase;
 
 /// What a check found.
 #[derive(Debug, thiserror::Error)]

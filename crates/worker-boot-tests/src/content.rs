@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::num::NonZeroUsize;
 
 use anyhow::{Context, Result};
 use backup_format::{DatabaseBackup, Digest, show};
 use backup_repository::DigestOptions;
-use futures::TryStreamExt;
+use backup_testkit::read_all;
 
 /// Root key and key of an entry.
 pub type EntryKey = (Vec<u8>, Vec<u8>);
@@ -31,15 +30,8 @@ impl Content {
         let report = backup_repository::digest(namespace, &DigestOptions::default()).await;
         let digest = report.context("computing a digest")?.state.digest();
         let snapshot = namespace.snapshot().await.context("opening a snapshot")?;
-        let mut entries = BTreeMap::new();
-        for share in snapshot.shares(NonZeroUsize::MIN).await.context("dividing a snapshot")? {
-            let mut batches = snapshot.entries(&share).await.context("reading entries")?;
-            while let Some(batch) = batches.try_next().await.context("reading entries")? {
-                for (root_key, entry) in batch.iter() {
-                    entries.insert((root_key.to_vec(), entry.key.to_vec()), entry.value.to_vec());
-                }
-            }
-        }
+        let entries = read_all(&*snapshot).await.context("reading entries")?.into_iter();
+        let entries = entries.map(|(root_key, key, value)| ((root_key, key), value)).collect();
         Ok(Self { digest, entries })
     }
 

@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use linera_chain::data_types::BlockProposal;
 use linera_chain::types::{ConfirmedBlockCertificate, ValidatedBlock};
+use validator_network::places::Place;
+use validator_network::worker::WorkerDatabase;
+use validator_network::{Genesis, Network, Signed, Tips, VALIDATORS, runtime};
 
 use crate::backup::Backup;
 use crate::content::Content;
-use crate::engines::{Engine, Place};
-use crate::network::{Genesis, Network, Signed, Tips, VALIDATORS};
-use crate::worker::WorkerDatabase;
-use crate::{on_engine, runtime};
+use crate::engines::{Engine, Restorable};
+use crate::on_engine;
 
 /// A certificate that a backup is too old for.
 #[derive(Clone, Debug)]
@@ -62,17 +63,17 @@ impl History {
     }
 }
 
-fn record<P: Place>(genesis: Genesis) -> Result<History> {
+fn record<P: Restorable>(genesis: Genesis) -> Result<History> {
     let places = (0..VALIDATORS).map(|_| P::new()).collect::<Result<Vec<_>>>()?;
     runtime::block_on(|| live(genesis, &places))
 }
 
-async fn live<P: Place>(genesis: Genesis, places: &[P]) -> Result<History> {
+async fn live<P: Restorable>(genesis: Genesis, places: &[P]) -> Result<History> {
     let started = Instant::now();
     let mut network = start(&genesis, places).await?;
     let namespace = places.first().context("there are no validators")?.namespace().await?;
     let before = network.tips(&genesis).await?;
-    let backup = Backup::take(&*namespace).await?;
+    let backup = Backup::take(&*namespace.source).await?;
 
     let mut missed = Vec::new();
     for tokens in [20, 30] {
@@ -82,7 +83,7 @@ async fn live<P: Place>(genesis: Genesis, places: &[P]) -> Result<History> {
     let certificate = network.commit(&genesis, network.receive(&genesis).await?).await?;
     missed.push(Missed { certificate, tips: network.tips(&genesis).await? });
 
-    let content = Content::read(&*namespace).await?;
+    let content = Content::read(&*namespace.source).await?;
     let next = propose(&genesis, &network).await?;
     let duration = started.elapsed();
     Ok(History { genesis, backup, before, missed, content, next, duration })

@@ -1,21 +1,9 @@
 #![doc = include_str!("../README.md")]
 
-pub mod adapter;
 pub mod backup;
 pub mod case;
 pub mod check;
 pub mod content;
-#[cfg(feature = "scylla")]
-pub mod cql;
 pub mod engines;
-pub mod generate;
 pub mod history;
-pub mod network;
-pub mod opened;
-#[cfg(feature = "rocksdb")]
-pub mod proof;
-#[cfg(feature = "rocksdb")]
-pub mod rocksdb;
-pub mod runtime;
 pub mod scenario;
-pub mod worker;

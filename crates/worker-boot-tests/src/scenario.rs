@@ -4,8 +4,7 @@ use std::fmt;
 
 use anyhow::{Context, Result};
 use linera_base::crypto::ValidatorSecretKey;
-
-use crate::network::{Genesis, keys};
+use validator_network::{Genesis, keys};
 
 /// The number of a key that no network here has.
 const STRANGER: u64 = u64::MAX;
@@ -17,7 +16,7 @@ pub enum Scenario {
     NoKey,
     /// It has one that is not of the committee: its votes count for nothing.
     MismatchedKey,
-    /// It has the one of the validator that was backed up, whose database went on since: its votes count.
+    /// It has the one of the validator that was backed up, whose database has moved on since: its votes count.
     StaleBackupOwnKey,
 }
 

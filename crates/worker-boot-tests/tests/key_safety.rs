@@ -9,17 +9,18 @@ use linera_base::crypto::ValidatorPublicKey;
 use linera_chain::ChainError;
 use linera_chain::data_types::{BlockProposal, LiteVote};
 use linera_core::worker::WorkerError;
+use validator_network::runtime::block_on;
+use validator_network::{Genesis, Network, Node, VALIDATORS, confirm, validate};
 use worker_boot_tests::backup::Backup;
-use worker_boot_tests::engines::{Engine, Place};
-use worker_boot_tests::network::{Genesis, Network, Node, VALIDATORS, confirm, validate};
-use worker_boot_tests::runtime::block_on;
-use worker_boot_tests::{history, on_engine};
+use worker_boot_tests::engines::{Engine, Restorable};
+use worker_boot_tests::history;
+use worker_boot_tests::on_engine;
 
 /// How many validators are backed up and restored.
 const RESTORED: usize = 2;
 
 /// A network, the backups of its first two validators, and places to restore them to. Tokens are under way.
-struct Scene<'a, P: Place> {
+struct Scene<'a, P: Restorable> {
     genesis: Genesis,
     network: Network<P::Database>,
     backups: Vec<Backup>,
@@ -34,7 +35,7 @@ fn main() {
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-fn trials<P: Place>(engine: Engine) -> Vec<Trial> {
+fn trials<P: Restorable>(engine: Engine) -> Vec<Trial> {
     type Body = fn() -> Result<()>;
     let tests: [(&str, Body); 5] = [
         ("a_stale_backup_with_the_own_key_signs_a_second_block", || stage::<P>(sign_twice)),
@@ -49,7 +50,7 @@ fn trials<P: Place>(engine: Engine) -> Vec<Trial> {
 }
 
 /// Sets the scene on an engine, and plays.
-fn stage<P: Place>(play: impl AsyncFnOnce(Scene<'_, P>) -> Result<()> + Send) -> Result<()> {
+fn stage<P: Restorable>(play: impl AsyncFnOnce(Scene<'_, P>) -> Result<()> + Send) -> Result<()> {
     let places = (0..VALIDATORS + RESTORED).map(|_| P::new()).collect::<Result<Vec<_>>>()?;
     block_on(|| async {
         let genesis = Genesis::new(0, 0)?;
@@ -58,13 +59,13 @@ fn stage<P: Place>(play: impl AsyncFnOnce(Scene<'_, P>) -> Result<()> + Send) ->
         network.commit(&genesis, network.transfer(&genesis, 20)).await?;
         let mut backups = Vec::new();
         for place in &places[..RESTORED] {
-            backups.push(Backup::take(&*place.namespace().await?).await?);
+            backups.push(Backup::take(&*place.namespace().await?.source).await?);
         }
         play(Scene { genesis, network, backups, places, targets }).await
     })
 }
 
-impl<P: Place> Scene<'_, P> {
+impl<P: Restorable> Scene<'_, P> {
     fn live(&self, index: usize) -> &Node<P::Database> {
         &self.network.nodes()[index]
     }
@@ -80,7 +81,7 @@ impl<P: Place> Scene<'_, P> {
 
     async fn restore(&self, index: usize) -> Result<P::Database> {
         let target = &self.targets[index];
-        self.backups[index].restore(&*target.namespace().await?).await?;
+        self.backups[index].restore(&*target.namespace().await?.target).await?;
         target.open().await
     }
 
@@ -114,7 +115,7 @@ fn has_voted(answer: Result<Option<LiteVote>>) -> Result<()> {
 }
 
 /// Validator 0 has voted for A. The live one refuses B, and the restored one votes for B at the same height and round.
-async fn sign_twice<P: Place>(scene: Scene<'_, P>) -> Result<()> {
+async fn sign_twice<P: Restorable>(scene: Scene<'_, P>) -> Result<()> {
     let (a, b) = (scene.propose(1).await?, scene.propose(2).await?);
     ensure!(a.content.block.height == b.content.block.height, "other heights");
     let vote_a = scene.live(0).propose(a).await?.context("no vote for A")?;
@@ -126,17 +127,17 @@ async fn sign_twice<P: Place>(scene: Scene<'_, P>) -> Result<()> {
 }
 
 /// The contrast: it is not the restoring that forgets votes, but the age of the backup.
-async fn hold_the_vote<P: Place>(mut scene: Scene<'_, P>) -> Result<()> {
+async fn hold_the_vote<P: Restorable>(mut scene: Scene<'_, P>) -> Result<()> {
     let (a, b) = (scene.propose(1).await?, scene.propose(2).await?);
     scene.live(0).propose(a).await?.context("no vote for A")?;
-    scene.backups[0] = Backup::take(&*scene.places[0].namespace().await?).await?;
+    scene.backups[0] = Backup::take(&*scene.places[0].namespace().await?.source).await?;
     let restored = scene.restore_with_key(0).await?;
     has_voted(restored.propose(b).await)
 }
 
 /// Two restored validators and one that has not heard of A confirm B: the network has forked, and both blocks have valid
 /// certificates of the same committee.
-async fn fork<P: Place>(scene: Scene<'_, P>) -> Result<()> {
+async fn fork<P: Restorable>(scene: Scene<'_, P>) -> Result<()> {
     let committee = scene.genesis.committee();
     let (a, b) = (scene.propose(1).await?, scene.propose(2).await?);
     let honest = [scene.live(0), scene.live(1), scene.live(2)];
@@ -166,7 +167,7 @@ async fn fork<P: Place>(scene: Scene<'_, P>) -> Result<()> {
 }
 
 /// The way to do it: without a key until all certificates are applied.
-async fn catch_up<P: Place>(mut scene: Scene<'_, P>) -> Result<()> {
+async fn catch_up<P: Restorable>(mut scene: Scene<'_, P>) -> Result<()> {
     let b = scene.propose(2).await?;
     let a = scene.network.commit(&scene.genesis, scene.network.transfer(&scene.genesis, 1)).await?;
 
@@ -185,9 +186,9 @@ async fn catch_up<P: Place>(mut scene: Scene<'_, P>) -> Result<()> {
     Ok(())
 }
 
-/// What remains: validator 0 has voted for X, of which there is no certificate. So catching up with all certificates that
-/// there are does not bring the vote back, and the restored validator votes for Y at the same height and round.
-async fn forget<P: Place>(mut scene: Scene<'_, P>) -> Result<()> {
+/// What remains: validator 0 has voted for X, of which there is no certificate. So catching up with all certificates
+/// that there are does not bring the vote back. The restored validator votes for Y at the same height and round.
+async fn forget<P: Restorable>(mut scene: Scene<'_, P>) -> Result<()> {
     let (x, y) = (scene.propose(1).await?, scene.propose(2).await?);
     let vote_x = scene.live(0).propose(x).await?.context("no vote for X")?;
     let certificate =

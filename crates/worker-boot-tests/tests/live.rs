@@ -9,13 +9,15 @@ use backup_format::Consistency;
 use libtest_mimic::{Arguments, Failed, Trial};
 use linera_chain::types::ConfirmedBlockCertificate;
 use linera_storage::Storage as _;
+use validator_network::places::Place;
+use validator_network::worker::{WorkerDatabase, open_storage};
+use validator_network::{Genesis, Network, Node, Tips, VALIDATORS, runtime};
 use worker_boot_tests::backup::Backup;
-use worker_boot_tests::engines::{Engine, Place};
-use worker_boot_tests::network::{Genesis, Network, Node, Tips, VALIDATORS};
-use worker_boot_tests::worker::{WorkerDatabase, open_storage};
-use worker_boot_tests::{history, on_engine, runtime};
+use worker_boot_tests::engines::{Engine, Restorable};
+use worker_boot_tests::history;
+use worker_boot_tests::on_engine;
 
-/// Rounds of a transfer and its receipt, which go on while dumps are taken.
+/// Rounds of a transfer and its receipt, which continue while dumps are taken.
 const ROUNDS: u128 = 12;
 
 /// Pause between dumps: a few dozen are enough to meet the validator at every kind of work.
@@ -35,7 +37,7 @@ fn main() {
     libtest_mimic::run(&arguments, Engine::ALL.iter().map(trial).collect()).exit();
 }
 
-fn dump_while_it_works<P: Place>(engine: Engine) -> Result<()> {
+fn dump_while_it_works<P: Restorable>(engine: Engine) -> Result<()> {
     let places = (0..VALIDATORS).map(|_| P::new()).collect::<Result<Vec<_>>>()?;
     let genesis = Genesis::new(0, 0)?;
     let (certificates, tips, backups) = runtime::block_on(|| watch(&genesis, &places))?;
@@ -54,7 +56,7 @@ fn dump_while_it_works<P: Place>(engine: Engine) -> Result<()> {
 }
 
 /// Lets the network work, and dumps the first validator's database all the while.
-async fn watch<P: Place>(
+async fn watch<P: Restorable>(
     genesis: &Genesis,
     places: &[P],
 ) -> Result<(Vec<ConfirmedBlockCertificate>, Tips, Vec<Backup>)> {
@@ -69,7 +71,7 @@ async fn watch<P: Place>(
     let dump = async {
         let mut backups = Vec::new();
         while !done.load(Ordering::Relaxed) {
-            backups.push(Backup::take(&*namespace).await?);
+            backups.push(Backup::take(&*namespace.source).await?);
             tokio::time::sleep(PAUSE).await;
         }
         anyhow::Ok(backups)
@@ -91,14 +93,14 @@ async fn work<D: WorkerDatabase>(
 }
 
 /// Restores a dump, looks for the block that each chain ends with, and lets a worker apply what it missed.
-async fn catch_up<P: Place>(
+async fn catch_up<P: Restorable>(
     genesis: &Genesis,
     place: &P,
     backup: &Backup,
     certificates: &[ConfirmedBlockCertificate],
     tips: &Tips,
 ) -> Result<()> {
-    backup.restore(&*place.namespace().await?).await?;
+    backup.restore(&*place.namespace().await?.target).await?;
     let database = place.open().await?;
     let storage = open_storage(database.clone()).await?;
     let node = Node::boot(database, None).await?;

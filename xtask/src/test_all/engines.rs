@@ -8,79 +8,67 @@ use anyhow::{Context, Result, bail};
 
 use crate::{cargo, process};
 
-/// An engine, and the packages by which a dependency tree shows that it is built.
-struct Engine {
-    name: &'static str,
-    marks: &'static [&'static str],
-}
-
-const ENGINES: [Engine; 3] = [
-    Engine { name: "memory", marks: &["backup-memory"] },
-    Engine { name: "rocksdb", marks: &["backup-rocksdb", "rocksdb", "librocksdb-sys"] },
-    Engine { name: "scylla", marks: &["backup-scylla", "scylla", "scylla-cql"] },
+/// The engines, and the packages that show in a dependency tree that one is built.
+const ENGINES: [(&str, &[&str]); 3] = [
+    ("memory", &["backup-memory"]),
+    ("rocksdb", &["backup-rocksdb", "rocksdb", "librocksdb-sys"]),
+    ("scylla", &["backup-scylla", "scylla", "scylla-cql"]),
 ];
 
 /// The program always has the memory engine: it is small, and `verify` restores into it.
 const PROGRAM: &str = "backup-cli";
 
-/// Runs the step for the engine crates, the program's features and the downstream examples.
+/// Runs the step for the engine crates, the features of the program, and the downstream examples.
 pub(super) fn prove() -> Result<String> {
-    let members = cargo::members(&cargo::root().join("Cargo.toml"))?;
     let mut trees = 0;
     let mut check = |arguments: &[&str], picked: &[&str]| {
         trees += 1;
         let tree = tree(arguments)?;
         check_tree(&tree, picked).with_context(|| format!("in `cargo tree {}`", arguments.join(" ")))
     };
-    for engine in &ENGINES {
-        let package = format!("backup-{}", engine.name);
-        if members.iter().any(|member| member.name == package) {
-            check(&["--package", &package], &[engine.name])?;
+    let program = ["--package", PROGRAM, "--no-default-features"];
+    check(&program, &["memory"])?;
+    for (engine, _) in ENGINES {
+        check(&["--package", &format!("backup-{engine}")], &[engine])?;
+        if engine != "memory" {
+            check(&[&program[..], &["--features", engine]].concat(), &["memory", engine])?;
         }
     }
-    let program = members.iter().find(|member| member.name == PROGRAM);
-    let program = program.with_context(|| format!("the workspace has no {PROGRAM}"))?;
-    check(&["--package", PROGRAM, "--no-default-features"], &["memory"])?;
-    for engine in ENGINES.iter().filter(|e| program.features.iter().any(|f| f == e.name)) {
-        let picked = ["--package", PROGRAM, "--no-default-features", "--features", engine.name];
-        check(&picked, &["memory", engine.name])?;
-    }
-    for example in examples()? {
-        let manifest = example.manifest.to_string_lossy();
-        check(&["--manifest-path", &manifest], &[&example.engine])?;
+    for (engines, manifest) in examples()? {
+        let picked: Vec<_> = engines.iter().map(String::as_str).collect();
+        check(&["--manifest-path", &manifest.to_string_lossy()], &picked)?;
     }
     Ok(format!("{trees} trees"))
 }
 
 /// Runs the step: each example compiles and runs to its end.
 pub(super) fn run_examples() -> Result<String> {
-    let target = cargo::target_folder()?;
-    let examples = examples()?;
-    for example in &examples {
+    let (target, examples) = (cargo::target_folder()?, examples()?);
+    for (_, manifest) in &examples {
         let mut command = cargo::cargo(&["run", "--manifest-path"]);
-        command.arg(&example.manifest).env("CARGO_TARGET_DIR", &target);
-        process::run(&mut command)?;
+        process::run(command.arg(manifest).env("CARGO_TARGET_DIR", &target))?;
     }
     Ok(format!("{} examples", examples.len()))
 }
 
-/// A crate as somebody else would write it, with a workspace of its own.
-struct Example {
-    engine: String,
-    manifest: PathBuf,
-}
+/// The example that adds an engine of its own to the program, which has these.
+const WITH_PROGRAM: (&str, [&str; 2]) = ("read-only-engine", ["memory", "rocksdb"]);
 
-/// Finds the examples. Their names tell the one engine that they pick, as in `memory-only`.
-fn examples() -> Result<Vec<Example>> {
+/// Returns engines and manifest of each example. A name such as `memory-only` says which engine it picks.
+fn examples() -> Result<Vec<(Vec<String>, PathBuf)>> {
     let root = cargo::root();
     let mut examples = Vec::new();
     for manifest in cargo::downstream_manifests(&root)? {
         let name = manifest.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
-        let engine = name.strip_suffix("-only").with_context(|| {
-            format!("tests/downstream/{name}: expected a name like `memory-only`, for one engine")
-        })?;
-        examples.push(Example { engine: engine.to_owned(), manifest: manifest.clone() });
-        share_versions(&root, &manifest)?;
+        let engines = match name.strip_suffix("-only") {
+            Some(engine) => vec![engine.to_owned()],
+            None if name == WITH_PROGRAM.0 => WITH_PROGRAM.1.map(str::to_owned).to_vec(),
+            None => bail!("tests/downstream/{name}: expected `ENGINE-only` or `{}`", WITH_PROGRAM.0),
+        };
+        // The versions of the workspace, so that RocksDB is not compiled again. Cargo drops what is not used.
+        let lock = manifest.with_file_name("Cargo.lock");
+        fs::copy(root.join("Cargo.lock"), &lock).with_context(|| format!("could not write {lock:?}"))?;
+        examples.push((engines, manifest.clone()));
     }
     if examples.is_empty() {
         bail!("there is no example crate in tests/downstream");
@@ -88,16 +76,7 @@ fn examples() -> Result<Vec<Example>> {
     Ok(examples)
 }
 
-/// Gives the example the versions of the workspace, so that RocksDB need not be compiled again.
-/// Cargo drops from the copy what the example does not use.
-fn share_versions(root: &Path, manifest: &Path) -> Result<()> {
-    let from = root.join("Cargo.lock");
-    fs::copy(&from, manifest.with_file_name("Cargo.lock"))
-        .with_context(|| format!("could not copy {from:?} beside {manifest:?}"))?;
-    Ok(())
-}
-
-/// Asks cargo which packages are built, for any platform, without those that only tests use.
+/// Returns the packages that are built, for any platform, without those that only tests use.
 fn tree(arguments: &[&str]) -> Result<BTreeSet<String>> {
     let common = ["tree", "--edges", "normal,build", "--target", "all", "--prefix", "none"];
     let printed = process::output(&mut cargo::cargo(&[&common[..], arguments].concat()))?;
@@ -106,20 +85,13 @@ fn tree(arguments: &[&str]) -> Result<BTreeSet<String>> {
 
 /// Checks that every picked engine is in the tree, and no other one.
 fn check_tree(tree: &BTreeSet<String>, picked: &[&str]) -> Result<()> {
-    for pick in picked {
-        if !ENGINES.iter().any(|engine| engine.name == *pick) {
-            bail!("there is no engine `{pick}`");
-        }
+    if let Some(unknown) = picked.iter().find(|pick| !ENGINES.iter().any(|(name, _)| name == *pick)) {
+        bail!("there is no engine `{unknown}`");
     }
-    for engine in &ENGINES {
-        let found = engine.marks.iter().find(|mark| tree.contains(**mark));
-        match found {
-            Some(mark) if !picked.contains(&engine.name) => {
-                bail!("picks {} but builds {mark} of {}", picked.join(" and "), engine.name)
-            }
-            None if picked.contains(&engine.name) => {
-                bail!("picks {} but builds none of {}", engine.name, engine.marks.join(", "))
-            }
+    for (name, marks) in ENGINES {
+        match (marks.iter().find(|mark| tree.contains(**mark)), picked.contains(&name)) {
+            (Some(mark), false) => bail!("picks {} but builds {mark} of {name}", picked.join(" and ")),
+            (None, true) => bail!("picks {name} but builds none of {}", marks.join(", ")),
             _ => (),
         }
     }
@@ -135,30 +107,22 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_with_the_picked_engine_alone_is_good() {
+    fn a_tree_has_the_picked_engines_and_no_other() {
         check(&["mine", "backup-memory", "backup-format"], &["memory"]).unwrap();
-        check(&["backup-rocksdb", "rocksdb", "librocksdb-sys"], &["rocksdb"]).unwrap();
         check(&["backup-memory", "rocksdb"], &["memory", "rocksdb"]).unwrap();
-    }
-
-    #[test]
-    fn a_tree_with_another_engine_is_refused_by_name() {
         let error = check(&["backup-memory", "librocksdb-sys"], &["memory"]).unwrap_err();
         assert!(error.to_string().contains("builds librocksdb-sys of rocksdb"), "{error}");
-        assert!(check(&["backup-rocksdb", "scylla"], &["rocksdb"]).is_err());
+        // A tree without the picked engine proves nothing.
+        for (tree, picked) in
+            [(&[][..], "memory"), (&["backup-memory"], "rocksdb"), (&["backup-memory"], "postgres")]
+        {
+            assert!(check(tree, &[picked]).is_err(), "{picked}");
+        }
     }
 
     #[test]
-    fn a_tree_without_the_picked_engine_proves_nothing_and_is_refused() {
-        assert!(check(&[], &["memory"]).is_err());
-        assert!(check(&["backup-memory"], &["rocksdb", "memory"]).is_err());
-        assert!(check(&["backup-memory"], &["postgres"]).is_err());
-    }
-
-    #[test]
-    fn the_tree_of_a_crate_names_what_it_builds_and_not_what_its_tests_use() {
+    fn the_tree_of_a_crate_has_what_it_builds_and_not_what_its_tests_use() {
         let tree = tree(&["--package", "xtask"]).unwrap();
-        assert!(tree.contains("xtask") && tree.contains("anyhow"));
-        assert!(!tree.contains("tempfile"));
+        assert!(tree.contains("xtask") && tree.contains("anyhow") && !tree.contains("tempfile"));
     }
 }

@@ -1,26 +1,36 @@
 //! `backup`: from a namespace to a repository.
 
+use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use backup_repository::{BackupOptions, BackupReport, JobName, JobShare, Progress, ShareReport, Subset};
+use anyhow::Result;
+use backup_format::Manifest;
+use backup_layout::Layout;
+use backup_repository::{
+    BackupOptions, BackupReport, BackupWarning, Difference, JobName, JobShare, SegmentCount, ShareReport,
+    Subset,
+};
+use backup_sources::parse_time;
 use clap::Args;
+use serde_json::{Value, json};
 
 use crate::args::{ReadArgs, SourceArgs, WriteArgs};
-use crate::locator::{RepositoryLocation, Source};
+use crate::location::RepositoryLocation;
+use crate::places::Places;
 use crate::problem::Problem;
+use crate::quote::quoted;
 use crate::report::{self, Report, count};
-use crate::units::parse_time;
-use crate::{engine, repository};
+use crate::repository::{self, Destination};
+use crate::session::Session;
 
 /// How often a share that waits for the others looks for them.
 const POLL: Duration = Duration::from_secs(2);
 
 /// Dump a namespace into a repository, which is created where nothing is
 ///
-/// Whoever writes to the namespace is not disturbed. Nothing is dumped twice: objects that the repository holds already
-/// are used again, and a backup that was interrupted goes on where it stopped when the same command runs again.
+/// Programs that write to the namespace are not disturbed. Nothing is dumped twice: objects that the repository holds
+/// already are used again, and a backup that was interrupted resumes when the same command runs again.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -31,7 +41,7 @@ Examples:
   kvbackup backup rocksdb-backup:/var/lib/engine-backups#7 /backup/validator --annotate ticket=42")]
 pub(crate) struct BackupArgs {
     /// The namespace, like rocksdb:DIR/NAMESPACE or scylla://HOST/KEYSPACE/TABLE
-    source: Source,
+    source: OsString,
     /// The repository: a directory or a URL
     repository: RepositoryLocation,
     #[command(flatten)]
@@ -40,12 +50,15 @@ pub(crate) struct BackupArgs {
     open: SourceArgs,
     #[command(flatten)]
     read: ReadArgs,
+    /// Name of the namespace in the manifest [default: that of the directory, without links, or of the table]
+    #[arg(long, value_name = "NAME")]
+    namespace: Option<String>,
     /// Ranges of the namespace that are read at the same time
     ///
     /// By default one for every two cores, but two on two or three, and none of less than 256 MiB; from ScyllaDB, which answers
     /// several requests at a time for each range, one for every four cores. Each takes some 30 MB of memory.
     #[arg(long, value_name = "N", hide_short_help = true)]
-    shares: Option<NonZeroUsize>,
+    ranges: Option<NonZeroUsize>,
     #[command(flatten)]
     together: TogetherArgs,
 }
@@ -69,7 +82,11 @@ impl TogetherArgs {
     /// Returns the share, unless one process dumps all. Refuses what only `finish` can do.
     fn share(&self, write: &WriteArgs) -> Result<Option<JobShare>, Problem> {
         let (Some(share), Some(job)) = (self.share, &self.job) else { return Ok(None) };
-        let foreign = [(write.dry_run, "--dry-run"), (write.allow_implausible, "--allow-implausible")];
+        let foreign = [
+            (write.dry_run, "--dry-run"),
+            (write.allow_implausible, "--allow-implausible"),
+            (write.shrink.is_given(), "--max-shrink"),
+        ];
         if let Some((_, option)) = foreign.into_iter().find(|(given, _)| *given) {
             let text = format!("{option} does not go with --share; give it to `kvbackup finish`");
             return Err(Problem::Usage(text));
@@ -79,24 +96,36 @@ impl TogetherArgs {
     }
 }
 
-pub(crate) async fn run(args: BackupArgs, progress: Progress) -> Result<Report> {
+pub(crate) async fn run(args: BackupArgs, session: &Session) -> Result<Report> {
     repository::keep_private();
     let share = args.together.share(&args.write)?;
-    let database = engine::open_source(&args.source, args.open.options(&args.read)).await?;
-    // A source that cannot be opened shall not leave an empty repository behind.
-    let namespace = database.source().namespace;
-    drop(database.snapshot().await.with_context(|| format!("opening namespace {namespace}"))?);
-    let repository = match args.write.dry_run {
-        true => repository::open_for_dry_run(&args.repository).await?,
-        false => repository::open_or_create(&args.repository).await?,
-    };
+    let source = session.source(&args.source)?;
+    let opening = args.open.opening(&session.opening, &args.read);
+    Places::default().with_source(&source, &opening)?.with_repository(&args.repository)?.check()?;
+    // First of all: a source that cannot be opened must not leave an empty repository behind.
+    let mut opened = source.open(&opening).await?;
+    let is_detected = source.detects_layout(&opening)?;
+    if is_detected && opened.source().layout == Layout::Plain.name() && !args.write.allow_implausible {
+        return Err(Problem::Refused(format!(
+            "{source} is no database of linera: no row looks like linera's; no dump was made. --allow-implausible dumps it row by row, and so \
+             does ?layout=plain behind it"
+        ))
+        .into());
+    }
+    if let Some(name) = args.namespace {
+        opened = opened.with_namespace(name);
+    }
+    let place = Destination::open(&args.repository, args.write.dry_run, session).await?;
     let dry_run = args.write.dry_run;
-    let options = BackupOptions { shares: args.shares, ..args.write.options(&args.read, progress) };
+    let progress = session.progress.clone();
+    let options = BackupOptions { ranges: args.ranges, ..args.write.options(&args.read, progress) };
     if let Some(share) = share {
-        let done = repository.backup_share(&*database, &share, options).await?;
+        let done = place.repository.backup_share(&opened, &share, options).await;
+        let done = place.keep_or_remove(done).await?;
         return Ok(describe_share(&share, &done, &args.repository));
     }
-    let made = repository.backup(&*database, options).await?;
+    let made = place.repository.backup(&opened, options).await;
+    let made = place.keep_or_remove(made).await?;
     Ok(describe(&made, &args.repository, dry_run))
 }
 
@@ -105,25 +134,26 @@ fn describe_share(share: &JobShare, done: &ShareReport, location: &RepositoryLoc
     let mut report = Report::default();
     report.field("job", share.job.as_str());
     report.field("share", share.share.to_string());
-    report.field("parts", done.parts);
-    report.field("parts_reused", done.parts_reused);
+    report.field("ranges", done.ranges);
+    report.field("ranges_reused", done.ranges_reused);
     report.field("entries", done.entries);
     report.field("new_objects", done.new_objects);
     report.field("new_packs", done.new_packs);
     report.field("stored_bytes", done.stored_bytes);
     report.line("share", format_args!("{} of job {}", share.share, share.job));
-    let read = count(done.parts - done.parts_reused, "slice");
+    let read = count(done.ranges - done.ranges_reused, "range");
     report.line("read", format_args!("{read}, {}", count(done.entries, "entry")));
-    if done.parts_reused > 0 {
+    if done.ranges_reused > 0 {
         report.line(
             "resumed",
-            format_args!("{} had been read by an earlier run", count(done.parts_reused, "slice")),
+            format_args!("{} had been read by an earlier run", count(done.ranges_reused, "range")),
         );
     }
     report.line("stored", stored(done.stored_bytes, done.new_objects, done.new_packs));
+    warn(&mut report, &done.warnings);
     report.line(
         "next",
-        format_args!("when all shares are done: kvbackup finish {location} --job {}", share.job),
+        format_args!("when all shares are done: kvbackup finish {} --job {}", quoted(location), share.job),
     );
     report.timed()
 }
@@ -135,18 +165,75 @@ fn stored(bytes: u64, objects: u64, packs: u64) -> String {
 /// Reports a dump that was made, or would be.
 pub(super) fn describe(made: &BackupReport, location: &RepositoryLocation, dry_run: bool) -> Report {
     let mut report = Report::default();
-    report.dump(made.dump, &made.manifest);
+    match dry_run {
+        true => report.unmade_dump(&made.manifest),
+        false => report.dump(made.dump, &made.manifest),
+    }
     report.field("new_objects", made.new_objects);
     report.field("new_packs", made.new_packs);
     report.field("stored_bytes", made.stored_bytes);
     report.field("dry_run", dry_run);
+    report.field("since", made.since.as_ref().map(|since| since_json(since, &made.manifest)));
+    if let Some(since) = &made.since {
+        report.line("since", since_text(since, &made.manifest));
+    }
     let stored = stored(made.stored_bytes, made.new_objects, made.new_packs);
     if dry_run {
         report.line("would store", stored);
         report.line("dry run", "nothing was written");
     } else {
         report.line("stored", stored);
-        report.line("next", format_args!("kvbackup verify {location}"));
+    }
+    warn(&mut report, &made.warnings);
+    if !dry_run {
+        report.line("next", format_args!("kvbackup verify {}", quoted(location)));
     }
     report.timed()
+}
+
+/// Reports what was odd, and is no reason to stop.
+fn warn(report: &mut Report, warnings: &[BackupWarning]) {
+    let texts: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+    texts.iter().for_each(|text| report.line("warning", text));
+    report.field("warnings", texts);
+}
+
+/// Names of numbers of a manifest, and those of the dump and of the one before it.
+fn numbers(since: &Difference, manifest: &Manifest) -> [(&'static str, u64, u64); 3] {
+    let before = &since.predecessor.manifest;
+    [
+        ("entries", manifest.entries, before.entries),
+        ("partitions", manifest.partitions, before.partitions),
+        ("plain_bytes", manifest.plain_bytes, before.plain_bytes),
+    ]
+}
+
+fn since_json(since: &Difference, manifest: &Manifest) -> Value {
+    let count = |count: SegmentCount| json!({ "segments": count.segments, "entries": count.entries, "plain_bytes": count.plain_bytes });
+    let mut fields = json!({
+        "dump": since.predecessor.id,
+        "new": since.segments.map(|segments| count(segments.new)),
+        "gone": since.segments.map(|segments| count(segments.gone)),
+    });
+    for (name, found, before) in numbers(since, manifest) {
+        fields[name] = json!(i128::from(found) - i128::from(before));
+    }
+    fields
+}
+
+/// Says how many entries more or less there are, and how much of the dump lies in segments that the one before lacks.
+fn since_text(since: &Difference, manifest: &Manifest) -> String {
+    const ID_DIGITS: usize = 12;
+    let mut text = format!("{:.ID_DIGITS$}:", since.predecessor.id);
+    for ((_, found, before), noun) in numbers(since, manifest).into_iter().zip(["entry", "partition"]) {
+        let sign = if found < before { '-' } else { '+' };
+        text += &format!(" {sign}{},", count(found.abs_diff(before), noun));
+    }
+    let Some(segments) = since.segments else { return text + " its pages cannot be read" };
+    let percent = segments.new.plain_bytes as f64 * 100.0 / manifest.plain_bytes.max(1) as f64;
+    text + &format!(
+        " {} in new segments ({percent:.1} %), {} in segments that are gone",
+        report::bytes(segments.new.plain_bytes),
+        report::bytes(segments.gone.plain_bytes)
+    )
 }

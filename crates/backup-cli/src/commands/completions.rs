@@ -1,9 +1,10 @@
 //! `completions`: what a shell needs to complete command lines.
 
-use clap::{Args, CommandFactory};
+use backup_sources::Engines;
+use clap::Args;
 use clap_complete::Shell;
 
-use crate::args::Cli;
+use crate::command_line;
 use crate::report::Report;
 
 /// Print the completion script of a shell
@@ -16,9 +17,9 @@ pub(crate) struct CompletionsArgs {
     shell: Shell,
 }
 
-pub(crate) fn run(args: &CompletionsArgs) -> Report {
+pub(crate) fn run(args: &CompletionsArgs, engines: &Engines) -> Report {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "kvbackup", &mut script);
+    clap_complete::generate(args.shell, &mut command_line::command(engines), "kvbackup", &mut script);
     let script = String::from_utf8_lossy(&script);
     let mut report = Report::default();
     report.field("completions", &script);

@@ -1,50 +1,52 @@
 //! `digest`: the fingerprint of a namespace as it is.
 
+use std::ffi::{OsStr, OsString};
+
 use anyhow::Result;
-use backup_repository::{DigestOptions, Progress};
+use backup_repository::DigestOptions;
 use clap::Args;
 
 use crate::args::{ReadArgs, SourceArgs};
-use crate::engine;
-use crate::locator::Source;
 use crate::report::{Report, count};
+use crate::session::Session;
 
 /// Compute the digest of a namespace
 ///
-/// Two namespaces that hold the same have the same digest, whatever their engine and layout; it is also the digest of a
-/// dump of either.
+/// Two namespaces that hold the same have the same digest, in all engines and layouts; it is also the digest of a dump of
+/// either.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Example:
   kvbackup digest rocksdb:/var/lib/linera/validator_0")]
 pub(crate) struct DigestArgs {
     /// The namespace, like rocksdb:DIR/NAMESPACE or scylla://HOST/KEYSPACE/TABLE
-    source: Source,
+    source: OsString,
     #[command(flatten)]
     open: SourceArgs,
     #[command(flatten)]
     read: ReadArgs,
 }
 
-pub(crate) async fn run(args: DigestArgs, progress: Progress) -> Result<Report> {
-    scan(&args.source, &args.open, &args.read, progress).await
+pub(crate) async fn run(args: DigestArgs, session: &Session) -> Result<Report> {
+    scan(&args.source, &args.open, &args.read, session).await
 }
 
 /// Reads a namespace and reports digest and counts.
 pub(super) async fn scan(
-    source: &Source,
+    source: &OsStr,
     open: &SourceArgs,
     read: &ReadArgs,
-    progress: Progress,
+    session: &Session,
 ) -> Result<Report> {
-    let database = engine::open_source(source, open.options(read)).await?;
-    let options = DigestOptions { workers: read.workers, limits: read.limits(), progress };
-    let found = backup_repository::digest(&*database, &options).await?;
-    let info = database.source();
+    let opened = session.source(source)?.open(&open.opening(&session.opening, read)).await?;
+    let options =
+        DigestOptions { workers: read.workers, limits: read.limits(), progress: session.progress.clone() };
+    let found = backup_repository::digest(&opened, &options).await?;
+    let info = opened.source();
     let source = backup_format::Source {
-        engine: info.engine,
-        engine_version: info.engine_version,
-        layout: info.layout,
+        engine: info.engine.clone(),
+        engine_version: info.engine_version.clone(),
+        layout: info.layout.clone(),
         origin: None,
     };
     let state = &found.state;

@@ -6,15 +6,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use backup_format::upstream::{Scratch, ScratchFile};
-use backup_repository::{ExportOptions, Progress};
+use backup_repository::{ExportOptions, RepositoryError};
 use clap::Args;
 use tempfile::{NamedTempFile, PersistError};
 
 use crate::args::ReadArgs;
-use crate::locator::RepositoryLocation;
+use crate::location::RepositoryLocation;
+use crate::places::Places;
 use crate::problem::Problem;
 use crate::report::{self, Report};
 use crate::repository::{self, DumpArgs};
+use crate::session::Session;
 
 /// Write a dump as an upstream file, like linera's memory_backup.bcs
 ///
@@ -35,13 +37,14 @@ pub(crate) struct ExportArgs {
     read: ReadArgs,
 }
 
-pub(crate) async fn run(args: ExportArgs, progress: Progress) -> Result<Report> {
+pub(crate) async fn run(args: ExportArgs, session: &Session) -> Result<Report> {
     repository::keep_private();
     let file = &args.file;
     if file.try_exists().with_context(|| format!("looking at {}", file.display()))? {
         return Err(exists(file));
     }
-    let repository = repository::open(&args.repository).await?;
+    Places::default().with("the file", file)?.with_repository(&args.repository)?.check()?;
+    let repository = repository::open(&args.repository, session).await?;
     let dump = repository::find(&repository, &args.dump).await?;
     let directory = match file.parent() {
         Some(parent) if parent != Path::new("") => parent.to_owned(),
@@ -49,8 +52,9 @@ pub(crate) async fn run(args: ExportArgs, progress: Progress) -> Result<Report> 
     };
     let doing = || format!("creating a file in {}", directory.display());
     let out = BufWriter::new(NamedTempFile::new_in(&directory).with_context(doing)?);
-    let options = ExportOptions { limits: args.read.limits(), progress };
-    let out = repository.export(&dump, out, ScratchDirectory(directory.clone()), &options).await?;
+    let options = ExportOptions { limits: args.read.limits(), progress: session.progress.clone() };
+    let exported = repository.export(&dump, out, ScratchDirectory(directory.clone()), &options).await;
+    let out = exported.map_err(|error| failed(error, file, &directory))?;
     let bytes = publish(out, file, &directory)?;
 
     let mut report = Report::default();
@@ -76,6 +80,17 @@ fn publish(out: BufWriter<NamedTempFile>, file: &Path, directory: &Path) -> Resu
     }
     File::open(directory).and_then(|directory| directory.sync_all()).with_context(doing)?;
     Ok(bytes)
+}
+
+/// Says where was written, if that failed.
+fn failed(error: RepositoryError, file: &Path, directory: &Path) -> anyhow::Error {
+    match error {
+        RepositoryError::Export { .. } => {
+            let (file, directory) = (file.display(), directory.display());
+            anyhow::Error::from(error).context(format!("writing {file}, with scratch files in {directory}"))
+        }
+        _ => error.into(),
+    }
 }
 
 fn exists(file: &Path) -> anyhow::Error {

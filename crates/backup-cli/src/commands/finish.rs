@@ -1,18 +1,21 @@
 //! `finish`: from the shares of several processes to a dump.
 
 use anyhow::Result;
-use backup_repository::{Compression, FinishOptions, JobName, Progress};
+use backup_repository::{Compression, FinishOptions, JobName};
 use clap::Args;
 
 use super::backup;
-use crate::locator::RepositoryLocation;
+use crate::args::ShrinkArgs;
+use crate::location::RepositoryLocation;
+use crate::places::Places;
 use crate::report::{Report, count};
 use crate::repository;
+use crate::session::Session;
 
 /// Make the dump of a job, when `backup --share` has read all of its shares
 ///
-/// Nothing is made while slices are missing, or records of them are torn or of another job: they are named, and running their
-/// shares again mends it. The dump is the one that a single process would have made, and is causal only if each share
+/// Nothing is made while ranges are missing, or records of them are torn or of another job: they are named, and running
+/// their shares again mends it. The dump is the one that a single process would have made, and is causal only if each share
 /// could vouch for its own. In the end the records of the job are removed.
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -31,17 +34,20 @@ pub(crate) struct FinishArgs {
     /// Make the dump also of what does not seem to be a validator's namespace, or is empty
     #[arg(long)]
     allow_implausible: bool,
+    #[command(flatten)]
+    shrink: ShrinkArgs,
     /// Check that all shares are done, and write nothing
     #[arg(long)]
     dry_run: bool,
     /// Remove the records of the job, and make no dump
-    #[arg(long, conflicts_with_all = ["dry_run", "allow_implausible", "codec"])]
+    #[arg(long, conflicts_with_all = ["dry_run", "allow_implausible", "max_shrink", "codec"])]
     discard: bool,
 }
 
-pub(crate) async fn run(args: FinishArgs, progress: Progress) -> Result<Report> {
+pub(crate) async fn run(args: FinishArgs, session: &Session) -> Result<Report> {
     repository::keep_private();
-    let repository = repository::open(&args.repository).await?;
+    Places::default().with_repository(&args.repository)?.check()?;
+    let repository = repository::open(&args.repository, session).await?;
     if args.discard {
         let removed = repository.discard_job(&args.job).await?;
         let mut report = Report::default();
@@ -53,8 +59,9 @@ pub(crate) async fn run(args: FinishArgs, progress: Progress) -> Result<Report> 
     let options = FinishOptions {
         compression: args.codec,
         allow_implausible: args.allow_implausible,
+        max_shrink_percent: args.shrink.percent(),
         dry_run: args.dry_run,
-        progress,
+        progress: session.progress.clone(),
         ..FinishOptions::default()
     };
     let made = repository.finish(&args.job, &options).await?;

@@ -5,16 +5,18 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use backup_layout::Layout;
-use backup_repository::{Progress, UpstreamFile};
+use backup_repository::UpstreamFile;
+use backup_sources::kinds_of;
 use clap::Args;
 
 use super::backup;
 use crate::args::{LayoutArgs, ReadArgs, WriteArgs};
-use crate::engine;
-use crate::locator::RepositoryLocation;
+use crate::location::RepositoryLocation;
+use crate::places::Places;
 use crate::report::Report;
 use crate::report::count;
-use crate::repository;
+use crate::repository::{self, Destination};
+use crate::session::Session;
 
 /// Dump an upstream file, like linera's memory_backup.bcs, into a repository
 ///
@@ -37,15 +39,15 @@ pub(crate) struct ImportArgs {
     read: ReadArgs,
 }
 
-pub(crate) async fn run(args: ImportArgs, progress: Progress) -> Result<Report> {
+pub(crate) async fn run(args: ImportArgs, session: &Session) -> Result<Report> {
     repository::keep_private();
     let source = open(&args)?;
-    let repository = match args.write.dry_run {
-        true => repository::open_for_dry_run(&args.repository).await?,
-        false => repository::open_or_create(&args.repository).await?,
-    };
+    Places::default().with("the file", &args.file)?.with_repository(&args.repository)?.check()?;
+    let place = Destination::open(&args.repository, args.write.dry_run, session).await?;
     let dry_run = args.write.dry_run;
-    let made = repository.backup(&source, args.write.options(&args.read, progress)).await?;
+    let options = args.write.options(&args.read, session.progress.clone());
+    let made = place.repository.backup(&source, options).await;
+    let made = place.keep_or_remove(made).await?;
     let mut report = backup::describe(&made, &args.repository, dry_run);
     let dropped = source.dropped().count;
     report.field("dropped_partitions", dropped);
@@ -59,13 +61,13 @@ pub(crate) async fn run(args: ImportArgs, progress: Progress) -> Result<Report> 
 fn open(args: &ImportArgs) -> Result<UpstreamFile> {
     let path = args.file.clone();
     let opening = || format!("opening {}", path.display());
-    // It is read more than once, and opening a pipe would wait for whoever writes to it.
+    // It is read more than once, and opening a pipe would wait for its writer.
     ensure!(fs::metadata(&path).with_context(opening)?.is_file(), "{} is not a regular file", path.display());
     File::open(&path).with_context(opening)?;
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let layout = args.layout.named().unwrap_or(Layout::Plain);
     let open = move || Ok(Box::new(File::open(&path)?) as Box<_>);
     Ok(UpstreamFile::new(&name, open)
-        .with_layout(layout.name(), engine::kinds_of(layout))
+        .with_layout(layout.name(), kinds_of(layout))
         .with_limits(args.read.limits()))
 }

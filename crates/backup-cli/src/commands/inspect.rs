@@ -1,14 +1,16 @@
 //! `inspect`: what a dump or a namespace holds.
 
+use std::ffi::OsString;
+
 use anyhow::Result;
-use backup_repository::Progress;
 use clap::Args;
 
 use super::digest;
 use crate::args::{ReadArgs, SourceArgs};
-use crate::locator::{Place, RepositoryLocation};
+use crate::location::RepositoryLocation;
 use crate::report::Report;
 use crate::repository::{self, DumpArgs};
+use crate::session::Session;
 
 /// Show what a dump or a namespace holds: counts and bytes per kind of partition
 ///
@@ -21,7 +23,7 @@ Examples:
 pub(crate) struct InspectArgs {
     /// A repository, or a namespace like rocksdb:DIR/NAMESPACE or scylla://HOST/KEYSPACE/TABLE
     #[arg(value_name = "REPO|SOURCE")]
-    place: Place,
+    place: OsString,
     #[command(flatten)]
     dump: DumpArgs,
     #[command(flatten)]
@@ -30,18 +32,16 @@ pub(crate) struct InspectArgs {
     read: ReadArgs,
 }
 
-pub(crate) async fn run(args: InspectArgs, progress: Progress) -> Result<Report> {
-    match &args.place {
-        Place::Repository(location) => {
-            args.open.refuse(&args.read, "and this is a repository")?;
-            inspect_dump(location, &args.dump).await
-        }
-        Place::Source(source) => digest::scan(source, &args.open, &args.read, progress).await,
+pub(crate) async fn run(args: InspectArgs, session: &Session) -> Result<Report> {
+    if session.engines.names_namespace(&args.place) {
+        return digest::scan(&args.place, &args.open, &args.read, session).await;
     }
+    args.open.refuse(&session.opening, "and this is a repository")?;
+    inspect_dump(&args.place.into(), &args.dump, session).await
 }
 
-async fn inspect_dump(location: &RepositoryLocation, choice: &DumpArgs) -> Result<Report> {
-    let repository = repository::open(location).await?;
+async fn inspect_dump(location: &RepositoryLocation, choice: &DumpArgs, session: &Session) -> Result<Report> {
+    let repository = repository::open(location, session).await?;
     let dump = repository::find(&repository, choice).await?;
     let manifest = &dump.manifest;
     let mut report = Report::default();

@@ -1,18 +1,21 @@
 //! `list`: the dumps of a repository.
 
 use anyhow::Result;
-use backup_repository::{Dump, Dumps, RepositoryError};
+use backup_repository::{Dump, Dumps};
 use clap::Args;
 use indicatif::HumanCount;
 use serde_json::{Value, json};
 
-use crate::locator::RepositoryLocation;
+use crate::location::RepositoryLocation;
 use crate::problem::Problem;
-use crate::report::{self, Report, count};
+use crate::report::{self, Report, count, full_text};
 use crate::repository;
+use crate::session::Session;
+use crate::table;
 
-/// List the dumps of a repository, the newest last
+/// List the dumps of a repository, the newest of each namespace last
 ///
+/// The order is that of their sequence, which does not rest on clocks. A dump that claims to be of the future is marked.
 /// Damaged manifests are listed as such, and make the exit code 3; those of a later version make it 4.
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -26,21 +29,29 @@ pub(crate) struct ListArgs {
 /// Digits of an id in the table; `--dump` takes them.
 const ID_DIGITS: usize = 12;
 
-pub(crate) async fn run(args: ListArgs) -> Result<Report> {
-    let repository = repository::open(&args.repository).await?;
+pub(crate) async fn run(args: ListArgs, session: &Session) -> Result<Report> {
+    let repository = repository::open(&args.repository, session).await?;
     let dumps = repository.dumps().await?;
     let mut report = Report::default();
-    report.field("dumps", dumps.good.iter().map(as_json).collect::<Vec<_>>());
+    report.field("dumps", dumps.good.iter().map(|dump| as_json(dump, &dumps)).collect::<Vec<_>>());
     for (name, list) in [("damaged", &dumps.damaged), ("unsupported", &dumps.unsupported)] {
         let list = list.iter().map(|(id, error)| json!({ "dump": id, "error": full_text(error) }));
         report.field(name, list.collect::<Vec<_>>());
     }
-    report.text(&table(&dumps));
+    let is_empty = dumps.good.is_empty() && dumps.damaged.is_empty() && dumps.unsupported.is_empty();
+    if is_empty {
+        let (packs, pack_bytes) = repository.packs().await?;
+        report.field("packs", packs);
+        report.field("pack_bytes", pack_bytes);
+        report.text(&no_dumps(packs, pack_bytes));
+    } else {
+        report.text(&table(&dumps));
+    }
     report.failure = failure(&dumps, &args.repository);
     Ok(report)
 }
 
-/// Tells what is wrong with the manifests: first of all that some are damaged.
+/// Says what is wrong with the manifests: first of all that some are damaged.
 fn failure(dumps: &Dumps, repository: &RepositoryLocation) -> Option<Problem> {
     let manifests =
         |number: usize| format!("{} of repository {repository}", count(number as u64, "manifest"));
@@ -57,22 +68,44 @@ fn failure(dumps: &Dumps, repository: &RepositoryLocation) -> Option<Problem> {
     }
 }
 
-fn as_json(dump: &Dump) -> Value {
-    let mut fields = report::manifest_fields(&dump.manifest);
-    fields.insert("dump".to_owned(), json!(dump.id));
-    Value::Object(fields)
+fn as_json(dump: &Dump, dumps: &Dumps) -> Value {
+    let mut fields = report::dump_as_json(dump);
+    // Those of earlier programs have none.
+    fields["sequence"] = json!(dump.manifest.sequence);
+    fields["previous"] = json!(dump.manifest.previous);
+    fields["future"] = json!(dumps.future.contains(&dump.id));
+    fields
+}
+
+/// Says what is there where no dump is.
+fn no_dumps(packs: u64, bytes: u64) -> String {
+    if packs == 0 {
+        return "no dumps\n".to_owned();
+    }
+    let (packs, bytes) = (count(packs, "pack"), report::bytes(bytes));
+    format!(
+        "no dumps; {packs}, {bytes} of an unfinished backup are kept: run the backup again, and it uses them\n"
+    )
 }
 
 fn table(dumps: &Dumps) -> String {
-    if dumps.good.is_empty() && dumps.damaged.is_empty() && dumps.unsupported.is_empty() {
-        return "no dumps\n".to_owned();
-    }
-    let header =
-        ["dump", "finished", "namespace", "engine", "layout", "consistency", "origin", "entries", "size"];
+    let header = [
+        "dump",
+        "seq",
+        "finished",
+        "namespace",
+        "engine",
+        "layout",
+        "consistency",
+        "origin",
+        "entries",
+        "size",
+    ];
     let rows = dumps.good.iter().map(|dump| {
         let manifest = &dump.manifest;
         [
             format!("{:.ID_DIGITS$}", dump.id),
+            sequence(manifest.sequence),
             manifest.finished.clone(),
             manifest.namespace.clone(),
             manifest.source.engine.clone(),
@@ -87,7 +120,14 @@ fn table(dumps: &Dumps) -> String {
             report::bytes(manifest.plain_bytes),
         ]
     });
-    let mut text = report::table(std::iter::once(header.map(str::to_owned)).chain(rows).collect(), 0, 7);
+    let mut text = table::table(std::iter::once(header.map(str::to_owned)).chain(rows).collect(), 0, 8);
+    for dump in dumps.good.iter().filter(|dump| dumps.future.contains(&dump.id)) {
+        text += &format!(
+            "{:.ID_DIGITS$}  FUTURE: it says that it was finished after now; a clock was wrong, and dumps made since then \
+             come after it all the same\n",
+            dump.id
+        );
+    }
     for (title, list) in [("DAMAGED", &dumps.damaged), ("UNSUPPORTED", &dumps.unsupported)] {
         for (id, error) in list {
             text += &format!("{id:.ID_DIGITS$}  {title}: {}\n", full_text(error));
@@ -96,13 +136,7 @@ fn table(dumps: &Dumps) -> String {
     text
 }
 
-/// Writes an error with its causes on one line.
-fn full_text(error: &RepositoryError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
-    text
+/// Writes a place in the order; dumps of earlier programs have none.
+fn sequence(number: u64) -> String {
+    if number == 0 { "-".to_owned() } else { number.to_string() }
 }

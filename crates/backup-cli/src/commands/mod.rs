@@ -2,37 +2,54 @@
 
 pub(crate) mod backup;
 pub(crate) mod completions;
+pub(crate) mod copy;
 pub(crate) mod digest;
 pub(crate) mod export;
 pub(crate) mod finish;
+pub(crate) mod forget;
 pub(crate) mod import;
+pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod list;
 pub(crate) mod native_backup;
 pub(crate) mod native_restore;
+pub(crate) mod probe;
+pub(crate) mod prune;
+pub(crate) mod repair;
 pub(crate) mod restore;
+pub(crate) mod stats;
+pub(crate) mod unforget;
 pub(crate) mod verify;
+mod verify_all;
 
 use anyhow::Result;
-use backup_repository::Progress;
 
 use crate::args::Command;
 use crate::report::Report;
+use crate::session::Session;
 
 /// Runs a command.
-pub(crate) async fn run(command: Command, progress: Progress) -> Result<Report> {
+pub(crate) async fn run(command: Command, session: &Session) -> Result<Report> {
     match command {
-        Command::Backup(args) => backup::run(args, progress).await,
-        Command::Finish(args) => finish::run(args, progress).await,
-        Command::Restore(args) => restore::run(args, progress).await,
-        Command::Verify(args) => verify::run(args, progress).await,
-        Command::Digest(args) => digest::run(args, progress).await,
-        Command::List(args) => list::run(args).await,
-        Command::Inspect(args) => inspect::run(args, progress).await,
-        Command::Import(args) => import::run(args, progress).await,
-        Command::Export(args) => export::run(args, progress).await,
-        Command::NativeBackup(args) => native_backup::run(args).await,
-        Command::NativeRestore(args) => native_restore::run(args).await,
-        Command::Completions(args) => Ok(completions::run(&args)),
+        Command::Init(args) => init::run(args, session).await,
+        Command::Backup(args) => backup::run(args, session).await,
+        Command::Finish(args) => finish::run(args, session).await,
+        Command::Restore(args) => restore::run(args, session).await,
+        Command::Verify(args) => verify::run(args, session).await,
+        Command::Digest(args) => digest::run(args, session).await,
+        Command::List(args) => list::run(args, session).await,
+        Command::Forget(args) => forget::run(args, session).await,
+        Command::Unforget(args) => unforget::run(args, session).await,
+        Command::Prune(args) => prune::run(args, session).await,
+        Command::Probe(args) => probe::run(args, session).await,
+        Command::Repair(args) => repair::run(args, session).await,
+        Command::Stats(args) => stats::run(args, session).await,
+        Command::Inspect(args) => inspect::run(args, session).await,
+        Command::Import(args) => import::run(args, session).await,
+        Command::Copy(args) => copy::run(args, session).await,
+        Command::Export(args) => export::run(args, session).await,
+        Command::NativeBackup(args) => native_backup::run(args, session).await,
+        Command::NativeRestore(args) => native_restore::run(args, session).await,
+        Command::Completions(args) => Ok(completions::run(&args, &session.engines)),
     }
 }

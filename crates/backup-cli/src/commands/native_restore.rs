@@ -1,13 +1,17 @@
 //! `native-restore`: from a directory of RocksDB's own BackupEngine to a new database.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
 
-use crate::engine;
-use crate::locator::Target;
+use super::native_backup::describe;
+use crate::places::Places;
+use crate::quote::quoted;
 use crate::report::Report;
+use crate::scenario::CAUTION;
+use crate::session::Session;
 
 /// Restore a backup that RocksDB's own BackupEngine made
 ///
@@ -21,12 +25,22 @@ pub(crate) struct NativeRestoreArgs {
     /// Directory of the BackupEngine
     directory: PathBuf,
     /// The namespace: rocksdb:DIR/NAMESPACE
-    target: Target,
+    target: OsString,
     /// Number of the backup [default: the latest]
     #[arg(long, value_name = "NUMBER")]
     id: Option<u32>,
 }
 
-pub(crate) async fn run(args: NativeRestoreArgs) -> Result<Report> {
-    engine::native_restore(&args.directory, args.id, &args.target).await
+pub(crate) async fn run(args: NativeRestoreArgs, session: &Session) -> Result<Report> {
+    let target = session.target(&args.target)?;
+    let places = Places::default().with("the directory of the backups", &args.directory)?;
+    places.with_target(&target)?.check()?;
+    let restored = target.native_restore(&args.directory, args.id).await?;
+    let mut report = describe(&restored);
+    report.field("target", target.to_string());
+    report.line("restored to", &target);
+    report.field("caution", CAUTION);
+    report.line("caution", CAUTION);
+    report.line("next", format_args!("kvbackup digest {}, to compare it with another copy", quoted(&target)));
+    Ok(report)
 }

@@ -1,24 +1,28 @@
 //! `restore`: from a repository to a namespace.
 
+use std::ffi::OsString;
+use std::fmt;
+
 use anyhow::Result;
-use backup_repository::{Progress, RestoreOptions};
+use backup_repository::{RestoreOptions, RestoreReport};
+use backup_sources::Target;
 use clap::Args;
 
 use crate::args::{LayoutArgs, ReadArgs};
-#[cfg(feature = "scylla")]
-use crate::cql::CqlTargetArgs;
-use crate::engine::{self, EngineOptions};
-use crate::locator::{RepositoryLocation, Target};
+use crate::location::RepositoryLocation;
+use crate::owner::{Owner, Transfer};
+use crate::places::Places;
 use crate::problem::Problem;
 use crate::report::{Report, count};
 use crate::repository::{self, DumpArgs};
 use crate::scenario::{CAUTION, ForKey, Scenario};
+use crate::session::Session;
 
 /// Restore a dump into a namespace that is empty, or half restored from the same dump
 ///
 /// All objects are known to be there before the first entry is written, each is checked before it is used, and in the end
 /// the digest is computed from what the target holds. Only then does the namespace get its name. A restore that was
-/// interrupted goes on where it stopped when the same command runs again.
+/// interrupted resumes when the same command runs again.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -31,7 +35,7 @@ pub(crate) struct RestoreArgs {
     /// The repository: a directory or a URL
     repository: RepositoryLocation,
     /// The namespace, like rocksdb:DIR/NAMESPACE, scylla://HOST/KEYSPACE/TABLE, or memory: for a rehearsal
-    target: Target,
+    target: OsString,
     #[command(flatten)]
     dump: DumpArgs,
     /// The public key of the validator that will run on the target, or none for one without a key. A key that is, or may
@@ -41,73 +45,108 @@ pub(crate) struct RestoreArgs {
     /// Restore for the validator's own key all the same; docs/KEY-SAFETY.md says what must be done before it signs
     #[arg(long, requires = "for_key")]
     accept_stale_own_key: bool,
+    /// Who shall own the restored directory, like validator:validator or 1000:1000 [default for root: the owner of the directory above]
+    #[arg(long, value_name = "USER:GROUP")]
+    chown: Option<Owner>,
     /// Check that the dump is whole and the target free, and write nothing
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
     layout: LayoutArgs,
-    #[cfg(feature = "scylla")]
-    #[command(flatten)]
-    cql: CqlTargetArgs,
     #[command(flatten)]
     read: ReadArgs,
 }
 
-pub(crate) async fn run(args: RestoreArgs, progress: Progress) -> Result<Report> {
-    let repository = repository::open(&args.repository).await?;
+pub(crate) async fn run(args: RestoreArgs, session: &Session) -> Result<Report> {
+    let target = session.target(&args.target)?;
+    Places::default().with_target(&target)?.with_repository(&args.repository)?.check()?;
+    let repository = repository::open(&args.repository, session).await?;
     let dump = repository::find(&repository, &args.dump).await?;
     let scenario = args.for_key.as_ref().map(|key| Scenario::of(key, dump.manifest.source.origin.as_deref()));
     if let Some(danger) = scenario.and_then(Scenario::danger).filter(|_| !args.accept_stale_own_key) {
         return Err(Problem::Refused(format!(
             "restoring for this key is refused: {danger}. Restore with --for-key none, start the validator without a \
-             key and let it catch up; docs/KEY-SAFETY.md tells the rest"
+             key and let it catch up; docs/KEY-SAFETY.md says the rest"
         ))
         .into());
     }
-    let opening = EngineOptions {
-        #[cfg(feature = "scylla")]
-        cql: args.cql.into(),
-        ..args.layout.options(&args.read)
-    };
-    let target = engine::open_target(&args.target, &dump.manifest, opening)?;
+    let opening = args.layout.opening(&session.opening, &args.read);
+    let opened = target.open(&dump.manifest, &opening).await?;
     let options = RestoreOptions {
         workers: args.read.workers,
         limits: args.read.limits(),
         dry_run: args.dry_run,
-        progress,
+        progress: session.progress.clone(),
     };
-    let restored = repository.restore(&dump, &*target, &options).await?;
+    let transfers = plan_owner(&target, args.chown)?;
+    let restored = repository.restore(&dump, &*opened, &options).await?;
 
-    let layout = target.source().layout;
+    let layout = target.layout(&dump.manifest, &opening)?;
     let mut report = Report::default();
     report.dump(dump.id, &dump.manifest);
-    report.field("target", args.target.to_string());
-    report.field("target_layout", &layout);
-    report.field("pages_resumed", restored.pages_resumed);
+    report.field("target", target.to_string());
+    report.field("target_layout", layout.name());
     report.field("dry_run", args.dry_run);
+    describe(&mut report, &restored, format_args!("{target}, layout {layout}"));
+    for transfer in transfers {
+        give(&mut report, &transfer, args.dry_run)?;
+    }
+    warn(&mut report, scenario, restored.restored.is_some() && target.is_kept());
+    Ok(report.timed())
+}
+
+/// Decides who shall own what is restored.
+fn plan_owner(target: &Target, named: Option<Owner>) -> Result<Vec<Transfer>> {
+    let directories = target.directories();
+    if named.is_some() && directories.is_empty() {
+        let text = format!("--chown is for targets in a directory, and {target} is none");
+        return Err(Problem::Usage(text).into());
+    }
+    let plans = directories.iter().map(|directory| Transfer::plan(directory, named));
+    plans.filter_map(Result::transpose).collect()
+}
+
+/// Gives what was restored to its owner, and says so.
+fn give(report: &mut Report, transfer: &Transfer, dry_run: bool) -> Result<()> {
+    let Transfer { owner, like, .. } = transfer;
+    if !dry_run {
+        transfer.run()?;
+    }
+    report.field("owner", owner.to_string());
+    match like {
+        Some(like) => report.line(
+            "owner",
+            format_args!("{owner}, like {}; --chown USER:GROUP names another", like.display()),
+        ),
+        None => report.line("owner", owner),
+    }
+    Ok(())
+}
+
+/// Reports what was written, or would be.
+fn describe(report: &mut Report, restored: &RestoreReport, target: impl fmt::Display) {
+    report.field("pages_resumed", restored.pages_resumed);
     match &restored.restored {
         Some(state) => {
             report.field("digest", state.digest());
-            report.line("restored to", format_args!("{}, layout {layout}", args.target));
+            report.line("restored to", target);
             report.line("read back", "the digest of the target is that of the dump");
         }
-        None => {
-            report.line(
-                "would write",
-                format_args!("to {}, layout {layout}; nothing was written", args.target),
-            );
-        }
+        None => report.line("would write", format_args!("to {target}; nothing was written")),
     }
     if restored.pages_resumed > 0 {
         let pages = count(restored.pages_resumed, "page");
         report.line("resumed", format_args!("{pages} had been written by an earlier run"));
     }
+}
+
+/// Says what the key of the restored validator means, or that nobody said which it is.
+fn warn(report: &mut Report, scenario: Option<Scenario>, is_kept: bool) {
     if let Some(scenario) = scenario {
         report.field("scenario", scenario);
         report.line("scenario", scenario);
-    } else if restored.restored.is_some() && args.target != Target::Memory {
+    } else if is_kept {
         report.field("caution", CAUTION);
         report.line("caution", format_args!("{CAUTION}, and say --for-key"));
     }
-    Ok(report.timed())
 }

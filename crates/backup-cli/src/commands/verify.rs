@@ -1,46 +1,56 @@
 //! `verify`: whether a dump is what it was, and whether a namespace holds the same.
 
+use std::ffi::OsString;
+
 use anyhow::Result;
-use backup_format::{DatabaseBackup, Digest};
+use backup_format::Digest;
 use backup_repository::{
     DigestOptions, Dump, Progress, Repository, RestoreOptions, Subset, VerifyLevel, VerifyOptions,
     VerifyReport,
 };
+use backup_sources::{Opening, Source};
 use clap::{Args, ValueEnum};
 
+use super::verify_all;
 use crate::args::{ReadArgs, SourceArgs};
-use crate::engine;
-use crate::locator::{RepositoryLocation, Source};
+use crate::location::RepositoryLocation;
+use crate::places::Places;
 use crate::problem::{Difference, Problem, Side};
 use crate::report::{Report, count};
 use crate::repository::{self, DumpArgs};
+use crate::session::Session;
 
 /// Verify a dump, or compare it with a namespace
 ///
 /// Level 1 reads the manifest, the tables of all packs and all pages, and checks that every segment is there. Level 2 reads
 /// everything and computes the digest anew. Level 4 also restores into memory and reads that back: it needs memory for
 /// all entries. --against is level 3: the digest of a namespace, read in the layout of the dump unless another one is named,
-/// is compared with that of the dump.
+/// is compared with that of the dump. --all verifies all dumps, reads what they share once, and does not stop at damage.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   kvbackup verify /backup/validator
   kvbackup verify /backup/validator --subset 3/7        a seventh of it, for example each Wednesday
+  kvbackup verify /backup/validator --all --subset 1/30 all dumps in a month
   kvbackup verify /backup/validator --against rocksdb:/var/lib/copy/validator_0")]
 pub(crate) struct VerifyArgs {
     /// The repository: a directory or a URL
     repository: RepositoryLocation,
     #[command(flatten)]
     dump: DumpArgs,
+    /// Verify all dumps
+    #[arg(long, conflicts_with_all = ["choice", "against"])]
+    all: bool,
     /// How thoroughly [default: 2, or 1 with --against]
     #[arg(long, value_enum)]
     level: Option<Level>,
-    /// Read only part I of N at level 2, so that the work is spread over N days
+    /// Read only part I of N at level 2, so that the work is spread over N days; with --all, the dumps and packs whose
+    /// names are in that part
     #[arg(long, value_name = "I/N")]
     subset: Option<Subset>,
     /// Compare the digest of this namespace with that of the dump
     #[arg(long, value_name = "SOURCE")]
-    against: Option<Source>,
+    against: Option<OsString>,
     #[command(flatten)]
     open: SourceArgs,
     #[command(flatten)]
@@ -71,34 +81,39 @@ impl Level {
     }
 }
 
-pub(crate) async fn run(args: VerifyArgs, progress: Progress) -> Result<Report> {
+pub(crate) async fn run(args: VerifyArgs, session: &Session) -> Result<Report> {
     let level = choose_level(&args)?;
-    if args.against.is_none() {
-        args.open.refuse(&args.read, "which --against names")?;
-    }
-    let repository = repository::open(&args.repository).await?;
-    let dump = repository::find(&repository, &args.dump).await?;
-    let source = match &args.against {
+    let opening = args.open.opening(&session.opening, &args.read);
+    let source = args.against.as_deref().map(|source| session.source(source)).transpose()?;
+    match &source {
         Some(source) => {
-            Some(engine::open_compared(source, &dump.manifest, args.open.options(&args.read)).await?)
+            source.check(&opening)?;
+            Places::default().with_source(source, &opening)?.with_repository(&args.repository)?.check()?;
         }
-        None => None,
-    };
+        None => args.open.refuse(&session.opening, "which --against names")?,
+    }
+    let repository = repository::open(&args.repository, session).await?;
     let options = VerifyOptions {
         level: if level == Level::Structure { VerifyLevel::Structure } else { VerifyLevel::Content },
         subset: args.subset,
         workers: args.read.workers,
         limits: args.read.limits(),
-        progress: progress.clone(),
+        progress: session.progress.clone(),
     };
+    if args.all {
+        return verify_all::run(&repository, &options, args.subset).await;
+    }
+    let dump = repository::find(&repository, &args.dump).await?;
     let verified = repository.verify(&dump, &options).await?;
     if level == Level::Rehearsal {
-        rehearse(&repository, &dump, &args.read, progress.clone()).await?;
+        rehearse(&repository, &dump, &args.read, session.progress.clone()).await?;
     }
     let mut report = describe(level, &dump, &verified);
     report.field("subset", args.subset.map(|subset| subset.to_string()));
-    if let (Some(database), Some(source)) = (&source, &args.against) {
-        let digest = compare(&**database, source, &dump, &args.read, progress).await?;
+    if let Some(source) = &source {
+        let progress = session.progress.clone();
+        let options = DigestOptions { workers: args.read.workers, limits: args.read.limits(), progress };
+        let digest = compare(source, &opening, &dump, &options).await?;
         report.field("digest", digest);
         report.field("against", source.to_string());
         report.line("against", format_args!("{source} holds the same"));
@@ -116,6 +131,10 @@ fn choose_level(args: &VerifyArgs) -> Result<Level> {
         let text = format!("--subset goes with --level 2, not with --level {}", level.number());
         return Err(Problem::Usage(text).into());
     }
+    if args.all && level == Level::Rehearsal {
+        let text = "--level 4 restores one dump into memory, so it does not go with --all".to_owned();
+        return Err(Problem::Usage(text).into());
+    }
     Ok(level)
 }
 
@@ -128,15 +147,9 @@ async fn rehearse(repository: &Repository, dump: &Dump, read: &ReadArgs, progres
 }
 
 /// Compares a namespace with a dump; returns the digest of the namespace.
-async fn compare(
-    database: &dyn DatabaseBackup,
-    source: &Source,
-    dump: &Dump,
-    read: &ReadArgs,
-    progress: Progress,
-) -> Result<Digest> {
-    let options = DigestOptions { workers: read.workers, limits: read.limits(), progress };
-    let found = backup_repository::digest(database, &options).await?;
+async fn compare(source: &Source, opening: &Opening, dump: &Dump, options: &DigestOptions) -> Result<Digest> {
+    let opened = source.open_compared(&dump.manifest, opening).await?;
+    let found = backup_repository::digest(&opened, options).await?;
     let expected = dump.manifest.digest_state();
     if found.state == expected {
         return Ok(found.state.digest());
@@ -144,7 +157,7 @@ async fn compare(
     Err(Problem::Difference(Box::new(Difference {
         what: format!(
             "{source} (layout {}; the dump is in {})",
-            database.source().layout,
+            opened.source().layout,
             dump.manifest.source.layout
         ),
         expected: Side { state: expected, contents: dump.manifest.contents.clone() },

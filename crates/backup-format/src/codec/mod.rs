@@ -1,7 +1,7 @@
 //! The part of BCS that dumps use: ULEB128 lengths, byte strings, little-endian integers.
 //!
-//! Bit-equal with the `bcs` crate in both directions, but made for hostile input: a length is compared with its
-//! ceiling and with the bytes that are left before anything is allocated.
+//! Bit-equal with the `bcs` crate in both directions, but made for hostile input. Before anything is allocated, a length
+//! is compared with its ceiling and with the bytes that are left.
 
 mod reader;
 mod writer;

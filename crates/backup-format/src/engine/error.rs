@@ -3,7 +3,10 @@
 use std::error::Error;
 use std::fmt;
 
-/// What an error means for whoever called.
+use crate::error::FormatError;
+use crate::id::ObjectId;
+
+/// What an error means for the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorClass {
@@ -13,7 +16,7 @@ pub enum ErrorClass {
     Failed,
     /// The namespace holds something that must not be there, or lacks something that must.
     Damaged,
-    /// Going on would endanger something: a target that is not empty, a layout that cannot be told.
+    /// To continue would endanger something: a target that is not empty, a layout that cannot be detected.
     Refused,
 }
 
@@ -32,13 +35,13 @@ impl EngineError {
         Self { class, error: error.into() }
     }
 
-    /// Returns what the error means.
+    /// Returns what the error means for the caller.
     #[must_use]
     pub fn class(&self) -> ErrorClass {
         self.class
     }
 
-    /// Tells whether the same call may succeed later.
+    /// Returns true if the same call may succeed later.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         self.class == ErrorClass::Transient
@@ -60,5 +63,89 @@ impl fmt::Display for EngineError {
 impl Error for EngineError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.error.source()
+    }
+}
+
+/// An error that means the same in every engine.
+///
+/// `place` is what an operator calls the namespace: its name, directory or address.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ContractError {
+    /// The namespace carries the marker of a restore that was not published.
+    #[error(
+        "{doing} {place}: a restore of dump {dump} into it is not complete; run that restore again, or discard it"
+    )]
+    HalfRestored {
+        /// What was being done.
+        doing: &'static str,
+        /// The namespace.
+        place: String,
+        /// The dump that the marker names.
+        dump: ObjectId,
+    },
+    /// The target of a restore holds something.
+    #[error("restoring dump {dump} into {place}: it is not empty, {found}; choose an empty target")]
+    NotEmpty {
+        /// The namespace.
+        place: String,
+        /// The dump to be restored.
+        dump: ObjectId,
+        /// What it holds.
+        found: String,
+    },
+    /// The target carries the marker of another restore.
+    #[error(
+        "restoring dump {dump} into {place}: a restore of dump {found} into it is not complete; complete or discard \
+         that one first"
+    )]
+    OtherRestore {
+        /// The namespace.
+        place: String,
+        /// The dump to be restored.
+        dump: ObjectId,
+        /// The dump that the marker names.
+        found: ObjectId,
+    },
+    /// The restore was published or discarded while it was still used.
+    #[error("{doing} {place}: the restore of dump {dump} has ended")]
+    Ended {
+        /// What was being done.
+        doing: &'static str,
+        /// The namespace.
+        place: String,
+        /// The dump that was restored.
+        dump: ObjectId,
+    },
+    /// A range that this engine did not plan.
+    #[error("reading {place}: the range was not planned by this engine")]
+    ForeignRange {
+        /// The namespace.
+        place: String,
+        /// What is wrong with its token.
+        source: FormatError,
+    },
+}
+
+impl ContractError {
+    /// Returns what the error means for the caller.
+    #[must_use]
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::ForeignRange { .. } => ErrorClass::Failed,
+            _ => ErrorClass::Refused,
+        }
+    }
+
+    /// Returns true if the same call may succeed later as it is: never.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        self.class() == ErrorClass::Transient
+    }
+}
+
+impl From<ContractError> for EngineError {
+    fn from(error: ContractError) -> Self {
+        Self::new(error.class(), error)
     }
 }

@@ -1,15 +1,18 @@
 //! The contract between engines and pumps.
 //!
-//! An engine implements three small traits: [`DatabaseBackup`] opens, [`Snapshot`] reads, [`RestoreSink`] with its
-//! [`RestoreWriter`]s writes. All are object-safe. Pumps, which move entries between an engine and a repository,
-//! know nothing else of it.
+//! An engine implements [`DatabaseBackup`] to be read and [`RestoreTarget`] to be written. A [`Snapshot`] says what it
+//! is, plans how it can be read, and reads ranges. A [`RestoreSink`] hands out [`RestoreWriter`]s and becomes a
+//! [`Restored`] namespace, which is read back and published.
+//!
+//! All traits are object-safe, no method has a default, and no answer depends on an earlier call. Pumps, which
+//! move entries between an engine and a repository, know nothing else of an engine.
 
-mod database;
 mod error;
+mod plan;
 mod restore;
 mod snapshot;
 
-pub use database::{DatabaseBackup, SourceInfo};
-pub use error::{EngineError, ErrorClass};
-pub use restore::{RestoreMarker, RestorePlan, RestoreSink, RestoreUnit, RestoreWriter};
-pub use snapshot::{EntryStream, Estimate, Parts, Share, Snapshot};
+pub use error::{ContractError, EngineError, ErrorClass};
+pub use plan::{Range, ReadPlan};
+pub use restore::{Restore, RestoreSink, RestoreTarget, RestoreUnit, RestoreWriter, Restored};
+pub use snapshot::{DatabaseBackup, EntryStream, Snapshot, SourceInfo};

@@ -7,40 +7,55 @@ use crate::id::ObjectId;
 use crate::order::Order;
 use crate::segment::Segment;
 
-/// What tells one restore from another: a namespace that carries it is being restored from this dump.
+/// Describes a restore. Two restores are the same if their dumps are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RestoreMarker {
-    /// The dump that is being restored.
+pub struct Restore {
+    /// The dump that is restored: the marker of the namespace names it.
     pub dump: ObjectId,
-}
-
-/// What is going to be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RestorePlan {
-    /// Order of the entries: within a unit they come in this order, and units are disjoint ranges of it.
+    /// Order of the entries. Within a unit they come in this order; units are disjoint ranges of it.
     pub order: Order,
-    /// Number of partitions.
-    pub partitions: u64,
     /// Number of entries.
     pub entries: u64,
-    /// Bytes of all segments' plaintexts.
-    pub plain_bytes: u64,
 }
 
-/// A part of a dump that is written by one writer: the entries beneath one page.
+/// One namespace of one engine, as the target of a restore.
+#[async_trait]
+pub trait RestoreTarget: Send + Sync {
+    /// Returns the name of the namespace, for errors.
+    fn name(&self) -> &str;
+
+    /// Checks whether [`RestoreTarget::begin`] would succeed. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`RestoreTarget::begin`].
+    async fn check(&self, restore: &Restore) -> Result<(), EngineError>;
+
+    /// Begins a restore, or resumes the one of the same dump. Before this returns, the namespace durably carries a
+    /// marker that every reader of it sees.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorClass::Refused`](crate::ErrorClass::Refused) when the namespace holds anything, or the marker of another
+    /// restore; nothing was changed then.
+    async fn begin(&self, restore: &Restore) -> Result<Box<dyn RestoreSink>, EngineError>;
+}
+
+/// A part of a dump that one writer writes: the entries beneath one page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RestoreUnit {
     /// Id of the page.
     pub page: ObjectId,
-    /// Number of entries beneath it.
+    /// Number of entries beneath it. The pump checks that so many are written.
     pub entries: u64,
 }
 
-/// A restore under way. Dropping it leaves what was written, and the marker, for another try.
+/// A restore that is being written. Dropping it leaves what was written, and the marker, for another try.
 #[async_trait]
 pub trait RestoreSink: Send + Sync {
-    /// Opens a writer for a unit, or returns `None` when an earlier try wrote that unit whole. Writers of
-    /// different units may be open at the same time; units come in any order.
+    /// Opens a writer for a unit, or returns `None` when an earlier try wrote that unit whole.
+    ///
+    /// Writers of different units may be open at the same time; units come in any order.
     ///
     /// # Errors
     ///
@@ -51,22 +66,8 @@ pub trait RestoreSink: Send + Sync {
     ///
     /// # Errors
     ///
-    /// As the engine reports them.
-    async fn finish(&mut self) -> Result<(), EngineError>;
-
-    /// Opens a read view of what was restored, after [`RestoreSink::finish`]: the digest is taken from it.
-    ///
-    /// # Errors
-    ///
-    /// As the engine reports them.
-    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, EngineError>;
-
-    /// Removes the marker: from now on the namespace is usable. Any snapshot must have been dropped.
-    ///
-    /// # Errors
-    ///
-    /// As the engine reports them; the marker is still there then.
-    async fn publish(self: Box<Self>) -> Result<(), EngineError>;
+    /// As the engine reports them; the restore can then be begun again, and resumes.
+    async fn finish(self: Box<Self>) -> Result<Box<dyn Restored>, EngineError>;
 
     /// Removes what was written and the marker, so that the namespace is as before.
     ///
@@ -83,13 +84,38 @@ pub trait RestoreWriter: Send {
     ///
     /// # Errors
     ///
-    /// As the engine reports them; the unit must then be written anew.
+    /// As the engine reports them. The unit must then be written again.
     async fn write(&mut self, segment: Segment) -> Result<(), EngineError>;
 
-    /// Completes the unit. Dropping a writer without this leaves the unit to be written anew.
+    /// Completes the unit. If a writer is dropped without this, the unit must be written again.
     ///
     /// # Errors
     ///
     /// As the engine reports them.
     async fn finish(self: Box<Self>) -> Result<(), EngineError>;
+}
+
+/// A restore whose entries are all written and durable, and which still carries its marker.
+#[async_trait]
+pub trait Restored: Send + Sync {
+    /// Opens a read view of what was restored: the digest is computed from it.
+    ///
+    /// # Errors
+    ///
+    /// As the engine reports them.
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, EngineError>;
+
+    /// Removes the marker: from then on the namespace is usable. Every snapshot must have been dropped.
+    ///
+    /// # Errors
+    ///
+    /// As the engine reports them; the marker is still there then.
+    async fn publish(self: Box<Self>) -> Result<(), EngineError>;
+
+    /// Removes what was written and the marker, so that the namespace is as before.
+    ///
+    /// # Errors
+    ///
+    /// As the engine reports them.
+    async fn discard(self: Box<Self>) -> Result<(), EngineError>;
 }

@@ -1,87 +1,90 @@
-//! A read view of a namespace.
+//! Reading a namespace.
 
 use std::num::NonZeroUsize;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Range, ReadPlan};
 use crate::entry::EntryBatch;
 use crate::manifest::Consistency;
 use crate::order::Order;
 
-/// Batches of entries, in the order of the snapshot.
+/// Batches of entries, in the order of the snapshot. An error is the last item.
 pub type EntryStream = BoxStream<'static, Result<EntryBatch, EngineError>>;
 
-/// A contiguous range of a snapshot, for one worker.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Share {
-    /// What the range is: only the engine that made it knows.
-    pub token: Vec<u8>,
-    /// Whether a page begins with the first entry of the range in any case. Where it does not, a pump reads on
-    /// into the range until the cut rule begins a page.
-    pub starts_page: bool,
+/// Describes where a snapshot comes from; goes into the manifest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceInfo {
+    /// Engine: memory, rocksdb, scylla, or the name of another one.
+    pub engine: String,
+    /// Version of the engine; empty when it has none.
+    pub engine_version: String,
+    /// Layout of the rows: `linera-0.15`, `linera-0.16` or `plain`.
+    pub layout: String,
+    /// Name of the namespace.
+    pub namespace: String,
 }
 
-/// The parts of a namespace that several processes can read, each with a snapshot of its own.
-///
-/// They are the same whoever asks, however much the namespace changes. A partition lies in one part as a whole, and every part
-/// begins a page. All of `first` and then all of `second` are the namespace in the order of the dump.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parts {
-    /// Tells this namespace from all others, wherever it is read from.
-    pub identity: String,
-    /// What must be read before any of `second` is begun.
-    pub first: Vec<Share>,
-    /// The rest.
-    pub second: Vec<Share>,
-}
+/// One namespace of one engine, as the source of a backup.
+#[async_trait]
+pub trait DatabaseBackup: Send + Sync {
+    /// Returns the name of the namespace, for manifests and errors.
+    fn name(&self) -> &str;
 
-/// What a namespace seems to hold, without reading it: for progress bars only.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Estimate {
-    /// Bytes of keys and values; `None` when unknown.
-    pub plain_bytes: Option<u64>,
-    /// Number of entries; `None` when unknown.
-    pub entries: Option<u64>,
+    /// Opens a read view. Never writes to the namespace, and never disturbs a process that does.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorClass::Failed`](crate::ErrorClass::Failed) when the namespace is missing or cannot be read,
+    /// [`ErrorClass::Refused`](crate::ErrorClass::Refused) when its layout cannot be detected.
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, EngineError>;
 }
 
 /// A read view of a namespace, which lasts until it is dropped.
 #[async_trait]
 pub trait Snapshot: Send + Sync {
-    /// Says what the reading can vouch for: never more than is true.
-    fn consistency(&self) -> Consistency;
+    /// Describes the namespace: engine, version, layout and name.
+    fn source(&self) -> &SourceInfo;
 
-    /// Says in which order the entries come.
+    /// Returns the order in which entries come.
     fn order(&self) -> Order;
 
-    /// Names the kind of a partition in the layout's words (`chain_state`, `block`, ...), `None` when the layout knows no
-    /// kinds. The names of one layout are few and fixed.
+    /// Names the kind of a partition in the layout's words: `chain_state`, `block`, ...
+    ///
+    /// Returns `None` when the layout knows no kinds. The names of one layout are few and fixed.
     fn kind(&self, root_key: &[u8]) -> Option<&'static str>;
 
-    /// Estimates how much there is to read, quickly.
-    async fn estimate(&self) -> Result<Estimate, EngineError>;
+    /// Estimates the bytes of all keys and values, without reading them: for progress and division only.
+    ///
+    /// Returns `None` when the engine cannot estimate.
+    ///
+    /// # Errors
+    ///
+    /// As the engine reports them.
+    async fn estimate(&self) -> Result<Option<u64>, EngineError>;
 
-    /// Divides the whole into at most `count` ranges, which follow each other in the order of the snapshot and together
-    /// are all of it. An empty namespace has one empty share.
-    async fn shares(&self, count: NonZeroUsize) -> Result<Vec<Share>, EngineError>;
+    /// Divides the namespace into phases of at most `ranges_max` ranges each. [`ReadPlan`] has the rules.
+    ///
+    /// # Errors
+    ///
+    /// As the engine reports them.
+    async fn plan(&self, ranges_max: NonZeroUsize) -> Result<ReadPlan, EngineError>;
 
-    /// Divides the whole for several processes; `None`, the default, when it can only be read by one: because its snapshots
-    /// are of one moment each, or its shares depend on more than on the engine.
-    async fn parts(&self) -> Result<Option<Parts>, EngineError> {
-        Ok(None)
-    }
-
-    /// Says what the parts can vouch for that this snapshot has read so far, if no part of the second phase was begun before
-    /// all of the first were read, by whomever; never more than is true.
-    fn parts_consistency(&self) -> Consistency {
-        Consistency::Fuzzy
-    }
-
-    /// Reads a share, from its first entry to its last. May be called again, also while an earlier stream of the
-    /// same share is unread; a [`Consistency::PointInTime`] snapshot then gives the same entries.
+    /// Reads a range of a plan of this snapshot, from its first entry to its last.
+    ///
+    /// May be called again for the same range, also while an earlier stream is unread. A snapshot that is
+    /// [`Consistency::PointInTime`] then gives the same entries.
     ///
     /// Batches are bounded by some megabytes or one entry. Entries of one partition are contiguous and strictly
     /// increase. An error ends the stream: entries are never skipped.
-    async fn entries(&self, share: &Share) -> Result<EntryStream, EngineError>;
+    ///
+    /// # Errors
+    ///
+    /// As the engine reports them; [`ContractError::ForeignRange`](crate::ContractError::ForeignRange) for a range
+    /// that it did not plan.
+    async fn entries(&self, range: &Range) -> Result<EntryStream, EngineError>;
+
+    /// Returns what the entries read so far prove, if the phases of the plan were kept. Never more than is true.
+    fn consistency(&self) -> Consistency;
 }

@@ -31,12 +31,12 @@ impl Arena {
         self.size = size;
     }
 
-    /// Tells whether an item would take so much of the arena that it had better not go there.
+    /// Returns true if an item would take too much of the arena to be put there.
     pub(super) fn is_long(&self, item: &Item<'_>) -> bool {
         item.len() > self.size / 4
     }
 
-    /// Tells whether an item fits that is not long. An empty arena has room for it.
+    /// Returns true if an item that is not long fits. An empty arena has room for it.
     pub(super) fn has_room(&self, item: &Item<'_>) -> bool {
         let lines = size_of_val(self.records.as_slice()) + size_of_val(self.roots.as_slice());
         self.is_empty() || self.bytes.len() + lines + item.len() + size_of::<Record>() <= self.size

@@ -57,7 +57,7 @@ impl Cursor {
     ) -> Result<(), FormatError> {
         let held = self.buffer.get(self.entry..).unwrap_or_default();
         if let Some(whole) = held.get(..self.entry_len) {
-            batch.push_run(root_key, whole, 1);
+            batch.push_run(root_key, crate::entry::Run::check(whole, 1)?);
             return Ok(());
         }
         let (start, rest) = batch.push_room(root_key, self.entry_len).split_at_mut(held.len());
@@ -65,7 +65,7 @@ impl Cursor {
         input.read_at(self.ahead.start, rest)
     }
 
-    /// Goes on to the next entry; false at the end of the run.
+    /// Moves to the next entry; false at the end of the run.
     pub(super) fn advance<R: Read + Seek>(
         &mut self,
         input: &mut Input<R>,

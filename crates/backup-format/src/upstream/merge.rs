@@ -13,7 +13,7 @@ use crate::error::FormatError;
 const FAN_IN: usize = 64;
 
 /// Sorts items, however many. Those that fit in memory are sorted there and written to a scratch file. The files of a
-/// level are merged into one of the next as soon as there are [`FAN_IN`] of them, so that few are open and each item is
+/// level are merged into one of the next as soon as there are [`FAN_IN`] of them. So few are open, and each item is
 /// written once per level.
 pub(super) struct Sorter<S> {
     arena: Arena,

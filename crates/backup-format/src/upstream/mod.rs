@@ -1,7 +1,7 @@
 //! The upstream file: `memory_backup.bcs` or `scylladb_backup.bcs`, which linera's own tests write.
 //!
 //! It is one BCS map of maps, root key to key to value. BCS sorts the keys of a map by their length as ULEB128 bytes
-//! and then by their bytes, so in byte order the keys of a partition are a merge of its runs of equal length. Reader
+//! and then by their bytes. So in byte order the keys of a partition are a merge of its runs of equal length. Reader
 //! and writer do that with bounded memory, however large the file or a partition of it is.
 //!
 //! ```

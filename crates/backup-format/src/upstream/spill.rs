@@ -21,8 +21,8 @@ const ENTRY: u8 = 2;
 /// Bytes that are read from each scratch file at a time.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// A piece of the upstream file. Root and key are BCS byte strings; nothing but the end can follow one of those, so
-/// items whose roots and keys are in byte order are in the order of the file.
+/// A piece of the upstream file. Root and key are BCS byte strings, and none of those is a proper prefix of
+/// another. So items whose roots and keys are in byte order are in the order of the file.
 pub(super) struct Item<'a> {
     pub(super) root: &'a [u8],
     /// The key of an entry; empty for the number of entries of a partition, which comes before them.
@@ -99,7 +99,7 @@ impl SpillReader {
         Ok(reader.advance()?.then_some(reader))
     }
 
-    /// Hands the item to `sink` and goes on to the next; false at the end.
+    /// Hands the item to `sink` and moves to the next; false at the end.
     pub(super) fn move_to(&mut self, sink: &mut dyn Sink) -> Result<bool, FormatError> {
         sink.put(&Item { root: &self.root, key: &self.key, payload: &self.payload })?;
         self.input.copy(self.value_len, &mut |value| sink.put_more(value))?;

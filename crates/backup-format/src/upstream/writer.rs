@@ -18,7 +18,7 @@ const MEMORY_BYTES: usize = 32 << 20;
 /// Writes an upstream file from the groups of a dump, in whichever order they come.
 ///
 /// The entries of a partition must follow each other, as they do in every dump. All of them are sorted through
-/// scratch files, since in the file the keys of a partition stand in another order; memory stays at some 64 MiB
+/// scratch files, since in the file the keys of a partition stand in another order. Memory stays at some 64 MiB
 /// unless keys are huge.
 pub struct UpstreamWriter<W: Write, S> {
     out: W,

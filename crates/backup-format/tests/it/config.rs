@@ -1,5 +1,6 @@
 //! `config.json`.
 
+use backup_format::pack::PackVersion;
 use backup_format::{Config, Keys};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -37,13 +38,13 @@ fn later_versions_and_requirements_are_refused_by_name() {
     let cases = [
         (
             "version",
-            json!(2),
-            "config.json: format \"kvbackup-repository\" version 2; this program reads \"kvbackup-repository\" version 1",
+            json!(3),
+            "config.json: format \"kvbackup-repository\" version 3; this program reads \"kvbackup-repository\" up to version 2",
         ),
         (
             "format",
             json!("other"),
-            "config.json: format \"other\" version 1; this program reads \"kvbackup-repository\" version 1",
+            "config.json: format \"other\" version 1; this program reads \"kvbackup-repository\" up to version 2",
         ),
         (
             "requires",
@@ -65,8 +66,21 @@ fn later_versions_and_requirements_are_refused_by_name() {
         assert_eq!(refusal(field, value), expected);
     }
     // A version is looked at before anything else that it may have changed.
-    let later = json!({ "format": "kvbackup-repository", "version": 2, "segment_target": "big" }).to_string();
-    assert!(Config::decode(later.as_bytes()).unwrap_err().to_string().contains("version 2"));
+    let later = json!({ "format": "kvbackup-repository", "version": 3, "segment_target": "big" }).to_string();
+    assert!(Config::decode(later.as_bytes()).unwrap_err().to_string().contains("version 3"));
+}
+
+#[test]
+fn version_2_differs_in_its_number_and_in_its_packs_alone() {
+    let one = Config::new([1; 16], [2; 16]);
+    let two = one.clone().with_version(2);
+    assert_eq!((one.version(), two.version()), (1, 2));
+    assert_eq!((one.pack_version(), two.pack_version()), (PackVersion::V1, PackVersion::V2));
+    let decoded = Config::decode(&two.encode()).unwrap();
+    assert_eq!((&decoded, decoded.keys().cut_key()), (&two, one.keys().cut_key()));
+    let text = |config: &Config| String::from_utf8(config.encode()).unwrap();
+    assert_eq!(text(&one).replace("\"version\": 1", "\"version\": 2"), text(&two));
+    assert!(Config::decode(&one.with_version(0).encode()).is_err());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Batches of entries.
 
-use backup_format::EntryBatch;
+use backup_format::{EntryBatch, Run};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -53,8 +53,8 @@ proptest! {
             while !left.is_empty() {
                 let piece = pieces.next().unwrap().min(left.len());
                 let run: Vec<u8> = left.drain(..piece).flat_map(|entry| entry.encoded).copied().collect();
-                again.push_run(group.root_key, &run, piece as u32);
-                again.push_run(b"nothing", &[], 0);
+                again.push_run(group.root_key, Run::check(&run, piece as u32).unwrap());
+                again.push_run(b"nothing", Run::check(&[], 0).unwrap());
             }
         }
         let bodies = |batch: &EntryBatch| -> Vec<_> {
@@ -68,9 +68,41 @@ proptest! {
 #[test]
 fn a_cleared_batch_is_as_a_new_one() {
     let mut batch = batch([(&b"a"[..], &b"b"[..], &b"c"[..])]);
-    batch.start_page();
-    assert!(batch.starts_page());
     batch.clear();
-    assert!(batch.is_empty() && !batch.starts_page());
+    assert!(batch.is_empty());
     assert_eq!((batch.entries(), batch.byte_len(), batch.groups().len()), (0, 0, 0));
+}
+
+#[test]
+fn a_run_that_is_not_what_it_says_is_refused() {
+    let batch = batch([(&b"r"[..], &b"a"[..], &b"1"[..]), (b"r", b"b", b"22"), (b"r", b"c", b"")]);
+    let body = batch.groups().next().unwrap().body.to_vec();
+    assert!(Run::check(&body, 3).is_ok());
+    for (encoded, entries) in [
+        (&body[..], 2),
+        (&body[..], 4),
+        (&body[..], 0),
+        (&body[..body.len() - 1], 3),
+        (&[][..], 3),
+        (&[body.as_slice(), b"garbage"].concat(), 3),
+        (&[0x81, 0x00, b'a', 0], 1),
+        (&[0xff, 0xff, 0xff, 0xff, 0x0f], 1),
+    ] {
+        let error = Run::check(encoded, entries).unwrap_err().to_string();
+        assert!(error.contains("run of entries"), "{encoded:x?} {entries}: {error}");
+    }
+}
+
+#[test]
+fn entries_between_two_places_are_a_run() {
+    let batch = batch([(&b"r"[..], &b"a"[..], &b"1"[..]), (b"r", b"b", b"22"), (b"r", b"c", b"")]);
+    let mut from = batch.groups().next().unwrap().iter();
+    from.next();
+    let mut to = from.clone();
+    to.next();
+    let mut middle = EntryBatch::default();
+    middle.push_run(b"r", from.until(&to));
+    assert_eq!(middle.iter().map(|(_, entry)| entry.key).collect::<Vec<_>>(), [b"b"]);
+    assert!(from.end().is_err() && to.end().is_err());
+    assert!(to.by_ref().count() == 1 && to.end().is_ok());
 }

@@ -56,8 +56,9 @@ fn all() -> [(FormatError, &'static str); 11] {
                 format: "a\n".to_owned(),
                 version: 2,
                 expected: "b",
+                newest: 1,
             },
-            "manifest: format \"a\\n\" version 2; this program reads \"b\" version 1",
+            "manifest: format \"a\\n\" version 2; this program reads \"b\" up to version 1",
         ),
         (
             FormatError::UnknownRequirement { file: "manifest", requirement: "a\n".to_owned() },

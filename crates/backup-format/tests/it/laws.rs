@@ -67,7 +67,7 @@ fn check_segment(segment: &Segment, groups: &Groups) {
     }
     assert!(entries.next().is_none());
     for group in segment.groups() {
-        runs.push_run(group.root_key, group.body, group.entries);
+        runs.push_run(group.root_key, group.into());
     }
     let encoded_len: u64 = segment.groups().map(|group| group.encoded_len()).sum();
     let count_len = backup_format::uleb_len(groups.len() as u32) as u64;
@@ -81,7 +81,7 @@ fn check_segment(segment: &Segment, groups: &Groups) {
     }
 }
 
-/// Tells whether bcs's view of a segment follows the rules, written down a second time.
+/// Returns true if bcs's view of a segment follows the rules, written down a second time.
 pub fn is_segment(groups: &Groups, order: Order, values_max: usize) -> bool {
     let entries: Vec<_> = groups
         .iter()
@@ -138,7 +138,7 @@ pub fn page(data: &[u8]) {
     }
 }
 
-/// Tells whether bcs's view of a page follows the rules, written down a second time.
+/// Returns true if bcs's view of a page follows the rules, written down a second time.
 pub fn is_page(pages: &Pages, level: Level) -> bool {
     let (referred_max, count) = match level {
         Level::Segments => (512 << 20, 1..=4_096),
@@ -204,7 +204,7 @@ fn check_table(lines: &[TableLine], reference: &Table, table: &[u8]) {
     assert_eq!(&file[8 + bodies as usize..file.len() - 16], table);
 }
 
-/// Tells whether bcs's view of a table follows the rules, written down a second time.
+/// Returns true if bcs's view of a table follows the rules, written down a second time.
 pub fn is_table(table: &Table, file_len: u64) -> bool {
     let line = |(kind, codec, aead, _, plain_len, stored_len): &(u8, u8, u8, [u8; 32], u64, u64)| {
         matches!((kind, codec, aead), (1 | 2, 0 | 1, 0))
@@ -243,7 +243,9 @@ pub fn manifest(data: &[u8]) {
                 assert_eq!(id, ObjectId::of_file(&bytes));
                 assert_eq!(Manifest::decode(&bytes).unwrap(), manifest);
                 assert_eq!(manifest.digest_state().digest(), manifest.digest);
-                assert!(manifest.requires.is_empty() && manifest.version == 1);
+                assert!(
+                    manifest.requires.iter().all(|name| name == Manifest::PATCHES) && manifest.version == 1
+                );
             }
             Err(error) => check_error(&error),
         },

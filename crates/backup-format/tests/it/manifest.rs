@@ -17,6 +17,10 @@ fn consistency() -> impl Strategy<Value = Consistency> {
     prop::sample::select(&[Consistency::Fuzzy, Consistency::Causal, Consistency::PointInTime][..])
 }
 
+fn previous(number: u64) -> Vec<ObjectId> {
+    (0..number % 4).map(|byte| ObjectId([byte as u8; 32])).collect()
+}
+
 fn manifest() -> impl Strategy<Value = Manifest> {
     let texts = (text(), text(), text(), text(), text(), prop::option::of(text()));
     let rest = (any::<[u8; 32]>(), order(), consistency(), btree_map("[a-z]{1,9}", text(), 0..5));
@@ -43,6 +47,8 @@ fn manifest() -> impl Strategy<Value = Manifest> {
             pages: numbers[2],
             started: "2026-01-31T23:59:58Z".to_owned(),
             finished: "2026-01-31T23:59:59.125Z".to_owned(),
+            sequence: numbers[0] % 3,
+            previous: previous(numbers[1]),
             consistency,
             contents: Vec::new(),
             source: Source { engine, engine_version, layout: format!("plain{layout}"), origin },
@@ -83,6 +89,8 @@ fn example() -> Manifest {
         pages: 0,
         started: "2026-01-31T23:59:58Z".to_owned(),
         finished: "2026-01-31T23:59:59Z".to_owned(),
+        sequence: 0,
+        previous: Vec::new(),
         consistency: Consistency::PointInTime,
         contents: Vec::new(),
         source: Source { layout: "plain".to_owned(), ..Source::default() },
@@ -107,12 +115,13 @@ fn refusal(field: &str, value: Value) -> String {
 fn impossible_values_are_refused_by_name() {
     let times = "expected a UTC time like 2026-01-31T23:59:59Z";
     let texts = "expected at most 255 bytes without control characters";
+    let ascending = "field previous is ";
     let many: BTreeMap<_, _> = (0..65).map(|number| (number.to_string(), "")).collect();
     let cases = [
         (
             "version",
             json!(2),
-            "manifest: format \"kvbackup-dump\" version 2; this program reads \"kvbackup-dump\" version 1",
+            "manifest: format \"kvbackup-dump\" version 2; this program reads \"kvbackup-dump\" up to version 1",
         ),
         ("format", json!("x"), "manifest: format \"x\" version 1"),
         (
@@ -140,8 +149,24 @@ fn impossible_values_are_refused_by_name() {
         ("started", json!("2026-01-31 23:59:59Z"), times),
         ("started", json!("2026-01-31T23:59:59+01:00"), times),
         ("finished", json!("2026-1-31T23:59:59Z"), times),
+        ("finished", json!("2026-99-99T99:99:99Z"), times),
+        ("finished", json!("2026-13-01T00:00:00Z"), times),
+        ("finished", json!("2026-00-01T00:00:00Z"), times),
+        ("finished", json!("2026-02-29T00:00:00Z"), times),
+        ("finished", json!("1900-02-29T00:00:00Z"), times),
+        ("finished", json!("2026-04-31T00:00:00Z"), times),
+        ("started", json!("2026-01-00T00:00:00Z"), times),
+        ("started", json!("2026-01-31T24:00:00Z"), times),
+        ("started", json!("2026-01-31T00:60:00Z"), times),
+        ("started", json!("2026-01-31T00:00:60Z"), times),
         ("finished", json!("2026-01-31T23:59:59.Z"), times),
         ("finished", json!("2026-01-31T23:59:59.1234567890Z"), times),
+        ("sequence", json!(-1), "manifest is not valid: invalid value: integer `-1`"),
+        ("sequence", json!(1.5), "manifest is not valid: invalid type: floating point"),
+        ("previous", json!(["../x"]), "expected 64 lower-case hex digits"),
+        ("previous", json!(["ab".repeat(32), "ab".repeat(32)]), ascending),
+        ("previous", json!(["ab".repeat(32), "aa".repeat(32)]), ascending),
+        ("previous", json!((0..65).map(|number| format!("{number:064x}")).collect::<Vec<_>>()), ascending),
         ("annotations", json!(many), "at most 64 pairs of 4,096 bytes together"),
         ("annotations", json!({ "a": "b".repeat(4_096) }), "at most 64 pairs of 4,096 bytes together"),
         ("annotations", json!({ "a": "\u{1b}" }), "without control characters"),
@@ -189,6 +214,17 @@ fn unknown_fields_are_ignored_and_missing_ones_are_not() {
         let optional = ["requires", "contents", "annotations"].contains(&field.as_str());
         assert_eq!(Manifest::decode(value.to_string().as_bytes()).is_ok(), optional, "{field}");
     }
+}
+
+#[test]
+fn a_manifest_that_says_nothing_of_the_order_keeps_its_bytes() {
+    let (id, json) = example().encode().unwrap();
+    let text = String::from_utf8(json.clone()).unwrap();
+    assert!(!text.contains("sequence") && !text.contains("previous"), "{text}");
+    let read = Manifest::decode(&json).unwrap();
+    assert_eq!((read.sequence, read.previous.len(), read.encode().unwrap()), (0, 0, (id, json)));
+    let ordered = Manifest { sequence: u64::MAX, previous: vec![ObjectId([1; 32])], ..example() };
+    assert_eq!(Manifest::decode(&ordered.encode().unwrap().1).unwrap(), ordered);
 }
 
 #[test]

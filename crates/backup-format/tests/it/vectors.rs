@@ -128,7 +128,7 @@ fn the_repository_is_read() {
             assert_eq!(segment.entries(), reference.entries);
             segment.groups().for_each(|group| {
                 digest.push(&group);
-                found.push_run(group.root_key, group.body, group.entries);
+                found.push_run(group.root_key, group.into());
             });
             segments += 1;
             plain_bytes += segment.plaintext().len() as u64;

@@ -69,8 +69,12 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// [`LayoutError`] when the row does not follow the layout, when a segment of the value before is missing, when a part
-    /// of the entry is above its ceiling, and when a journal cannot be folded.
+    /// [`LayoutError`] if
+    ///
+    /// - the row does not follow the layout,
+    /// - a segment of the value before is missing,
+    /// - a part of the entry is above its ceiling, or
+    /// - a journal cannot be folded.
     ///
     /// # Panics
     ///

@@ -28,8 +28,8 @@ pub struct Sample {
     pub rows: Vec<Row>,
 }
 
-/// Tells the layout of a table, and never guesses: every sampled row must be one that linera itself writes in that layout
-/// and in no other. [`Layout::Plain`] is never the answer: such a table is named.
+/// Detects the layout of a table. It never guesses: every sampled row must be one that linera itself writes in that
+/// layout and in no other. [`Layout::Plain`] is never the answer: such a table is named.
 ///
 /// # Errors
 ///
@@ -74,7 +74,7 @@ enum Candidate {
 impl Candidate {
     const ALL: [Self; 4] = [Self::Linera015, Self::Linera016, Self::SplitWith016, Self::PlainWith015];
 
-    /// Tells whether linera writes such a row in this layout.
+    /// Returns true if linera writes such a row in this layout.
     fn fits(self, root_key: &[u8], row: &Row, previous: Option<&Row>) -> bool {
         let (layout, is_split) = match self {
             Self::Linera015 => (Layout::Linera015, true),
@@ -93,7 +93,7 @@ impl Candidate {
     }
 }
 
-/// Returns the key of the split value that the row is a segment of: segment 0 counts at least one segment, and any other
+/// Returns the key of the split value that the row is a segment of. Segment 0 counts at least one segment. Any other
 /// one comes after the one before it.
 fn split_key<'a>(row: &'a Row, previous: Option<&Row>) -> Option<&'a [u8]> {
     let (key, number) = split_stored_key(&row.key)?;

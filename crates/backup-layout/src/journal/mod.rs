@@ -5,9 +5,9 @@
 //! | header | `00 01 00000000` | number of blocks that are left, `u32`, little-endian |
 //! | block | `00 02`, number of the block (`u32`, little-endian) | BCS of prefix deletions, deletions and insertions |
 //!
-//! The header is written last, and makes the batch valid: without it blocks are garbage. linera applies the blocks when it
-//! loads the partition, from the last to the first; so a prefix deletion in an early block also removes what later ones
-//! inserted. Whoever reads the rows of a partition with a journal must do the same, in the same order.
+//! The header is written last, and makes the batch valid: without it blocks are garbage. linera applies the blocks when
+//! it loads the partition, from the last to the first. So a prefix deletion in an early block also removes what later
+//! ones inserted. A reader of a partition with a journal must do the same, in the same order.
 //!
 //! Keys and values in blocks are those of rows, below value splitting.
 

@@ -110,7 +110,7 @@ fn check_distinct(root_key: &[u8], blocks: &[Vec<u8>], changes: &[Change]) -> Re
     }
 }
 
-/// Tells which of some sorted prefixes cover keys that come in ascending order.
+/// Finds which of some sorted prefixes cover keys that come in ascending order.
 struct Covers<'a> {
     blocks: &'a [Vec<u8>],
     prefixes: std::slice::Iter<'a, Span>,

@@ -28,7 +28,7 @@ enum Rows {
 }
 
 impl Decoder {
-    /// Starts before the first row of a share; see [`RootIndex`] for the root keys that it needs in `linera-0.15`.
+    /// Starts before the first row of a range; see [`RootIndex`] for the root keys that it needs in `linera-0.15`.
     /// The other layouts do not look at `roots`. In `plain` all entries get the empty root key.
     #[must_use]
     pub fn new(layout: Layout, roots: Box<dyn RootIndex>, limits: Limits) -> Self {
@@ -54,8 +54,12 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// [`LayoutError`] when the row does not follow the layout, when its root key cannot be told, when a segment of
-    /// the value before is missing, when a part of the entry is above its ceiling, and what the index reports.
+    /// What the index reports, and [`LayoutError`] if
+    ///
+    /// - the row does not follow the layout,
+    /// - its root key cannot be found,
+    /// - a segment of the value before is missing, or
+    /// - a part of the entry is above its ceiling.
     #[inline]
     pub fn push(&mut self, key: &[u8], value: &[u8], out: &mut EntryBatch) -> Result<(), LayoutError> {
         match &mut self.rows {
@@ -84,14 +88,13 @@ impl Decoder {
         }
     }
 
-    /// Ends after the last row of the share. Appends nothing today; `out` is where a layout that looks ahead would put
+    /// Ends after the last row of the range. Appends nothing today; `out` is where a layout that looks ahead would put
     /// its last entry.
     ///
     /// # Errors
     ///
-    /// [`LayoutError::MissingSegment`] when the last value is incomplete, which is also what a share ends with that was
-    /// cut inside of a split value; [`LayoutError::NestedRootKeys`] and what the index reports while the rest of it is
-    /// read.
+    /// [`LayoutError::MissingSegment`] when the last value is incomplete. A range that was cut inside of a split value
+    /// ends so, too. Also [`LayoutError::NestedRootKeys`], and what the index reports while the rest of it is read.
     pub fn finish(&mut self, _out: &mut EntryBatch) -> Result<(), LayoutError> {
         match &mut self.rows {
             Rows::Split { roots, joiner } => {
@@ -113,8 +116,8 @@ impl Decoder {
     }
 }
 
-/// Returns the root key of a data or index row as the row alone tells it: by its length in `linera-0.16`, by the shape of
-/// linera's root keys in `linera-0.15`. `None` when it does not tell, and always in `plain`.
+/// Returns the root key of a data or index row, from the row alone. In `linera-0.16` its length determines it, in
+/// `linera-0.15` the shape of linera's root keys. `None` when it does not tell, and always in `plain`.
 #[must_use]
 pub fn root_of(layout: Layout, raw_key: &[u8]) -> Option<Vec<u8>> {
     let (first, rest) = raw_key.split_first()?;

@@ -18,8 +18,8 @@ pub struct Sample {
     pub rows: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
-/// Tells the layout of a database, and never guesses: every sampled row must be one that linera itself writes in that
-/// layout and in no other. [`Layout::Plain`] is the answer only where no row looks like linera's and some start
+/// Detects the layout of a database. It never guesses: every sampled row must be one that linera itself writes in
+/// that layout and in no other. [`Layout::Plain`] is the answer only where no row looks like linera's and some start
 /// with neither 00 nor 01.
 ///
 /// # Errors
@@ -68,7 +68,7 @@ enum Candidate {
 impl Candidate {
     const ALL: [Self; 4] = [Self::Linera015, Self::Linera016, Self::Between, Self::SchemaV0];
 
-    /// Tells whether linera writes such a row in this layout.
+    /// Returns true if linera writes such a row in this layout.
     fn fits(self, row: &Row<'_>) -> bool {
         match row.part {
             Part::Index(root_key) => row.value.is_empty() && self.fits_index(root_key),
@@ -143,8 +143,8 @@ impl<'a> Row<'a> {
         Some(Self { part, value, before, after })
     }
 
-    /// Returns the key of a split value's segment, which `stored` ends: segment 0 must count one segment, or more when
-    /// the next row is segment 1; any other segment must come after the one before it.
+    /// Returns the key of a split value's segment, which `stored` ends. Segment 0 must count one segment, or more when
+    /// the next row is segment 1. Any other segment must come after the one before it.
     fn split_key<'b>(&self, stored: &'b [u8]) -> Option<&'b [u8]> {
         let (key, number) = split_stored_key(stored)?;
         let neighbour_is = |neighbour: Option<&[u8]>, wanted: u32| {
@@ -245,7 +245,7 @@ impl Tally {
         if all(in_v0) || (self.has_empty_root_key && all(self.of_015)) {
             return Err(LayoutError::Unsupported {
                 seen: "linera 0.15 with the empty root key, as schema V0 has it and leaves it behind when linera \
-                       migrates it: the rows of the empty root key cannot be told from others",
+                       migrates it: the rows of the empty root key cannot be distinguished from others",
                 next: "?layout=plain copies the rows as they are",
             });
         }
@@ -270,19 +270,23 @@ impl Tally {
     }
 }
 
-/// Tells whether any version of linera has such a root key.
+/// Returns true if any version of linera has such a root key.
 fn is_any_root_key(root_key: &[u8]) -> bool {
     [Layout::Linera015, Layout::Linera016].iter().any(|layout| Kind::of_root_key(*layout, root_key).is_some())
 }
 
-/// Tells whether schema V0 has partitions of their own for such root keys, as later ones do.
+/// Returns true if schema V0 has partitions of their own for such root keys, as later ones do.
 fn is_kept_root_key(root_key: &[u8]) -> bool {
     let kind = Kind::of_root_key(Layout::Linera015, root_key);
     matches!(kind, Some(Kind::ChainState | Kind::ExporterState))
 }
 
-/// Tells whether schema V0 has such a key beneath the empty root key: a certificate (01) or block (02) by hash, a blob (03)
-/// or blob state (04) by hash and type, an event (05) by chain, stream and index, the network description (07).
+/// Returns true if schema V0 has such a key beneath the empty root key.
+///
+/// - 01, 02: a certificate or block, by hash
+/// - 03, 04: a blob or blob state, by hash and type
+/// - 05: an event, by chain, stream and index
+/// - 07: the network description
 fn is_base_key(key: &[u8]) -> bool {
     match key {
         [1 | 2, hash @ ..] => hash.len() == 32,

@@ -11,10 +11,10 @@ use crate::shape::Kind;
 
 /// The root keys of an index, ascending by bytes.
 ///
-/// For a share, they start with the last root key at or before the first row of the share (compared with the row's
-/// key after its first byte), since the share may begin inside of that partition; for the first share, with the
-/// first. They may end after the first root key that lies past the end of the share, but not earlier: so all
-/// neighbours in the index are compared by one share or another.
+/// For the first range, they start with the first root key. Any other range may begin inside of a partition. So its root
+/// keys start with the last one at or before its first row, compared with the row's key after its first byte. They may
+/// end after the first root key that lies past the end of the range, but not earlier. So all neighbours in the index are
+/// compared by one range or another.
 pub trait RootIndex: Send {
     /// Returns the next root key, `None` at the end.
     ///
@@ -92,7 +92,7 @@ impl RootFinder {
     }
 
     /// Returns the length of a root key that the index lacks. Such a root key must not be a prefix of any in the
-    /// index; were there one, then one of its two neighbours there would be such a one.
+    /// index. It is enough to check its two neighbours there: if it is a prefix of any, it is a prefix of one of them.
     fn length_by_shape(&self, row_key: &[u8], rest: &[u8]) -> Result<usize, LayoutError> {
         let Some((_, root_key)) = Kind::of_prefix(Layout::Linera015, rest) else {
             return Err(LayoutError::UnknownRootKey { row_key: show(row_key) });

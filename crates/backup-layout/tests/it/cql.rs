@@ -1,12 +1,11 @@
 //! Rows of ScyllaDB and Cassandra.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use backup_format::{EntryBatch, ErrorClass, Limits, put_bytes, put_uleb};
 use backup_layout::cql::{
-    Decoder, Encoder, KEY_BYTES_MAX, ROOT_KEY_BYTES_MAX, Row, Sample, check, detect, exclusive_ranges,
-    is_exclusive, partition_key, root_key,
+    Decoder, Encoder, KEY_BYTES_MAX, ROOT_KEY_BYTES_MAX, Row, Sample, check, detect, is_exclusive,
+    partition_key, root_key,
 };
 use backup_layout::{Journal, JournalKey, Layout, LayoutError};
 use proptest::collection::{btree_map, vec};
@@ -134,24 +133,6 @@ fn partitions_of_chains_and_exporters_have_one_owner() {
         assert!(!exclusive(layout, "") && !exclusive(layout, "05") && !exclusive(layout, "00 cb24"));
     }
     assert!(!exclusive(Linera015, &chain_016) && !exclusive(Linera016, CHAIN) && !exclusive(Plain, CHAIN));
-}
-
-#[test]
-fn exclusive_partitions_lie_in_their_ranges_and_few_others_do() {
-    assert_eq!(exclusive_ranges(Linera015), [[0, 0]..[0, 1], [0, 6]..[0, 7]]);
-    // Those of exporters and of chains are neighbours.
-    assert_eq!(exclusive_ranges(Linera016), [[0, 1]..[0, 3]]);
-    assert_eq!(exclusive_ranges(Plain), []);
-    for layout in [Linera015, Linera016] {
-        for (tag, length) in (0..=u8::MAX).flat_map(|tag| [1, 5, 33, 34].map(|length| (tag, length))) {
-            let mut root_key = vec![0xff; length];
-            root_key[0] = tag;
-            let key = partition_key(&root_key);
-            let is_in = |range: &Range<[u8; 2]>| key >= range.start.to_vec() && key < range.end.to_vec();
-            let is_in_one = exclusive_ranges(layout).iter().any(is_in);
-            assert!(is_in_one || !is_exclusive(layout, &root_key), "{layout}: {root_key:?}");
-        }
-    }
 }
 
 /// The journal of four blocks that linera's own code printed.

@@ -10,6 +10,7 @@ use ErrorClass::{Damaged, Failed};
 use Layout::{Linera015, Linera016};
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn rows_that_do_not_follow_their_layout_are_named() {
     // Rows as key and value in hex; class and text of the error.
     let cases: [(Layout, HexPairs, ErrorClass, &str); 12] = [

@@ -134,7 +134,7 @@ fn a_journal_of_linera_is_resolved() {
     assert_eq!(resolve(&partition, ROOM).unwrap(), expected);
 }
 
-/// linera loses five of the six keys, and whoever resolves its journals must do the same.
+/// linera loses five of the six keys, and a resolver of its journals must do the same.
 #[test]
 fn a_prefix_deletion_erases_what_later_blocks_inserted() {
     let partition = rows(&[

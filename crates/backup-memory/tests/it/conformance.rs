@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use backup_format::DatabaseBackup;
 use backup_memory::{MemoryNamespace, Options, WriteBatch};
-use backup_testkit::{Content, Engine, Live, Put, Writer, suite};
+use backup_testkit::{Content, Engine, Live, Namespace, Put, Writer, suite};
 
 struct Memory(Options);
 
@@ -23,17 +22,17 @@ impl Engine for Memory {
         "memory"
     }
 
-    async fn create(&self, content: &Content) -> Box<dyn DatabaseBackup> {
-        Box::new(self.namespace(content))
+    async fn create(&self, content: &Content) -> Namespace {
+        Namespace::of(self.namespace(content))
     }
 
-    async fn empty(&self) -> Box<dyn DatabaseBackup> {
-        Box::new(self.namespace(&Content::default()))
+    async fn empty(&self) -> Namespace {
+        Namespace::of(self.namespace(&Content::default()))
     }
 
     async fn live(&self, content: &Content) -> Option<Live> {
         let namespace = self.namespace(content);
-        Some(Live { database: Box::new(namespace.clone()), writer: Arc::new(Validator(namespace)) })
+        Some(Live { database: Arc::new(namespace.clone()), writer: Arc::new(Validator(namespace)) })
     }
 }
 

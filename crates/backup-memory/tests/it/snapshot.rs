@@ -1,14 +1,16 @@
 //! Reading a namespace.
 
-use backup_format::{DatabaseBackup, EntryBatch, ErrorClass, Share, Snapshot};
+use backup_format::{ContractError, DatabaseBackup, EntryBatch, ErrorClass, Range, Snapshot};
 use backup_memory::{MemoryNamespace, Options};
 use backup_testkit::Content;
 use futures::TryStreamExt;
 
-pub async fn batches_of(snapshot: &dyn Snapshot, shares: usize) -> Vec<Vec<EntryBatch>> {
+/// Reads all ranges of a plan of at most `ranges_max` ranges.
+pub async fn batches_of(snapshot: &dyn Snapshot, ranges_max: usize) -> Vec<Vec<EntryBatch>> {
     let mut batches = Vec::new();
-    for share in snapshot.shares(shares.try_into().unwrap()).await.unwrap() {
-        batches.push(snapshot.entries(&share).await.unwrap().try_collect().await.unwrap());
+    let plan = snapshot.plan(ranges_max.try_into().unwrap()).await.unwrap();
+    for range in plan.phases.iter().flatten() {
+        batches.push(snapshot.entries(range).await.unwrap().try_collect().await.unwrap());
     }
     batches
 }
@@ -26,32 +28,32 @@ fn filled(partitions: u8, value_bytes: usize) -> MemoryNamespace {
 }
 
 #[tokio::test]
-async fn shares_are_about_equal_in_bytes() {
+async fn ranges_are_about_equal_in_bytes() {
     let namespace = filled(200, 500);
     let snapshot = namespace.snapshot().await.unwrap();
     for number in 1..=8 {
-        let shares = batches_of(&*snapshot, number).await;
-        let entries = shares.iter().map(|share| share.iter().map(EntryBatch::entries).sum::<u64>());
+        let ranges = batches_of(&*snapshot, number).await;
+        let entries = ranges.iter().map(|range| range.iter().map(EntryBatch::entries).sum::<u64>());
         let (least, most) =
             entries.fold((u64::MAX, 0), |(least, most), each| (least.min(each), most.max(each)));
-        assert_eq!(shares.len(), number);
-        assert!(most - least <= 1, "{number} shares have {least} to {most} entries");
+        assert_eq!(ranges.len(), number);
+        assert!(most - least <= 1, "{number} ranges have {least} to {most} entries");
     }
 }
 
 #[tokio::test]
-async fn a_share_begins_with_a_partition_and_no_partition_is_divided() {
+async fn a_range_begins_with_a_partition_and_no_partition_is_divided() {
     let namespace = filled(3, 10);
     (0..1_000u32).for_each(|key| namespace.put(&[1], &key.to_be_bytes(), &[0; 100]).unwrap());
     let snapshot = namespace.snapshot().await.unwrap();
-    let shares = batches_of(&*snapshot, 8).await;
-    let roots = |share: &Vec<EntryBatch>| -> Vec<Vec<u8>> {
+    let ranges = batches_of(&*snapshot, 8).await;
+    let roots = |range: &Vec<EntryBatch>| -> Vec<Vec<u8>> {
         let mut roots: Vec<_> =
-            share.iter().flat_map(EntryBatch::groups).map(|group| group.root_key.to_vec()).collect();
+            range.iter().flat_map(EntryBatch::groups).map(|group| group.root_key.to_vec()).collect();
         roots.dedup();
         roots
     };
-    let roots: Vec<_> = shares.iter().map(roots).collect();
+    let roots: Vec<_> = ranges.iter().map(roots).collect();
     assert_eq!(roots, [vec![vec![0], vec![1]], vec![vec![2]]]);
 }
 
@@ -65,13 +67,15 @@ async fn a_batch_ends_at_the_bytes_that_were_chosen() {
 }
 
 #[tokio::test]
-async fn a_share_of_another_engine_is_no_panic() {
+async fn a_range_of_another_engine_is_no_panic() {
     let namespace = filled(2, 10);
     let snapshot = namespace.snapshot().await.unwrap();
     for token in [&b""[..], b"\x05abc", b"\xff\xff\xff\xff\xff\xff", b"\0\0\0", b"\x80\0"] {
-        let share = Share { token: token.to_vec(), starts_page: false };
-        let Err(error) = snapshot.entries(&share).await else { panic!("read token {token:?}") };
+        let range = Range { token: token.to_vec() };
+        let Err(error) = snapshot.entries(&range).await else { panic!("read token {token:?}") };
         assert_eq!(error.class(), ErrorClass::Failed);
+        let found = error.get_ref().downcast_ref();
+        assert!(matches!(found, Some(ContractError::ForeignRange { .. })), "{error}");
         assert!(std::error::Error::source(&error).is_some(), "the cause is lost");
     }
 }

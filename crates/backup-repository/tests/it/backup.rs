@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use backup_format::DatabaseBackup;
 use backup_memory::MemoryNamespace;
 use backup_repository::{
     Compression, DigestOptions, DumpChoice, RestoreOptions, Subset, VerifyOptions, digest,
@@ -34,24 +33,24 @@ async fn a_dump_restores_to_the_same_digest() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pages_and_segments_are_the_same_for_any_number_of_workers_and_shares() {
+async fn pages_and_segments_are_the_same_for_any_number_of_workers_and_ranges() {
     for content in [content(2), Content::partition(2, b"one", 4_000, 8..=40), Content::default()] {
         let namespace = namespace(&content);
         let mut roots = BTreeSet::new();
         for workers in 1..=4 {
-            for shares in 1..=8 {
+            for ranges in 1..=8 {
                 let repository = repository(&Arc::default()).await;
                 let options =
-                    backup_repository::BackupOptions { allow_implausible: true, ..options(workers, shares) };
+                    backup_repository::BackupOptions { allow_implausible: true, ..options(workers, ranges) };
                 let report = repository.backup(&namespace, options).await.unwrap();
-                assert_eq!(report.manifest.digest, content.digest(), "{workers} workers, {shares} shares");
+                assert_eq!(report.manifest.digest, content.digest(), "{workers} workers, {ranges} ranges");
                 assert_eq!(report.manifest.entries, content.entries());
                 let dump = repository.dump(&DumpChoice::Latest).await.unwrap();
                 repository.verify(&dump, &VerifyOptions::default()).await.unwrap();
                 roots.insert(report.manifest.root);
             }
         }
-        assert_eq!(roots.len(), 1, "cuts depend on workers or shares");
+        assert_eq!(roots.len(), 1, "cuts depend on workers or ranges");
     }
 }
 
@@ -138,5 +137,5 @@ async fn an_empty_namespace_is_implausible_unless_allowed() {
     let dump = repository.dump(&DumpChoice::Latest).await.unwrap();
     let target = MemoryNamespace::new("restored");
     repository.restore(&dump, &target, &RestoreOptions::default()).await.unwrap();
-    assert_eq!(target.source().namespace, "restored");
+    assert_eq!(target.name(), "restored");
 }

@@ -9,16 +9,7 @@ use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 
-use crate::support::{back_up, files, namespace, reopen, repository};
-
-/// A small dump: some packs, config and manifest.
-async fn dumped() -> Arc<InMemory> {
-    let store: Arc<InMemory> = Arc::default();
-    let spec = Spec { partitions: 12, entries: 1..=12, value_bytes: 0..=40, ..Spec::default() };
-    let repository = repository(&store).await;
-    back_up(&repository, &namespace(&Content::seeded(11, &spec))).await;
-    store
-}
+use crate::support::{back_up, dumped, files, namespace, reopen, repository};
 
 async fn verify(store: &Arc<InMemory>) -> Result<(), RepositoryError> {
     let repository = reopen(store).await?;
@@ -52,7 +43,7 @@ async fn a_flip_of_any_byte_is_noticed() {
     let mut flips = 0;
     for (name, bytes) in files(&store).await {
         // Field names and blanks of the config are no content: a flip there is noticed, or changes nothing.
-        if name.as_ref() == "config.json" {
+        if name.as_ref().starts_with("config") {
             continue;
         }
         for place in 0..bytes.len() {
@@ -119,7 +110,7 @@ async fn a_flip_in_the_config_is_noticed_or_means_the_same() {
 async fn a_truncated_or_extended_or_missing_file_is_noticed() {
     let store = dumped().await;
     for (name, bytes) in files(&store).await {
-        if name.as_ref() == "config.json" {
+        if name.as_ref().starts_with("config") {
             continue;
         }
         for keep in [0, 1, bytes.len() / 2, bytes.len() - 1] {
@@ -137,7 +128,9 @@ async fn a_truncated_or_extended_or_missing_file_is_noticed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn any_two_swapped_files_are_noticed() {
     let store = dumped().await;
-    let files = files(&store).await;
+    let mut files = files(&store).await;
+    // A copy of the config is read where the config is gone.
+    files.retain(|(name, _)| !name.as_ref().starts_with("configs/"));
     for (left, left_bytes) in &files {
         for (right, right_bytes) in files.iter().filter(|(right, _)| right > left) {
             let swapped = replaced(&store, left, right_bytes.clone()).await;

@@ -1,6 +1,6 @@
 //! The futures of pumps can be spawned, boxed, and dropped.
 
-use backup_format::DatabaseBackup;
+use backup_format::{DatabaseBackup, RestoreTarget};
 use backup_repository::{
     BackupOptions, DigestOptions, Dump, DumpChoice, Repository, RestoreOptions, VerifyOptions, digest,
 };
@@ -12,13 +12,14 @@ type Outcome = Result<(), backup_repository::RepositoryError>;
 fn boxed<'a>(
     repository: &'a Repository,
     database: &'a dyn DatabaseBackup,
+    target: &'a dyn RestoreTarget,
     dump: &'a Dump,
     restore: &'a RestoreOptions,
     verify: &'a VerifyOptions,
 ) -> [BoxFuture<'a, Outcome>; 5] {
     [
         Box::pin(async { repository.backup(database, BackupOptions::default()).await.map(drop) }),
-        Box::pin(async { repository.restore(dump, database, restore).await.map(drop) }),
+        Box::pin(async { repository.restore(dump, target, restore).await.map(drop) }),
         Box::pin(async { repository.verify(dump, verify).await.map(drop) }),
         Box::pin(async { repository.dump(&DumpChoice::Latest).await.map(drop) }),
         Box::pin(async { digest(database, &DigestOptions::default()).await.map(drop) }),
@@ -36,7 +37,7 @@ fn pumps_run_on_a_single_threaded_runtime() {
         let dump = repository.dump(&DumpChoice::Latest).await.unwrap();
         let (restore, verify) = (RestoreOptions::default(), VerifyOptions::default());
         let target = backup_memory::MemoryNamespace::new("target");
-        for pump in boxed(&repository, &target, &dump, &restore, &verify).into_iter().skip(1) {
+        for pump in boxed(&repository, &target, &target, &dump, &restore, &verify).into_iter().skip(1) {
             pump.await.unwrap();
         }
     });

@@ -1,7 +1,6 @@
 //! Several processes that make one dump.
 
 use std::collections::BTreeSet;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -10,18 +9,18 @@ use backup_format::{Consistency, DatabaseBackup, ErrorClass};
 use backup_memory::MemoryNamespace;
 use backup_repository::{
     BackupOptions, BackupReport, DumpChoice, FinishOptions, JobShare, Repository, RepositoryError,
-    RestoreOptions, ShareReport, Store, VerifyOptions,
+    RestoreOptions, SegmentDifference, ShareReport, Store, VerifyOptions,
 };
-use backup_testkit::{Fault, Faults, FaultyStore};
-use futures::TryStreamExt;
+use backup_testkit::{Fault, Faults, FaultyStore, Ring, read_all};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use proptest::prelude::*;
 
-use crate::ring::{Ring, SLICES};
 use crate::support::{content, files, options, repository};
 
+/// Slices of a [`Ring`] in each phase.
+const SLICES: u8 = 8;
 const JOB: &str = "nightly-1";
 
 fn ring(seed: u64) -> Ring {
@@ -33,7 +32,7 @@ fn ring(seed: u64) -> Ring {
     ring
 }
 
-fn part(share: &str, wait: Duration) -> JobShare {
+fn job_share(share: &str, wait: Duration) -> JobShare {
     JobShare {
         job: JOB.parse().unwrap(),
         share: share.parse().unwrap(),
@@ -43,13 +42,14 @@ fn part(share: &str, wait: Duration) -> JobShare {
 }
 
 async fn run(repository: &Repository, ring: &Ring, share: &str) -> Result<ShareReport, RepositoryError> {
-    let share = part(share, Duration::from_secs(60));
+    let share = job_share(share, Duration::from_secs(60));
     repository.backup_share(ring, &share, options(2, 2)).await
 }
 
 /// Runs a share that does not wait for the others: it reads its first phase alone.
 async fn run_first(repository: &Repository, ring: &Ring, share: &str) {
-    let error = repository.backup_share(ring, &part(share, Duration::ZERO), options(2, 2)).await.unwrap_err();
+    let error =
+        repository.backup_share(ring, &job_share(share, Duration::ZERO), options(2, 2)).await.unwrap_err();
     assert!(matches!(error, RepositoryError::Waiting { .. }), "{error}");
     assert_eq!(error.class(), ErrorClass::Transient);
 }
@@ -64,12 +64,13 @@ async fn alone(ring: &Ring) -> BackupReport {
     repository.backup(ring, BackupOptions { allow_implausible: true, ..options(2, 1) }).await.unwrap()
 }
 
-/// All of a manifest but its times.
+/// All of a manifest but its times and its place in the order.
 fn assert_same(together: &BackupReport, alone: &BackupReport) {
     let mut manifest = together.manifest.clone();
     let (started, finished) = (&alone.manifest.started, &alone.manifest.finished);
     assert!(manifest.started <= manifest.finished);
     (manifest.started, manifest.finished) = (started.clone(), finished.clone());
+    (manifest.sequence, manifest.previous) = (alone.manifest.sequence, alone.manifest.previous.clone());
     assert_eq!(manifest, alone.manifest);
 }
 
@@ -89,11 +90,11 @@ async fn shares_at_the_same_time_make_the_dump_that_one_process_makes() {
             let (repository, ring) = (repository.clone(), ring.clone());
             tokio::spawn(async move { run(&repository, &ring, &format!("{share}/{shares}")).await.unwrap() })
         });
-        let mut parts = 0;
+        let mut ranges = 0;
         for run in runs.collect::<Vec<_>>() {
-            parts += run.await.unwrap().parts;
+            ranges += run.await.unwrap().ranges;
         }
-        assert_eq!(parts, 2 * u64::from(SLICES));
+        assert_eq!(ranges, 2 * u64::from(SLICES));
         let made = finish(&repository).await.unwrap();
         assert_same(&made, &expected);
         assert_eq!(made.manifest.consistency, Consistency::Causal);
@@ -107,14 +108,14 @@ async fn shares_at_the_same_time_make_the_dump_that_one_process_makes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_part_of_the_second_phase_is_begun_before_all_of_the_first_is_read() {
+async fn no_range_of_the_second_phase_is_begun_before_all_of_the_first_is_read() {
     let ring = ring(2);
     let repository = repository(&Arc::default()).await;
     run_first(&repository, &ring, "2/2").await;
     assert_eq!(ring.take_begun(), [(1, 4), (1, 5), (1, 6), (1, 7)]);
     let error =
-        repository.backup_share(&ring, &part("2/2", Duration::ZERO), options(2, 2)).await.unwrap_err();
-    assert!(error.to_string().contains("slices 1 to 4 of phase 1"), "{error}");
+        repository.backup_share(&ring, &job_share("2/2", Duration::ZERO), options(2, 2)).await.unwrap_err();
+    assert!(error.to_string().contains("ranges 1 to 4 of phase 1"), "{error}");
     assert_eq!(ring.take_begun(), [], "what is done is not read again");
     let others = {
         let (repository, ring) = (repository.clone(), ring.clone());
@@ -161,12 +162,7 @@ async fn a_writer_at_work_leaves_nothing_in_the_dump_that_refers_to_what_is_miss
 
 async fn roots_of(namespace: &MemoryNamespace) -> BTreeSet<Vec<u8>> {
     let snapshot = namespace.snapshot().await.unwrap();
-    let mut roots = BTreeSet::new();
-    for share in snapshot.shares(NonZeroUsize::MIN).await.unwrap() {
-        let batches: Vec<_> = snapshot.entries(&share).await.unwrap().try_collect().await.unwrap();
-        roots.extend(batches.iter().flat_map(|batch| batch.groups().map(|group| group.root_key.to_vec())));
-    }
-    roots
+    read_all(&*snapshot).await.unwrap().into_iter().map(|(root_key, ..)| root_key).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -174,10 +170,10 @@ async fn a_share_that_is_done_reads_nothing_again() {
     let ring = ring(4);
     let repository = repository(&Arc::default()).await;
     let first = run(&repository, &ring, "1/1").await.unwrap();
-    assert_eq!((first.parts, first.parts_reused), (16, 0));
+    assert_eq!((first.ranges, first.ranges_reused), (16, 0));
     ring.take_begun();
     let again = run(&repository, &ring, "1/1").await.unwrap();
-    assert_eq!(again, ShareReport { parts: 16, parts_reused: 16, ..ShareReport::default() });
+    assert_eq!(again, ShareReport { ranges: 16, ranges_reused: 16, ..ShareReport::default() });
     assert_eq!(ring.take_begun(), []);
 }
 
@@ -202,7 +198,7 @@ async fn processes_that_do_not_fit_the_job_are_refused() {
         (Ring { name: "other".to_owned(), ..ring.clone() }, "2/2", "namespace"),
         (Ring { layout: "linera-0.15".to_owned(), ..ring.clone() }, "2/2", "layout"),
         (ring.clone(), "2/3", "number of shares"),
-        (ring.clone(), "9/9", "more than the 8 parts"),
+        (ring.clone(), "9/9", "more than the 8 ranges"),
     ];
     for (ring, share, says) in others {
         let error = run(&repository, &ring, share).await.unwrap_err();
@@ -210,12 +206,12 @@ async fn processes_that_do_not_fit_the_job_are_refused() {
         assert_eq!(error.class(), ErrorClass::Refused);
     }
     let with_origin = BackupOptions { origin: Some("02ab".to_owned()), ..options(2, 2) };
-    let share = part("2/2", Duration::ZERO);
+    let share = job_share("2/2", Duration::ZERO);
     let error = repository.backup_share(&ring, &share, with_origin).await.unwrap_err();
     assert!(error.to_string().contains("origin"), "{error}");
     let memory = crate::support::namespace(&content(6));
     let error = repository.backup_share(&memory, &share, options(2, 2)).await.unwrap_err();
-    assert!(matches!(error, RepositoryError::NoParts { .. }), "{error}");
+    assert!(matches!(error, RepositoryError::NotDivisible { .. }), "{error}");
     assert_eq!(error.class(), ErrorClass::Refused);
 }
 
@@ -238,7 +234,7 @@ async fn missing_torn_and_foreign_records_are_named_and_mended_by_their_shares()
     let torn = read("2-0003").await;
     let neighbour = read("2-0004").await;
     let cases = [
-        (None, "not read yet: slice 4 of phase 2"),
+        (None, "not read yet: range 4 of phase 2"),
         (Some(torn.slice(..torn.len() / 2)), "2-0003 is torn"),
         (Some(torn.slice(..0)), "2-0003 is torn"),
         (Some(foreign), "2-0003 is of another job"),
@@ -261,11 +257,11 @@ async fn missing_torn_and_foreign_records_are_named_and_mended_by_their_shares()
     // A first phase that was read again makes what was read after the old one too early.
     store.delete(&record("1-0002")).await.unwrap();
     let error = finish(&repository).await.unwrap_err();
-    assert!(error.to_string().contains("slice 3 of phase 1"), "{error}");
+    assert!(error.to_string().contains("range 3 of phase 1"), "{error}");
     run_first_again(&repository, &ring).await;
     let error = finish(&repository).await.unwrap_err();
     assert!(
-        error.to_string().contains("begun before the first phase was complete: slices 1 to 8"),
+        error.to_string().contains("begun before the phase before was complete: ranges 1 to 8"),
         "{error}"
     );
     run(&repository, &ring, "1/1").await.unwrap();
@@ -306,6 +302,51 @@ async fn a_dry_run_writes_nothing_and_a_job_can_be_discarded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_dump_of_a_job_follows_what_was_there_when_the_job_began() {
+    let ring = small_ring();
+    let repository = repository(&Arc::default()).await;
+    let allow = BackupOptions { allow_implausible: true, ..options(2, 1) };
+    let before = repository.backup(&ring, allow.clone()).await.unwrap();
+    run_first(&repository, &ring, "1/2").await;
+    let meanwhile = repository.backup(&ring, allow).await.unwrap();
+    run(&repository, &ring, "2/2").await.unwrap();
+    run(&repository, &ring, "1/2").await.unwrap();
+    let job = finish(&repository).await.unwrap();
+    for manifest in [&job.manifest, &meanwhile.manifest] {
+        assert_eq!((manifest.sequence, &manifest.previous), (2, &vec![before.dump]));
+    }
+    let since = job.since.unwrap();
+    assert_eq!(since.segments, Some(SegmentDifference::default()));
+    assert_eq!(since.predecessor.id, meanwhile.dump);
+    assert!(repository.dump(&DumpChoice::Latest).await.is_ok(), "equal dumps are no rivals");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_of_a_namespace_that_shrank_is_finished_when_that_is_allowed() {
+    let ring = small_ring();
+    let repository = repository(&Arc::default()).await;
+    let allow = BackupOptions { allow_implausible: true, ..options(2, 1) };
+    let before = repository.backup(&ring, allow).await.unwrap();
+    let smaller = Ring::new();
+    for number in 0..20_u8 {
+        smaller.put(&[number % 2, number], b"key", &[number; 40]);
+    }
+    run(&repository, &smaller, "1/1").await.unwrap();
+    let name = JOB.parse().unwrap();
+    for dry_run in [true, false] {
+        let finish = FinishOptions { allow_implausible: true, dry_run, ..FinishOptions::default() };
+        let error = repository.finish(&name, &finish).await.unwrap_err();
+        assert!(matches!(error, RepositoryError::Shrunk { found: 20, .. }), "{error:?}");
+    }
+    assert_eq!(repository.dumps().await.unwrap().good.len(), 1);
+    let allowed =
+        FinishOptions { allow_implausible: true, max_shrink_percent: 50, ..FinishOptions::default() };
+    let made = repository.finish(&name, &allowed).await.unwrap();
+    assert_eq!(made.manifest.previous, [before.dump]);
+    assert!(made.since.unwrap().segments.is_some_and(|segments| segments.gone.segments > 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_removed_after_the_shares_were_done_is_missed_before_there_is_a_dump() {
     let ring = ring(9);
     let store: Arc<InMemory> = Arc::default();
@@ -326,12 +367,12 @@ async fn what_was_removed_after_the_shares_were_done_is_missed_before_there_is_a
 async fn whole_job(store: Arc<dyn ObjectStore>, ring: &Ring) -> Result<(), RepositoryError> {
     let repository = Repository::open(Store::new(store, Path::default())).await?;
     for share in ["1/2", "2/2"] {
-        match repository.backup_share(ring, &part(share, Duration::ZERO), options(1, 1)).await {
+        match repository.backup_share(ring, &job_share(share, Duration::ZERO), options(1, 1)).await {
             Ok(_) | Err(RepositoryError::Waiting { .. }) => {}
             Err(error) => return Err(error),
         }
     }
-    repository.backup_share(ring, &part("1/2", Duration::ZERO), options(1, 1)).await?;
+    repository.backup_share(ring, &job_share("1/2", Duration::ZERO), options(1, 1)).await?;
     finish(&repository).await.map(drop)
 }
 
@@ -406,7 +447,7 @@ async fn play(shares: u64, steps: Vec<Step>) {
     let store: Arc<InMemory> = Arc::default();
     let repository = repository(&store).await;
     let run = async |share: u64| {
-        let share = part(&format!("{share}/{shares}"), Duration::ZERO);
+        let share = job_share(&format!("{share}/{shares}"), Duration::ZERO);
         match repository.backup_share(&ring, &share, options(2, 2)).await {
             Ok(_) | Err(RepositoryError::Waiting { .. }) => {}
             Err(error) => panic!("{error}"),

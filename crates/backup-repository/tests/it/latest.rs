@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use backup_format::{ErrorClass, Manifest, ObjectId};
-use backup_repository::{DumpChoice, Repository, RepositoryError};
+use backup_repository::{BackupOptions, DumpChoice, Repository, RepositoryError};
 use backup_testkit::Content;
 use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 
-use crate::support::{back_up, namespace, repository};
+use crate::support::{back_up, namespace, options, repository};
 
 /// Publishes a dump of the same content with another manifest.
 async fn publish(store: &InMemory, manifest: &Manifest, edit: impl FnOnce(&mut Manifest)) -> ObjectId {
@@ -37,34 +37,145 @@ async fn assert_refused(repository: &Repository, named: ObjectId, says: &[&str])
     assert_eq!(dump.id, named);
 }
 
+/// Makes a manifest one of an earlier program, which said nothing of the order.
+fn without_order(manifest: &mut Manifest) {
+    (manifest.sequence, manifest.previous) = (0, Vec::new());
+    manifest.digest = manifest.digest_state().digest();
+}
+
+/// Makes the content another one, so that it matters which dump is taken.
+fn with_entries(manifest: &mut Manifest, entries: u64) {
+    (manifest.entries, manifest.contents) = (entries, Vec::new());
+    manifest.digest = manifest.digest_state().digest();
+}
+
+fn in_minutes(minutes: i64) -> String {
+    let time = time::OffsetDateTime::now_utc() + time::Duration::minutes(minutes);
+    time.format(&time::format_description::well_known::Rfc3339).unwrap()
+}
+
 #[tokio::test]
-async fn a_time_that_cannot_be_makes_the_latest_uncertain() {
-    let times = [
-        "2999-01-01T00:00:00Z",
-        "2026-13-01T00:00:00Z",
-        "2026-02-30T00:00:00Z",
-        "2026-01-31T25:00:00Z",
-        "0000-01-01T00:00:00Z",
-        "1970-01-01T00:00:00Z",
-    ];
-    for time in times {
-        let (store, repository, manifest) = one_dump().await;
-        let odd = publish(&store, &manifest, |manifest| manifest.finished = time.to_owned()).await;
-        assert_refused(&repository, odd, &[time, &odd.to_string()[..12]]).await;
+async fn an_odd_time_is_no_matter_where_a_sequence_decides() {
+    for time in ["2999-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z"] {
+        let (store, repository, first) = one_dump().await;
+        let old = publish(&store, &first, |manifest| {
+            with_entries(manifest, 7);
+            manifest.finished = time.to_owned();
+        });
+        let old = old.await;
+        assert_refused(&repository, old, &["made at the same time", &old.to_string()[..12]]).await;
+        let dumps = repository.dumps().await.unwrap();
+        assert_eq!(dumps.future, if time.starts_with('2') { vec![old] } else { vec![] });
+
+        let backup = BackupOptions { allow_clock_behind: true, ..options(2, 1) };
+        let content = Content::partition(2, b"root", 60, 8..=40);
+        let next = repository.backup(&namespace(&content), backup).await.unwrap();
+        assert_eq!((next.manifest.sequence, next.manifest.previous.len()), (2, 2));
+        assert_eq!(repository.dump(&DumpChoice::Latest).await.unwrap().id, next.dump);
+        let odd = publish(&store, &next.manifest, |manifest| {
+            with_entries(manifest, 8);
+            (manifest.sequence, manifest.previous) = (3, vec![next.dump]);
+            manifest.finished = time.to_owned();
+        });
+        let odd = odd.await;
+        assert_eq!(repository.dump(&DumpChoice::Latest).await.unwrap().id, odd);
     }
 }
 
 #[tokio::test]
-async fn a_clock_that_is_a_little_ahead_is_no_matter() {
-    let (store, repository, manifest) = one_dump().await;
-    let ahead = |minutes| {
-        let time = time::OffsetDateTime::now_utc() + time::Duration::minutes(minutes);
-        time.format(&time::format_description::well_known::Rfc3339).unwrap()
+async fn dumps_of_earlier_programs_are_ordered_by_times_that_can_be() {
+    let (store, repository, first) = one_dump().await;
+    store.delete(&Path::from(format!("manifests/{}.json", first.encode().unwrap().0))).await.unwrap();
+    let old = async |entries, time: String| {
+        let edit = |manifest: &mut Manifest| {
+            without_order(manifest);
+            with_entries(manifest, entries);
+            manifest.finished = time;
+        };
+        publish(&store, &first, edit).await
     };
-    let later = publish(&store, &manifest, |manifest| manifest.finished = ahead(2)).await;
+    let only = old(1, "2999-01-01T00:00:00Z".to_owned()).await;
+    assert_eq!(repository.dump(&DumpChoice::Latest).await.unwrap().id, only);
+    store.delete(&Path::from(format!("manifests/{only}.json"))).await.unwrap();
+
+    old(2, in_minutes(-60)).await;
+    let later = old(3, in_minutes(2)).await;
     assert_eq!(repository.dump(&DumpChoice::Latest).await.unwrap().id, later);
-    let future = publish(&store, &manifest, |manifest| manifest.finished = ahead(10)).await;
-    assert_refused(&repository, future, &["future"]).await;
+    let future = old(4, in_minutes(10)).await;
+    assert_refused(&repository, future, &["future", &future.to_string()[..12]]).await;
+    // The next backup follows them all.
+    let backup = BackupOptions { allow_clock_behind: true, ..options(2, 1) };
+    let made =
+        repository.backup(&namespace(&Content::partition(1, b"root", 50, 8..=40)), backup).await.unwrap();
+    assert_eq!((made.manifest.sequence, made.manifest.previous.len()), (1, 3));
+    assert_eq!(repository.dump(&DumpChoice::Latest).await.unwrap().id, made.dump);
+    // One that an earlier program makes thereafter may be later.
+    let late = old(5, in_minutes(20)).await;
+    assert_refused(&repository, late, &["earlier version", &late.to_string()[..12]]).await;
+}
+
+#[tokio::test]
+async fn names_that_lead_nowhere_or_backwards_mean_nothing() {
+    let (store, repository, first) = one_dump().await;
+    let first_id = first.encode().unwrap().0;
+    let name = async |sequence, previous: Vec<ObjectId>, entries| {
+        let edit = |manifest: &mut Manifest| {
+            with_entries(manifest, entries);
+            (manifest.sequence, manifest.previous) = (sequence, previous);
+        };
+        publish(&store, &first, edit).await
+    };
+    let second = name(2, vec![first_id], 2).await;
+    // Forgotten or never there, in a number that follows nothing.
+    let third = name(9, vec![ObjectId([1; 32]), ObjectId([2; 32])], 3).await;
+    assert_eq!(repository.dump(&DumpChoice::Latest).await.unwrap().id, third);
+    // Dumps of smaller sequence hide none of a larger one.
+    for (sequence, entries) in [(0, 4), (1, 5), (8, 6)] {
+        let mut previous = vec![first_id, second, third];
+        previous.sort_unstable();
+        name(sequence, previous, entries).await;
+        assert_eq!(repository.dump(&DumpChoice::Latest).await.unwrap().id, third, "{sequence}");
+    }
+    let made = back_up(&repository, &namespace(&Content::partition(1, b"root", 50, 8..=40))).await;
+    assert_eq!(made.manifest.sequence, 10);
+    assert_eq!(repository.dump(&DumpChoice::Latest).await.unwrap().id, made.dump);
+}
+
+#[tokio::test]
+async fn the_largest_sequence_has_no_successor_and_is_named() {
+    let (store, repository, first) = one_dump().await;
+    let content = namespace(&Content::partition(1, b"root", 50, 8..=40));
+    publish(&store, &first, |manifest| manifest.sequence = u64::MAX - 1).await;
+    let last = back_up(&repository, &content).await;
+    assert_eq!(last.manifest.sequence, u64::MAX);
+    let error = repository.backup(&content, options(2, 1)).await.unwrap_err();
+    assert!(matches!(error, RepositoryError::LastSequence { dump } if dump == last.dump), "{error:?}");
+    assert_eq!(error.class(), ErrorClass::Refused);
+}
+
+#[tokio::test]
+async fn two_backups_at_once_have_no_latest_unless_they_are_equal_and_the_next_follows_both() {
+    let (store, repository, first) = one_dump().await;
+    let first_id = first.encode().unwrap().0;
+    let both = async |entries, started: &str| {
+        let edit = |manifest: &mut Manifest| {
+            with_entries(manifest, entries);
+            (manifest.sequence, manifest.previous) = (2, vec![first_id]);
+            manifest.started = started.to_owned();
+        };
+        publish(&store, &first, edit).await
+    };
+    let one = both(2, "2026-01-31T00:00:00Z").await;
+    let equal = both(2, "2026-01-31T00:00:01Z").await;
+    let latest = repository.dump(&DumpChoice::Latest).await.unwrap();
+    assert!([one, equal].contains(&latest.id));
+    let other = both(3, "2026-01-31T00:00:00Z").await;
+    assert_refused(&repository, other, &["at the same time", "next backup", &other.to_string()[..12]]).await;
+    let made = back_up(&repository, &namespace(&Content::partition(1, b"root", 50, 8..=40))).await;
+    let mut expected = vec![one, equal, other];
+    expected.sort_unstable();
+    assert_eq!((made.manifest.sequence, &made.manifest.previous), (3, &expected));
+    assert_eq!(repository.dump(&DumpChoice::Latest).await.unwrap().id, made.dump);
 }
 
 #[tokio::test]
@@ -92,10 +203,10 @@ async fn engines_and_layouts_may_differ() {
         manifest.source.engine = "rocksdb".to_owned();
         manifest.source.layout = "linera-0.16".to_owned();
         manifest.finished = "2026-01-31T00:00:00Z".to_owned();
+        manifest.sequence = 2;
     };
-    publish(&store, &manifest, edit).await;
-    let latest = repository.dump(&DumpChoice::Latest).await.unwrap();
-    assert_eq!(latest.manifest.finished, manifest.finished);
+    let second = publish(&store, &manifest, edit).await;
+    assert_eq!(repository.dump(&DumpChoice::Latest).await.unwrap().id, second);
 }
 
 #[tokio::test]

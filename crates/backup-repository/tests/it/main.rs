@@ -1,13 +1,29 @@
 //! Tests of the repository and its pumps, with namespaces in memory and stores in memory or directories.
 
 mod backup;
+mod chains;
 mod changed;
 mod copies;
+mod copy;
 mod damage;
+mod explorer;
+mod forged;
+mod forget;
 mod futures;
 mod job;
 mod latest;
+mod lineage;
+mod patches;
+mod prune;
 mod refused;
-mod ring;
+mod repair;
+mod rules;
+mod schedule;
+mod stats;
+#[cfg(feature = "aws")]
+mod stores;
 mod support;
+mod threads;
+mod transit;
 mod verify;
+mod verify_all;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use backup_format::Config;
 use backup_memory::MemoryNamespace;
 use backup_repository::{BackupOptions, BackupReport, Compression, Repository, Store};
-use backup_testkit::{Content, Spec};
+use backup_testkit::{Content, Ring, Spec};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -36,10 +36,10 @@ pub fn namespace(content: &Content) -> MemoryNamespace {
     namespace
 }
 
-pub fn options(workers: usize, shares: usize) -> BackupOptions {
+pub fn options(workers: usize, ranges: usize) -> BackupOptions {
     BackupOptions {
         workers: NonZeroUsize::new(workers),
-        shares: NonZeroUsize::new(shares),
+        ranges: NonZeroUsize::new(ranges),
         compression: Compression::Zstd(1),
         ..BackupOptions::default()
     }
@@ -47,6 +47,15 @@ pub fn options(workers: usize, shares: usize) -> BackupOptions {
 
 pub async fn back_up(repository: &Repository, namespace: &MemoryNamespace) -> BackupReport {
     repository.backup(namespace, options(2, 1)).await.expect("a good namespace can be dumped")
+}
+
+/// A small dump: some packs, config and manifest.
+pub async fn dumped() -> Arc<InMemory> {
+    let store: Arc<InMemory> = Arc::default();
+    let spec = Spec { partitions: 12, entries: 1..=12, value_bytes: 0..=40, ..Spec::default() };
+    let repository = repository(&store).await;
+    back_up(&repository, &namespace(&Content::seeded(11, &spec))).await;
+    store
 }
 
 pub async fn files(store: &InMemory) -> Vec<(Path, Vec<u8>)> {
@@ -60,4 +69,14 @@ pub async fn files(store: &InMemory) -> Vec<(Path, Vec<u8>)> {
     }
     files.sort();
     files
+}
+
+/// A namespace that is read in two phases, in the order of tokens.
+pub fn two_phases() -> Ring {
+    let ring = Ring::new();
+    for (number, (root_key, key, value)) in content(43).iter().enumerate() {
+        let root_key = [&[u8::from(number % 7 > 2)], root_key].concat();
+        ring.put(&root_key, key, value);
+    }
+    ring
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
+use backup_format::Limits;
 use backup_format::limits::VALUE_BYTES_CEILING;
-use backup_format::{DatabaseBackup, Limits};
 use backup_layout::Layout;
 use backup_rocksdb::{RocksDbNamespace, RocksDbOptions};
-use backup_testkit::{Capabilities, Content, Engine, Live, Put, RootKeys, Writer, suite};
+use backup_testkit::{Capabilities, Content, Engine, Live, Namespace, Put, RootKeys, Writer, suite};
 use rocksdb::DB;
 use tempfile::TempDir;
 
@@ -48,10 +48,10 @@ impl RocksDb {
         (path, Arc::new(database))
     }
 
-    fn namespace(&self, path: PathBuf, database: Arc<DB>) -> Box<dyn DatabaseBackup> {
+    fn namespace(&self, path: PathBuf, database: Arc<DB>) -> Namespace {
         match self.by_handle {
-            true => Box::new(RocksDbNamespace::from_handle(database, "test", self.options())),
-            false => Box::new(RocksDbNamespace::at(path, self.options())),
+            true => Namespace::of(RocksDbNamespace::from_handle(database, "test", self.options())),
+            false => Namespace::of(RocksDbNamespace::at(path, self.options())),
         }
     }
 }
@@ -71,19 +71,19 @@ impl Engine for RocksDb {
         Capabilities { root_keys, ..Capabilities::default() }
     }
 
-    async fn create(&self, content: &Content) -> Box<dyn DatabaseBackup> {
+    async fn create(&self, content: &Content) -> Namespace {
         let (path, database) = self.fill(content);
         self.namespace(path, database)
     }
 
-    async fn empty(&self) -> Box<dyn DatabaseBackup> {
-        Box::new(RocksDbNamespace::at(self.path(), self.options()))
+    async fn empty(&self) -> Namespace {
+        Namespace::of(RocksDbNamespace::at(self.path(), self.options()))
     }
 
     async fn live(&self, content: &Content) -> Option<Live> {
         let (path, database) = self.fill(content);
         let writer = Arc::new(Validator { database: database.clone(), layout: self.layout });
-        Some(Live { database: self.namespace(path, database), writer })
+        Some(Live { database: self.namespace(path, database).source, writer })
     }
 }
 

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
-use backup_format::{EngineError, ErrorClass, ObjectId};
+use backup_format::{ContractError, EngineError, ErrorClass, ObjectId};
 use backup_layout::LayoutError;
 use backup_rocksdb::RocksDbError;
 
@@ -13,6 +13,7 @@ fn path() -> PathBuf {
 }
 
 /// Each error with its class and its text.
+#[expect(clippy::too_many_lines, reason = "a table of all errors")]
 fn errors() -> Vec<(RocksDbError, ErrorClass, String)> {
     use ErrorClass::{Damaged, Failed, Refused, Transient};
     let gone = || io::Error::new(io::ErrorKind::NotFound, "gone");
@@ -56,8 +57,19 @@ fn errors() -> Vec<(RocksDbError, ErrorClass, String)> {
             RocksDbError::LogMissing { path: path(), number: 13 },
             Refused,
             "database /base/ns lacks its write-ahead log: there is no whole file 000013.log or later, so the latest \
-             writes are missing; copy the whole directory again, or allow a missing log if this is a restored native \
-             backup",
+             writes are missing; copy the whole directory again",
+        ),
+        of(
+            RocksDbError::LogGap { path: path(), log: "/base/wal/000013.log".into(), last: 100, found: 151 },
+            Refused,
+            "/base/wal/000013.log does not continue database /base/ns: expected a write with sequence number 101 or below, \
+             found 151, so the writes in between are missing; the log is of another moment or another database, or some \
+             writes were made without a log; copy the whole directory again",
+        ),
+        of(
+            RocksDbError::Scratch { doing: "writing", path: "/tmp/x".into(), source: gone() },
+            Failed,
+            "writing /tmp/x, a scratch file",
         ),
         of(
             RocksDbError::Unsteady { path: path() },
@@ -75,10 +87,10 @@ fn errors() -> Vec<(RocksDbError, ErrorClass, String)> {
             "restore target /base/ns is not empty; restore to another name, or move it away first",
         ),
         of(
-            RocksDbError::OtherRestore { path: "/base/ns.restoring-1".into(), dump: Some("1f".to_owned()) },
+            RocksDbError::Unmarked { path: "/base/ns.restoring-1".into() },
             Refused,
-            "/base/ns.restoring-1 holds a restore of another dump, which was not completed; complete it by restoring \
-             dump 1f again, or remove that directory",
+            "/base/ns.restoring-1 is in the way: it is named like a restore under way and holds something else; move it \
+             away",
         ),
         of(
             RocksDbError::Locked { path: path(), holder: "another program", advice: "use `backup` instead" },
@@ -97,9 +109,16 @@ fn errors() -> Vec<(RocksDbError, ErrorClass, String)> {
             "native backups cannot be kept in /base/ns: it is the database; name another directory",
         ),
         of(
-            RocksDbError::UnitEntries { page: ObjectId([0; 32]), expected: 2, found: 1 },
-            Failed,
-            &format!("restoring page {}: expected 2 entries, found 1", "0".repeat(64)),
+            RocksDbError::Contract(ContractError::NotEmpty {
+                place: "/base/ns".to_owned(),
+                dump: ObjectId([0; 32]),
+                found: "something is there".to_owned(),
+            }),
+            Refused,
+            &format!(
+                "restoring dump {} into /base/ns: it is not empty, something is there; choose an empty target",
+                "0".repeat(64)
+            ),
         ),
         of(RocksDbError::NoBackup { path: path(), id: Some(7) }, Failed, "no native backup 7 in /base/ns"),
         of(RocksDbError::NoBackup { path: path(), id: None }, Failed, "no native backup in /base/ns"),

@@ -3,7 +3,9 @@
 mod conformance;
 mod damage;
 mod error;
+mod logs;
 mod native;
 mod reading;
 mod restoring;
 mod support;
+mod writers;

@@ -36,7 +36,7 @@ async fn a_native_backup_by_handle_has_what_was_only_in_memory() {
         let options = RocksDbOptions::default();
         let dump = RocksDbNamespace::from_native_backup(&backups, id, "db", options).await.unwrap();
         assert_eq!(&read(&dump).await, expected);
-        assert_eq!(dump.source().layout, "linera-0.15");
+        assert_eq!(dump.snapshot().await.unwrap().source().layout, "linera-0.15");
         let target = base.path().join(format!("restored-{id:?}"));
         fs::create_dir(&target).unwrap();
         native_restore(&backups, id, &target).await.unwrap();

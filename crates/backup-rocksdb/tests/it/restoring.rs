@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use backup_format::{DatabaseBackup, ErrorClass, Order, Snapshot};
+use backup_format::{ErrorClass, Order, RestoreTarget};
 use backup_layout::Layout;
 use backup_layout::rocksdb::Encoder;
 use backup_rocksdb::{RocksDbNamespace, RocksDbOptions};
@@ -77,7 +77,7 @@ async fn an_interrupted_restore_goes_on_where_it_was() {
     let units: Vec<_> = entries.chunks(25).collect();
     let path = base.path().join("ns");
     let target = with(&path, Layout::Linera015);
-    let sink = target.restore(&marker(1), &plan(Order::Plain, &entries)).await.unwrap();
+    let sink = target.begin(&restore_of(1, Order::Plain, &entries)).await.unwrap();
     assert!(write_unit(&*sink, 0, units[0]).await.unwrap());
     assert!(write_unit(&*sink, 2, units[2]).await.unwrap());
     let mut half = sink.writer(&unit(1, units[1])).await.unwrap().unwrap();
@@ -85,7 +85,7 @@ async fn an_interrupted_restore_goes_on_where_it_was() {
     drop((half, sink));
     assert_eq!(names(base.path()), ["ns.restoring-0101010101010101"]);
 
-    let mut sink = target.restore(&marker(1), &plan(Order::Plain, &entries)).await.unwrap();
+    let sink = target.begin(&restore_of(1, Order::Plain, &entries)).await.unwrap();
     let written: Vec<bool> = {
         let mut written = Vec::new();
         for (number, some) in units.iter().enumerate() {
@@ -94,19 +94,18 @@ async fn an_interrupted_restore_goes_on_where_it_was() {
         written
     };
     assert_eq!(written, [false, true, false, true]);
-    sink.finish().await.unwrap();
-    drop(sink);
+    drop(sink.finish().await.unwrap());
 
     // A restore that is finished is not written again.
-    let mut sink = target.restore(&marker(1), &plan(Order::Plain, &entries)).await.unwrap();
+    let sink = target.begin(&restore_of(1, Order::Plain, &entries)).await.unwrap();
     for (number, some) in units.iter().enumerate() {
         assert!(!write_unit(&*sink, number, some).await.unwrap());
     }
-    sink.finish().await.unwrap();
-    let snapshot = sink.snapshot().await.unwrap();
-    assert_eq!(read_shares(&*snapshot, 2).await.unwrap(), entries);
+    let restored = sink.finish().await.unwrap();
+    let snapshot = restored.snapshot().await.unwrap();
+    assert_eq!(read_all(&*snapshot, 2).await.unwrap(), entries);
     drop(snapshot);
-    sink.publish().await.unwrap();
+    restored.publish().await.unwrap();
     assert_eq!(names(base.path()), ["ns"]);
     assert_eq!(read(&target).await, entries);
 }
@@ -116,15 +115,14 @@ async fn a_unit_whose_file_is_gone_is_written_again() {
     let base = tempdir().unwrap();
     let entries = chains(4, 10, 100);
     let target = with(&base.path().join("ns"), Layout::Linera015);
-    let sink = target.restore(&marker(1), &plan(Order::Plain, &entries)).await.unwrap();
+    let sink = target.begin(&restore_of(1, Order::Plain, &entries)).await.unwrap();
     assert!(write_unit(&*sink, 0, &entries).await.unwrap());
     drop(sink);
     let tables = base.path().join("ns.restoring-0101010101010101/sst");
     fs::remove_file(tables.join(&names(&tables)[0])).unwrap();
-    let mut sink = target.restore(&marker(1), &plan(Order::Plain, &entries)).await.unwrap();
+    let sink = target.begin(&restore_of(1, Order::Plain, &entries)).await.unwrap();
     assert!(write_unit(&*sink, 0, &entries).await.unwrap());
-    sink.finish().await.unwrap();
-    sink.publish().await.unwrap();
+    sink.finish().await.unwrap().publish().await.unwrap();
     assert_eq!(read(&target).await, entries);
 }
 
@@ -134,15 +132,14 @@ async fn finishing_is_repeatable_after_a_crash_between_its_steps() {
     let base = tempdir().unwrap();
     let entries = chains(10, 10, 100);
     let target = with(&base.path().join("ns"), Layout::Linera015);
-    let mut sink = target.restore(&marker(1), &plan(Order::Plain, &entries)).await.unwrap();
+    let sink = target.begin(&restore_of(1, Order::Plain, &entries)).await.unwrap();
     for (number, some) in entries.chunks(25).enumerate() {
         write_unit(&*sink, number, some).await.unwrap();
     }
     let work = base.path().join("ns.restoring-0101010101010101");
     let kept = base.path().join("tables");
     copy_directory(&work.join("sst"), &kept);
-    sink.finish().await.unwrap();
-    drop(sink);
+    drop(sink.finish().await.unwrap());
     let all = names(&kept);
     for back in [0, 1, all.len()] {
         // The stage says that files are being taken in, and some of them still stand outside.
@@ -152,11 +149,11 @@ async fn finishing_is_repeatable_after_a_crash_between_its_steps() {
         for name in all.iter().take(back) {
             fs::copy(kept.join(name), work.join("sst").join(name)).unwrap();
         }
-        let mut sink = target.restore(&marker(1), &plan(Order::Plain, &entries)).await.unwrap();
+        let sink = target.begin(&restore_of(1, Order::Plain, &entries)).await.unwrap();
         assert!(!write_unit(&*sink, 0, &entries[..25]).await.unwrap());
-        sink.finish().await.unwrap();
-        let snapshot = sink.snapshot().await.unwrap();
-        assert_eq!(read_shares(&*snapshot, 1).await.unwrap(), entries);
+        let restored = sink.finish().await.unwrap();
+        let snapshot = restored.snapshot().await.unwrap();
+        assert_eq!(read_all(&*snapshot, 1).await.unwrap(), entries);
     }
 }
 
@@ -164,48 +161,84 @@ async fn finishing_is_repeatable_after_a_crash_between_its_steps() {
 async fn a_target_that_holds_anything_is_refused_and_left_alone() {
     let base = tempdir().unwrap();
     let entries = chains(2, 2, 2);
-    let plan = plan(Order::Plain, &entries);
+    let one = restore_of(1, Order::Plain, &entries);
     let path = fixture(base.path());
     let before = look(&path);
     let target = with(&path, Layout::Linera015);
-    assert_error(
-        target.restore(&marker(1), &plan).await.map(drop),
-        ErrorClass::Refused,
-        &["validator_0", "not empty"],
-    );
-    assert_error(target.check_restorable(&marker(1)).await, ErrorClass::Refused, &["not empty"]);
+    assert_error(target.begin(&one).await.map(drop), ErrorClass::Refused, &["validator_0", "not empty"]);
+    assert_error(target.check(&one).await, ErrorClass::Refused, &["not empty"]);
     assert_eq!(look(&path), before);
     assert_eq!(names(base.path()), ["validator_0"]);
 
     let file = base.path().join("file");
     fs::write(&file, "x").unwrap();
     let target = with(&file, Layout::Linera015);
-    assert_error(target.check_restorable(&marker(1)).await, ErrorClass::Refused, &["not empty"]);
+    assert_error(target.check(&one).await, ErrorClass::Refused, &["not empty"]);
 }
 
 #[tokio::test]
 async fn a_restore_of_another_dump_stands_in_the_way() {
     let base = tempdir().unwrap();
     let entries = chains(2, 2, 2);
-    let plan = plan(Order::Plain, &entries);
+    let [one, two] = [1, 2].map(|number| restore_of(number, Order::Plain, &entries));
     let target = with(&base.path().join("ns"), Layout::Linera015);
-    target.check_restorable(&marker(1)).await.unwrap();
+    target.check(&one).await.unwrap();
     assert_eq!(names(base.path()), [""; 0]);
-    let sink = target.restore(&marker(1), &plan).await.unwrap();
-    target.check_restorable(&marker(1)).await.unwrap();
-    let words = ["ns.restoring-0101010101010101", &"01".repeat(32)];
-    assert_error(target.restore(&marker(2), &plan).await.map(drop), ErrorClass::Refused, &words);
-    assert_error(target.check_restorable(&marker(2)).await, ErrorClass::Refused, &words);
+    let sink = target.begin(&one).await.unwrap();
+    target.check(&one).await.unwrap();
+    let words = [base.path().join("ns").to_str().unwrap(), &"01".repeat(32)].map(str::to_owned);
+    let words = words.each_ref().map(String::as_str);
+    assert_error(target.begin(&two).await.map(drop), ErrorClass::Refused, &words);
+    assert_error(target.check(&two).await, ErrorClass::Refused, &words);
     drop(sink);
     assert_error(
-        with(&base.path().join("ns"), Layout::Linera016).restore(&marker(1), &plan).await.map(drop),
+        with(&base.path().join("ns"), Layout::Linera016).begin(&one).await.map(drop),
         ErrorClass::Refused,
         &["layout linera-0.15", "linera-0.16"],
     );
-    let sink = target.restore(&marker(1), &plan).await.unwrap();
+    let sink = target.begin(&one).await.unwrap();
     sink.discard().await.unwrap();
     assert_eq!(names(base.path()), [""; 0]);
-    target.check_restorable(&marker(2)).await.unwrap();
+    target.check(&two).await.unwrap();
+    fs::create_dir_all(base.path().join("ns.restoring-0202020202020202/own")).unwrap();
+    for restore in [one, two] {
+        let words = ["ns.restoring-0202020202020202", "in the way"];
+        assert_error(target.begin(&restore).await.map(drop), ErrorClass::Refused, &words);
+    }
+}
+
+#[tokio::test]
+async fn what_is_still_read_is_neither_put_in_its_place_nor_removed() {
+    let base = tempdir().unwrap();
+    let entries = chains(4, 4, 4);
+    let target = with(&base.path().join("ns"), Layout::Linera015);
+    let restored = || async {
+        let sink = target.begin(&restore_of(1, Order::Plain, &entries)).await.unwrap();
+        write_unit(&*sink, 0, &entries).await.unwrap();
+        sink.finish().await.unwrap()
+    };
+    for publish in [true, false] {
+        let restored = restored().await;
+        let snapshot = restored.snapshot().await.unwrap();
+        let refused = if publish { restored.publish().await } else { restored.discard().await };
+        assert_error(refused, ErrorClass::Failed, &["ns.restoring-0101010101010101", "still in use"]);
+        assert_eq!(read_all(&*snapshot, 1).await.unwrap(), entries);
+    }
+    restored().await.publish().await.unwrap();
+    assert_eq!(read(&target).await, entries);
+}
+
+#[tokio::test]
+async fn a_restore_that_waits_for_another_ends_when_it_is_dropped() {
+    let base = tempdir().unwrap();
+    let one = restore_of(1, Order::Plain, &[]);
+    let target = with(&base.path().join("ns"), Layout::Linera015);
+    let sink = target.begin(&one).await.unwrap();
+    let began = std::time::Instant::now();
+    let waiting = tokio::time::timeout(std::time::Duration::from_millis(200), target.begin(&one));
+    assert!(waiting.await.is_err());
+    assert!(began.elapsed() < std::time::Duration::from_secs(5), "it waited {:?}", began.elapsed());
+    sink.finish().await.unwrap().publish().await.unwrap();
 }
 
 #[tokio::test]
@@ -213,16 +246,15 @@ async fn a_second_restore_of_the_same_dump_waits_and_disturbs_nothing() {
     let base = tempdir().unwrap();
     let entries = chains(4, 4, 20);
     let path = base.path().join("ns");
-    let plan = plan(Order::Plain, &entries);
-    let mut sink = with(&path, Layout::Linera015).restore(&marker(1), &plan).await.unwrap();
+    let one = restore_of(1, Order::Plain, &entries);
+    let sink = with(&path, Layout::Linera015).begin(&one).await.unwrap();
     assert!(write_unit(&*sink, 0, &entries).await.unwrap());
     let second = tokio::spawn({
         let path = path.clone();
-        async move { with(&path, Layout::Linera015).restore(&marker(1), &plan).await.map(drop) }
+        async move { with(&path, Layout::Linera015).begin(&one).await.map(drop) }
     });
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-    sink.finish().await.unwrap();
-    sink.publish().await.unwrap();
+    sink.finish().await.unwrap().publish().await.unwrap();
     assert_error(second.await.unwrap(), ErrorClass::Refused, &["ns", "not empty"]);
     assert_eq!(names(base.path()), ["ns"]);
     assert_eq!(read(&at(&path)).await, entries);
@@ -231,26 +263,17 @@ async fn a_second_restore_of_the_same_dump_waits_and_disturbs_nothing() {
 #[tokio::test]
 async fn what_cannot_be_a_target_is_refused() {
     let base = tempdir().unwrap();
-    let plan = plan(Order::Plain, &[]);
+    let one = restore_of(1, Order::Plain, &[]);
     let no_layout = at(&base.path().join("ns"));
-    assert_error(
-        no_layout.restore(&marker(1), &plan).await.map(drop),
-        ErrorClass::Refused,
-        &["ns", "layout"],
-    );
+    assert_error(no_layout.begin(&one).await.map(drop), ErrorClass::Refused, &["ns", "layout"]);
     let open = std::sync::Arc::new(DB::open(&linera_options(), base.path().join("open")).unwrap());
     let handle =
         RocksDbNamespace::from_handle(open, "open", RocksDbOptions::default().with_layout(Layout::Linera015));
-    assert_error(
-        handle.restore(&marker(1), &plan).await.map(drop),
-        ErrorClass::Refused,
-        &["open", "by path"],
-    );
+    assert_error(handle.begin(&one).await.map(drop), ErrorClass::Refused, &["open", "by path"]);
     let link = base.path().join("link");
     std::os::unix::fs::symlink(base.path().join("missing"), &link).unwrap();
     let link = with(&link, Layout::Linera015);
-    for refused in [link.check_restorable(&marker(1)).await, link.restore(&marker(1), &plan).await.map(drop)]
-    {
+    for refused in [link.check(&one).await, link.begin(&one).await.map(drop)] {
         assert_error(refused, ErrorClass::Refused, &["link", "symbolic link"]);
     }
     assert_eq!(names(base.path()), ["link", "open"]);
@@ -261,14 +284,14 @@ async fn a_restore_without_all_entries_is_not_finished() {
     let base = tempdir().unwrap();
     let entries = chains(4, 4, 4);
     let target = with(&base.path().join("ns"), Layout::Linera015);
-    let mut sink = target.restore(&marker(1), &plan(Order::Plain, &entries)).await.unwrap();
+    let sink = target.begin(&restore_of(1, Order::Plain, &entries)).await.unwrap();
     write_unit(&*sink, 0, &entries[..6]).await.unwrap();
-    assert_error(sink.finish().await, ErrorClass::Failed, &["16 entries", "6 were written"]);
-    let mut writer = sink.writer(&unit(1, &entries[6..])).await.unwrap().unwrap();
-    writer.write(segment(&entries[6..8])).await.unwrap();
-    assert_error(writer.finish().await, ErrorClass::Failed, &["expected 10", "found 2"]);
-    assert_error(sink.publish().await, ErrorClass::Failed, &["before it is finished"]);
+    assert_error(sink.finish().await.map(drop), ErrorClass::Failed, &["16 entries", "6 were written"]);
     assert_eq!(names(base.path()), ["ns.restoring-0101010101010101"]);
+    let sink = target.begin(&restore_of(1, Order::Plain, &entries)).await.unwrap();
+    assert!(!write_unit(&*sink, 0, &entries[..6]).await.unwrap());
+    assert!(write_unit(&*sink, 1, &entries[6..]).await.unwrap());
+    sink.finish().await.unwrap();
 }
 
 #[tokio::test]
@@ -278,14 +301,14 @@ async fn publishing_does_not_replace_what_came_in_between() {
     let path = base.path().join("ns");
     fs::create_dir(&path).unwrap();
     let target = with(&path, Layout::Linera015);
-    let mut sink = target.restore(&marker(1), &plan(Order::Plain, &entries)).await.unwrap();
+    let sink = target.begin(&restore_of(1, Order::Plain, &entries)).await.unwrap();
     write_unit(&*sink, 0, &entries).await.unwrap();
-    sink.finish().await.unwrap();
+    let restored = sink.finish().await.unwrap();
     fs::write(path.join("precious"), "x").unwrap();
-    assert_error(sink.publish().await, ErrorClass::Refused, &["not empty"]);
+    assert_error(restored.publish().await, ErrorClass::Refused, &["not empty"]);
     fs::remove_file(path.join("precious")).unwrap();
-    let sink = target.restore(&marker(1), &plan(Order::Plain, &entries)).await.unwrap();
-    sink.publish().await.unwrap();
+    let sink = target.begin(&restore_of(1, Order::Plain, &entries)).await.unwrap();
+    sink.finish().await.unwrap().publish().await.unwrap();
     assert_eq!(read(&target).await, entries);
 }
 
@@ -300,14 +323,13 @@ async fn column_families_are_restored_from_partitions_of_layout_plain() {
     ];
     let path = base.path().join("ns");
     let target = with(&path, Layout::Plain);
-    let mut sink = target.restore(&marker(1), &plan(Order::Token, &entries)).await.unwrap();
+    let sink = target.begin(&restore_of(1, Order::Token, &entries)).await.unwrap();
     for (number, some) in entries.chunks(3).enumerate() {
         write_unit(&*sink, number, some).await.unwrap();
     }
-    sink.finish().await.unwrap();
-    drop(sink);
-    let sink = target.restore(&marker(1), &plan(Order::Token, &entries)).await.unwrap();
-    sink.publish().await.unwrap();
+    drop(sink.finish().await.unwrap());
+    let sink = target.begin(&restore_of(1, Order::Token, &entries)).await.unwrap();
+    sink.finish().await.unwrap().publish().await.unwrap();
     let mut expected = entries;
     expected[0].0 = bytes("default");
     expected.sort();
@@ -320,7 +342,7 @@ async fn root_keys_that_are_no_names_of_column_families_are_refused() {
     for (root, word) in [(vec![0xff], "UTF-8"), (vec![b'a', 0], "zero byte")] {
         let entries = vec![(root.clone(), bytes("k"), bytes("v"))];
         let target = with(&base.path().join(word), Layout::Plain);
-        let sink = target.restore(&marker(1), &plan(Order::Plain, &entries)).await.unwrap();
+        let sink = target.begin(&restore_of(1, Order::Plain, &entries)).await.unwrap();
         let result = write_unit(&*sink, 0, &entries).await;
         assert_error(result, ErrorClass::Refused, &[word, &hex::encode(root)]);
         sink.discard().await.unwrap();
@@ -332,27 +354,27 @@ async fn nested_root_keys_are_not_restored_to_linera_0_15() {
     let base = tempdir().unwrap();
     let entries = vec![entry("ab", "k", "v"), entry("abc", "k", "v")];
     let target = with(&base.path().join("ns"), Layout::Linera015);
-    let sink = target.restore(&marker(1), &plan(Order::Plain, &entries)).await.unwrap();
+    let sink = target.begin(&restore_of(1, Order::Plain, &entries)).await.unwrap();
     assert_error(write_unit(&*sink, 0, &entries).await, ErrorClass::Refused, &["6162 ", "616263"]);
     drop(sink);
     // In units of their own, only the index brings them together.
-    let mut sink = target.restore(&marker(1), &plan(Order::Plain, &entries)).await.unwrap();
+    let sink = target.begin(&restore_of(1, Order::Plain, &entries)).await.unwrap();
     write_unit(&*sink, 1, &entries[..1]).await.unwrap();
     write_unit(&*sink, 2, &entries[1..]).await.unwrap();
-    sink.finish().await.unwrap();
-    let snapshot = sink.snapshot().await.unwrap();
-    assert_error(read_shares(&*snapshot, 1).await, ErrorClass::Refused, &["6162 ", "616263"]);
+    let restored = sink.finish().await.unwrap();
+    let snapshot = restored.snapshot().await.unwrap();
+    assert_error(read_all(&*snapshot, 1).await, ErrorClass::Refused, &["6162 ", "616263"]);
 }
 
 #[tokio::test]
 async fn an_empty_dump_becomes_an_empty_namespace() {
     let base = tempdir().unwrap();
     let target = with(&base.path().join("ns"), Layout::Linera015);
-    let mut sink = target.restore(&marker(1), &plan(Order::Plain, &[])).await.unwrap();
-    sink.finish().await.unwrap();
-    let snapshot: Box<dyn Snapshot> = sink.snapshot().await.unwrap();
-    assert_eq!(read_shares(&*snapshot, 1).await.unwrap(), []);
+    let sink = target.begin(&restore_of(1, Order::Plain, &[])).await.unwrap();
+    let restored = sink.finish().await.unwrap();
+    let snapshot = restored.snapshot().await.unwrap();
+    assert_eq!(read_all(&*snapshot, 1).await.unwrap(), []);
     drop(snapshot);
-    sink.publish().await.unwrap();
+    restored.publish().await.unwrap();
     assert_eq!(read(&target).await, []);
 }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use backup_format::{
-    DatabaseBackup, EngineError, EntryBatch, ErrorClass, ObjectId, Order, RestoreMarker, RestorePlan,
-    RestoreSink, RestoreUnit, Segment, Share, Snapshot,
+    DatabaseBackup, EngineError, EntryBatch, ErrorClass, ObjectId, Order, Range, Restore, RestoreSink,
+    RestoreTarget, RestoreUnit, Segment, Snapshot,
 };
 use backup_layout::Layout;
 use backup_layout::rocksdb::Encoder;
@@ -77,29 +77,32 @@ pub fn with(path: &Path, layout: Layout) -> RocksDbNamespace {
 
 pub async fn try_read(namespace: &dyn DatabaseBackup) -> Result<Vec<Entry>, EngineError> {
     let snapshot = namespace.snapshot().await?;
-    read_shares(&*snapshot, 1).await
+    read_all(&*snapshot, 1).await
 }
 
 pub async fn read(namespace: &dyn DatabaseBackup) -> Vec<Entry> {
     try_read(namespace).await.unwrap()
 }
 
-pub async fn shares(snapshot: &dyn Snapshot, count: usize) -> Vec<Share> {
-    snapshot.shares(NonZeroUsize::new(count).unwrap()).await.unwrap()
+/// Plans at most `ranges_max` ranges; there is one phase.
+pub async fn ranges(snapshot: &dyn Snapshot, ranges_max: usize) -> Vec<Range> {
+    let mut plan = snapshot.plan(NonZeroUsize::new(ranges_max).unwrap()).await.unwrap();
+    assert_eq!(plan.phases.len(), 1);
+    plan.phases.remove(0)
 }
 
-/// Reads all shares, one after the other.
-pub async fn read_shares(snapshot: &dyn Snapshot, count: usize) -> Result<Vec<Entry>, EngineError> {
+/// Reads all ranges, one after the other.
+pub async fn read_all(snapshot: &dyn Snapshot, ranges_max: usize) -> Result<Vec<Entry>, EngineError> {
     let mut entries = Vec::new();
-    for share in shares(snapshot, count).await {
-        entries.extend(read_share(snapshot, &share).await?);
+    for range in ranges(snapshot, ranges_max).await {
+        entries.extend(read_range(snapshot, &range).await?);
     }
     Ok(entries)
 }
 
-pub async fn read_share(snapshot: &dyn Snapshot, share: &Share) -> Result<Vec<Entry>, EngineError> {
+pub async fn read_range(snapshot: &dyn Snapshot, range: &Range) -> Result<Vec<Entry>, EngineError> {
     let mut entries = Vec::new();
-    let mut stream = snapshot.entries(share).await?;
+    let mut stream = snapshot.entries(range).await?;
     while let Some(batch) = stream.next().await {
         let batch = batch?;
         entries.extend(
@@ -123,6 +126,15 @@ pub fn linera_options() -> Options {
     options.set_block_based_table_factory(&tables);
     options.set_prefix_extractor(rocksdb::SliceTransform::create_fixed_prefix(8));
     options.set_compression_type(rocksdb::DBCompressionType::Lz4);
+    options
+}
+
+/// Returns options with which a database has several logs, because nothing is flushed before there are five.
+pub fn options_with_many_logs() -> Options {
+    let mut options = linera_options();
+    options.set_max_write_buffer_number(10);
+    options.set_min_write_buffer_number_to_merge(5);
+    options.set_write_buffer_size(64 << 10);
     options
 }
 
@@ -174,21 +186,9 @@ pub fn look(directory: &Path) -> BTreeMap<String, (u64, SystemTime)> {
     files.collect()
 }
 
-pub fn marker(number: u8) -> RestoreMarker {
-    RestoreMarker { dump: ObjectId([number; 32]) }
-}
-
-pub fn plan(order: Order, entries: &[Entry]) -> RestorePlan {
-    let mut roots: Vec<_> = entries.iter().map(|(root, _, _)| root).collect();
-    roots.dedup();
-    let plain_bytes =
-        entries.iter().map(|(root, key, value)| root.len() + key.len() + value.len()).sum::<usize>();
-    RestorePlan {
-        order,
-        partitions: roots.len() as u64,
-        entries: entries.len() as u64,
-        plain_bytes: plain_bytes as u64,
-    }
+/// A restore of these entries. All restores with the same number are of the same dump.
+pub fn restore_of(number: u8, order: Order, entries: &[Entry]) -> Restore {
+    Restore { dump: ObjectId([number; 32]), order, entries: entries.len() as u64 }
 }
 
 pub fn segment(entries: &[Entry]) -> Segment {
@@ -205,7 +205,7 @@ pub fn unit(number: usize, entries: &[Entry]) -> RestoreUnit {
     RestoreUnit { page: ObjectId(page), entries: entries.len() as u64 }
 }
 
-/// Writes one unit, in segments of some entries; tells whether it was still to be written.
+/// Writes one unit, in segments of some entries; returns true if it was still to be written.
 pub async fn write_unit(
     sink: &dyn RestoreSink,
     number: usize,
@@ -219,22 +219,22 @@ pub async fn write_unit(
     Ok(true)
 }
 
-/// Restores entries in units of `unit_entries`, reads them back from the sink and puts the namespace in its place.
+/// Restores entries in units of `unit_entries`, reads them back and puts the namespace in its place.
 pub async fn restore(
     target: &RocksDbNamespace,
     order: Order,
     entries: &[Entry],
     unit_entries: usize,
 ) -> Result<Vec<Entry>, EngineError> {
-    let mut sink = target.restore(&marker(1), &plan(order, entries)).await?;
+    let sink = target.begin(&restore_of(1, order, entries)).await?;
     for (number, some) in entries.chunks(unit_entries).enumerate() {
         assert!(write_unit(&*sink, number, some).await?);
     }
-    sink.finish().await?;
-    let snapshot = sink.snapshot().await?;
-    let found = read_shares(&*snapshot, 3).await?;
+    let restored = sink.finish().await?;
+    let snapshot = restored.snapshot().await?;
+    let found = read_all(&*snapshot, 3).await?;
     drop(snapshot);
-    sink.publish().await?;
+    restored.publish().await?;
     Ok(found)
 }
 

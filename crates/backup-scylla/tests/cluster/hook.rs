@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use backup_format::{
-    Consistency, DatabaseBackup, EngineError, EntryStream, Estimate, Order, RestoreMarker, RestorePlan,
-    RestoreSink, RestoreUnit, RestoreWriter, Segment, Share, Snapshot, SourceInfo,
+    Consistency, DatabaseBackup, EngineError, EntryStream, Order, Range, ReadPlan, Restore, RestoreSink,
+    RestoreTarget, RestoreUnit, RestoreWriter, Restored, Segment, Snapshot, SourceInfo,
 };
 use backup_scylla::CqlNamespace;
 use futures::future::BoxFuture;
@@ -69,26 +69,29 @@ impl Hooked {
 
 #[async_trait]
 impl DatabaseBackup for Hooked {
-    fn source(&self) -> SourceInfo {
-        self.inner.source()
+    fn name(&self) -> &str {
+        DatabaseBackup::name(&self.inner)
     }
 
     async fn snapshot(&self) -> Result<Box<dyn Snapshot>, EngineError> {
         let inner = self.inner.snapshot().await?;
         Ok(Box::new(HookedSnapshot { inner, counter: self.counter.clone() }))
     }
+}
 
-    async fn restore(
-        &self,
-        marker: &RestoreMarker,
-        plan: &RestorePlan,
-    ) -> Result<Box<dyn RestoreSink>, EngineError> {
-        let inner = self.inner.restore(marker, plan).await?;
-        Ok(Box::new(HookedSink { inner, counter: self.counter.clone() }))
+#[async_trait]
+impl RestoreTarget for Hooked {
+    fn name(&self) -> &str {
+        RestoreTarget::name(&self.inner)
     }
 
-    async fn check_restorable(&self, marker: &RestoreMarker) -> Result<(), EngineError> {
-        self.inner.check_restorable(marker).await
+    async fn check(&self, restore: &Restore) -> Result<(), EngineError> {
+        self.inner.check(restore).await
+    }
+
+    async fn begin(&self, restore: &Restore) -> Result<Box<dyn RestoreSink>, EngineError> {
+        let inner = self.inner.begin(restore).await?;
+        Ok(Box::new(HookedSink { inner, counter: self.counter.clone() }))
     }
 }
 
@@ -99,6 +102,10 @@ struct HookedSnapshot {
 
 #[async_trait]
 impl Snapshot for HookedSnapshot {
+    fn source(&self) -> &SourceInfo {
+        self.inner.source()
+    }
+
     fn consistency(&self) -> Consistency {
         self.inner.consistency()
     }
@@ -111,16 +118,16 @@ impl Snapshot for HookedSnapshot {
         self.inner.kind(root_key)
     }
 
-    async fn estimate(&self) -> Result<Estimate, EngineError> {
+    async fn estimate(&self) -> Result<Option<u64>, EngineError> {
         self.inner.estimate().await
     }
 
-    async fn shares(&self, count: NonZeroUsize) -> Result<Vec<Share>, EngineError> {
-        self.inner.shares(count).await
+    async fn plan(&self, ranges_max: NonZeroUsize) -> Result<ReadPlan, EngineError> {
+        self.inner.plan(ranges_max).await
     }
 
-    async fn entries(&self, share: &Share) -> Result<EntryStream, EngineError> {
-        let (inner, counter) = (self.inner.entries(share).await?, self.counter.clone());
+    async fn entries(&self, range: &Range) -> Result<EntryStream, EngineError> {
+        let (inner, counter) = (self.inner.entries(range).await?, self.counter.clone());
         let batches = futures::stream::unfold((inner, counter), |(mut inner, counter)| async move {
             let batch = counter.timed(inner.next()).await?;
             counter.count().await;
@@ -143,16 +150,8 @@ impl RestoreSink for HookedSink {
         Ok(inner.map(|inner| Box::new(HookedWriter { inner, counter }) as Box<dyn RestoreWriter>))
     }
 
-    async fn finish(&mut self) -> Result<(), EngineError> {
+    async fn finish(self: Box<Self>) -> Result<Box<dyn Restored>, EngineError> {
         self.inner.finish().await
-    }
-
-    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, EngineError> {
-        self.inner.snapshot().await
-    }
-
-    async fn publish(self: Box<Self>) -> Result<(), EngineError> {
-        self.inner.publish().await
     }
 
     async fn discard(self: Box<Self>) -> Result<(), EngineError> {

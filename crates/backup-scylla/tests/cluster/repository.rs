@@ -38,7 +38,8 @@ impl Place {
     }
 }
 
-/// Some partitions of each kind, in layout `linera-0.15`: chains, blocks, blobs. `generation` is in all values.
+/// Some partitions of each kind, in layout `linera-0.15`: chains, blocks, blobs. `generation` is in
+/// all values.
 pub fn validator(chains: u8, generation: u8) -> Content {
     let mut content = Content::default();
     content.put(&[5], &[0x77], b"the network");
@@ -68,7 +69,7 @@ pub async fn fill(server: &Server, table: &str, content: &Content) {
 }
 
 /// Returns an error with all its causes.
-pub fn told(error: &RepositoryError) -> String {
+pub fn text(error: &RepositoryError) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {

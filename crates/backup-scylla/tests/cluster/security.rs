@@ -16,15 +16,15 @@ const HANGS_AFTER: Duration = Duration::from_secs(60);
 /// Never to be shown.
 const WRONG: &str = "hunter2hunter2";
 
-/// How somebody connects who is not let in, and what he is told.
+/// A client without access: how it connects, and what the error says.
 struct Case {
     what: &'static str,
     cluster: &'static str,
     login: Option<(&'static str, &'static str)>,
-    /// The certificate of whom he trusts.
+    /// The certificate that it trusts.
     trusted: Option<&'static str>,
     class: ErrorClass,
-    told: &'static str,
+    says: &'static str,
 }
 
 const CASES: [Case; 7] = [
@@ -34,7 +34,7 @@ const CASES: [Case; 7] = [
         login: Some(("cassandra", WRONG)),
         trusted: Some("ca"),
         class: ErrorClass::Failed,
-        told: "the server does not accept the user and his password",
+        says: "the server does not accept the user and the password",
     },
     Case {
         what: "an unknown user",
@@ -42,7 +42,7 @@ const CASES: [Case; 7] = [
         login: Some(("nobody", WRONG)),
         trusted: Some("ca"),
         class: ErrorClass::Failed,
-        told: "the server does not accept the user and his password",
+        says: "the server does not accept the user and the password",
     },
     Case {
         what: "no password",
@@ -50,15 +50,15 @@ const CASES: [Case; 7] = [
         login: None,
         trusted: Some("ca"),
         class: ErrorClass::Failed,
-        told: "the server wants a user and a password",
+        says: "the server wants a user and a password",
     },
     Case {
-        what: "a CA that did not vouch for the server",
+        what: "a CA that did not sign the server's certificate",
         cluster: "secured",
         login: Some(("cassandra", "cassandra")),
         trusted: Some("stranger"),
         class: ErrorClass::Failed,
-        told: "the server's certificate is not trusted",
+        says: "the server's certificate is not trusted",
     },
     Case {
         what: "no TLS where the server wants it",
@@ -67,7 +67,7 @@ const CASES: [Case; 7] = [
         trusted: None,
         // A server that starts or stops hangs up too.
         class: ErrorClass::Transient,
-        told: "it may be about to start, or want TLS",
+        says: "it may be about to start, or want TLS",
     },
     Case {
         what: "TLS where the server does not know it",
@@ -75,7 +75,7 @@ const CASES: [Case; 7] = [
         login: None,
         trusted: Some("ca"),
         class: ErrorClass::Failed,
-        told: "the server does not answer with TLS",
+        says: "the server does not answer with TLS",
     },
     Case {
         what: "a password for a server that wants none, with TLS that it does not know",
@@ -83,15 +83,15 @@ const CASES: [Case; 7] = [
         login: Some(("cassandra", WRONG)),
         trusted: Some("stranger"),
         class: ErrorClass::Failed,
-        told: "the server does not answer with TLS",
+        says: "the server does not answer with TLS",
     },
 ];
 
 fn options(login: Option<(&str, &str)>, trusted: Option<&str>) -> CqlOptions {
-    let mut options = CqlOptions::default().with_layout(Layout::Linera015);
-    options.password = login.map(|(_, password)| Password::new(password));
-    options.tls_ca_file = trusted.map(certificate);
-    options
+    CqlOptions::default()
+        .with_layout(Layout::Linera015)
+        .with_password(login.map(|(_, password)| Password::new(password)))
+        .with_tls_ca_file(trusted.map(certificate))
 }
 
 fn certificate(name: &str) -> PathBuf {
@@ -105,17 +105,17 @@ fn namespace(cluster: &str, login: Option<(&str, &str)>, table: &str, options: C
 }
 
 #[tokio::test]
-async fn whoever_is_not_let_in_is_told_why_soon_and_nobody_sees_the_password() {
+async fn a_client_without_access_learns_why_soon_and_nobody_sees_the_password() {
     let mut wrong = Vec::new();
-    for Case { what, cluster, login, trusted, class, told } in CASES {
+    for Case { what, cluster, login, trusted, class, says } in CASES {
         let namespace = namespace(cluster, login, "any", options(login, trusted));
         let opened = tokio::time::timeout(HANGS_AFTER, namespace.snapshot()).await;
         let error = opened.unwrap_or_else(|_| panic!("{what}: it hangs")).err().expect(what);
         let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
         let text = format!("{error}: {source}");
         eprintln!("{what}: {text}");
-        let is_told = text.contains(told) && error.class() == class;
-        if !is_told || format!("{error:?} {text}").contains(WRONG) {
+        let is_named = text.contains(says) && error.class() == class;
+        if !is_named || format!("{error:?} {text}").contains(WRONG) {
             wrong.push(format!("{what}: {:?}: {text}", error.class()));
         }
     }

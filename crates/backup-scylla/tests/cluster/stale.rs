@@ -18,9 +18,10 @@ use crate::trio::{Trio, kill};
 
 const QUESTIONS_MAX: u32 = 40;
 
-/// The level, whether owned partitions take several pages, and what the dump may call itself.
+/// The level, whether exclusive partitions take several pages, and what the dump may call itself.
 const LEVELS: [(ConsistencyLevel, bool, Consistency); 6] = [
-    // Pages begin with one row, so that owned partitions take several at first; then they are read in one.
+    // Pages begin with one row, so that exclusive partitions take several at first; then they are read
+    // in one.
     (ConsistencyLevel::LocalQuorum, false, Consistency::Causal),
     (ConsistencyLevel::Quorum, true, Consistency::Fuzzy),
     (ConsistencyLevel::All, false, Consistency::Causal),
@@ -30,12 +31,8 @@ const LEVELS: [(ConsistencyLevel, bool, Consistency); 6] = [
 ];
 
 fn options(level: ConsistencyLevel, several_pages: bool) -> CqlOptions {
-    let mut options = CqlOptions::default().with_layout(Layout::Linera015).with_consistency(level);
-    if several_pages {
-        options.page_rows_max = 8;
-        options.partition_page_bytes = 0;
-    }
-    options
+    let options = CqlOptions::default().with_layout(Layout::Linera015).with_consistency(level);
+    if several_pages { options.with_page_rows_max(8).with_partition_page_bytes(0) } else { options }
 }
 
 /// A session that knows one node alone, and has it answer from what it has itself.
@@ -48,7 +45,8 @@ async fn alone(node: usize) -> Session {
     builder.default_execution_profile_handle(profile.into_handle()).build().await.unwrap()
 }
 
-/// Counts rows whose values are of a generation. A node takes a while to believe that the others are dead, and asks them until then.
+/// Counts rows whose values are of a generation. A node takes a while to believe that the others
+/// are dead, and asks them until then.
 async fn rows_of(session: &Session, table: &str, generation: u8) -> usize {
     let text = format!("SELECT v FROM {KEYSPACE}.{table}");
     let mut last = None;
@@ -67,7 +65,8 @@ async fn rows_of(session: &Session, table: &str, generation: u8) -> usize {
     panic!("a node alone does not answer: {last:?}");
 }
 
-/// A table of which the third node has only the first generation: it was dead when the second was written.
+/// A table of which the third node has only the first generation: it was dead when the second was
+/// written.
 async fn stale(trio: &Trio) -> (String, Content) {
     let table = filled(&trio.server, &validator(20, 1)).await;
     kill(&[3]).await;

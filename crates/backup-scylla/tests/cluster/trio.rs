@@ -13,7 +13,8 @@ use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
 use crate::place::{KEYSPACE, hosts};
 use crate::support::Server;
 
-/// Rounds of a question to all replicas that must succeed one after the other: each may be asked of another node.
+/// Rounds of a question to all replicas that must succeed one after the other: each may be asked of
+/// another node.
 const GOOD_ANSWERS: u32 = 30;
 const QUESTIONS_MAX: u32 = 600;
 

@@ -1,5 +1,6 @@
-//! Tests of the crate behind a proxy that breaks what passes. They wait for most of their time, so they are run when asked for:
-//! `cargo xtask test-all --only cluster`, or with a server `cargo test -p backup-scylla --test faults`.
+//! Tests of the crate behind a proxy that breaks what passes. They wait for most of their time, so
+//! they are run when asked for: `cargo xtask test-all --only cluster`, or with a server `cargo test
+//! -p backup-scylla --test faults`.
 
 mod passing;
 #[path = "../it/place.rs"]

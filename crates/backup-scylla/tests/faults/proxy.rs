@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backup_scylla::{CqlNamespace, CqlOptions};
-use scylla::errors::DbError;
 use scylla_proxy::{
-    Condition, Node, Proxy, Reaction, RequestFrame, RequestOpcode, RequestReaction, RequestRule,
-    ResponseFrame, ResponseOpcode, ResponseReaction, ResponseRule, RunningProxy, ShardAwareness,
-    example_db_errors, get_exclusive_local_address,
+    Condition, Node, Proxy, Reaction, RequestOpcode, RequestReaction, RequestRule, ResponseFrame,
+    ResponseOpcode, ResponseReaction, ResponseRule, RunningProxy, ShardAwareness, example_db_errors,
+    get_exclusive_local_address,
 };
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
@@ -74,14 +73,15 @@ impl Between {
     }
 
     /// Names a table on the other side.
-    pub fn namespace(&self, table: &str, mut options: CqlOptions) -> CqlNamespace {
-        options.addresses = self.addresses.clone();
+    pub fn namespace(&self, table: &str, options: CqlOptions) -> CqlNamespace {
+        let options = options.with_addresses(self.addresses.clone());
         let address = format!("scylla://{}/{KEYSPACE}/{table}", self.hosts).parse().unwrap();
         CqlNamespace::at(address, options)
     }
 
-    /// Lets some requests of each node fail: after `good` ones, and then each time after as many good ones as the next number
-    /// says. The last fault is repeated without an end if it is to last.
+    /// Lets some requests of each node fail: after `good` ones, and then each time after as many
+    /// good ones as the next number says. The last fault is repeated without an end if it is to
+    /// last.
     pub fn break_requests(&mut self, faults: &[(usize, Fault)], lasting: bool) {
         let (mut requests, mut responses) = (Vec::new(), Vec::new());
         for (index, (good, fault)) in faults.iter().enumerate() {
@@ -114,19 +114,6 @@ impl Between {
         }
     }
 
-    /// Refuses what asks servers to leave partitions out, as they do where their operator has forbidden it. Tells of each refusal.
-    pub fn refuse_filters(&mut self) -> UnboundedReceiver<(RequestFrame, Option<u16>)> {
-        let (refused, refusals) = mpsc::unbounded_channel();
-        let filter = Condition::BodyContainsCaseSensitive(Box::from(&b"ALLOW FILTERING"[..]));
-        let condition = Condition::RequestOpcode(RequestOpcode::Prepare).and(filter);
-        let refuse = RequestReaction::forge_with_error(DbError::Invalid);
-        for node in &mut self.running.running_nodes {
-            let refuse = refuse.clone().with_feedback_when_performed(refused.clone());
-            node.change_request_rules(Some(vec![RequestRule(condition.clone(), refuse)]));
-        }
-        refusals
-    }
-
     /// Counts the requests of all nodes that could be broken.
     pub fn count_requests(&mut self) -> UnboundedReceiver<()> {
         let (counted, count) = mpsc::unbounded_channel();
@@ -141,14 +128,15 @@ impl Between {
         count
     }
 
-    /// Ends it, at some time: it waits for connections that nobody uses. It takes for a failure, or even panics, that a session
-    /// was closed before.
+    /// Ends it in the background: it waits for connections that nobody uses. It fails, or even
+    /// panics, if a session was closed before.
     pub fn end(self) {
         drop(tokio::spawn(self.running.finish()));
     }
 }
 
-/// Matches so many requests. The driver's own connection for the state of the cluster is left alone.
+/// Matches so many requests. The driver's own connection for the state of the cluster is left
+/// alone.
 fn of_requests(times: usize) -> Condition {
     let opcodes =
         [RequestOpcode::Query, RequestOpcode::Prepare, RequestOpcode::Execute, RequestOpcode::Batch];

@@ -1,12 +1,12 @@
 //! The engine as the suite wants it.
 
 use async_trait::async_trait;
+use backup_format::Limits;
 use backup_format::limits::VALUE_BYTES_CEILING;
-use backup_format::{DatabaseBackup, Limits};
 use backup_layout::Layout;
 use backup_layout::cql::{KEY_BYTES_MAX, ROOT_KEY_BYTES_MAX};
 use backup_scylla::CqlOptions;
-use backup_testkit::{Atomicity, Capabilities, Content, Engine, RootKeys};
+use backup_testkit::{Atomicity, Capabilities, Content, Engine, Namespace, RootKeys};
 use tokio::sync::OnceCell;
 
 use crate::support::{Server, permit_for};
@@ -46,11 +46,12 @@ impl Engine for Cql {
             // Linera's own limit where values are not split.
             value_bytes_max: if self.layout == Layout::Linera015 { VALUE_BYTES_CEILING } else { 15_476_727 },
             atomicity: Atomicity::Partition,
+            stride: 7,
             ..Capabilities::default()
         }
     }
 
-    async fn create(&self, content: &Content) -> Box<dyn DatabaseBackup> {
+    async fn create(&self, content: &Content) -> Namespace {
         let server = self.server().await;
         let permit = permit_for(content.iter().map(|(.., value)| value.len()).sum()).await;
         let table = server.create_table().await;
@@ -58,12 +59,12 @@ impl Engine for Cql {
         server.put_sentinels(&table, self.layout, content.root_keys()).await;
         let mut namespace = server.namespace(&table, self.options());
         namespace.permit = permit;
-        Box::new(namespace)
+        Namespace::of(namespace)
     }
 
-    async fn empty(&self) -> Box<dyn DatabaseBackup> {
+    async fn empty(&self) -> Namespace {
         let server = self.server().await;
         server.drop_tables().await;
-        Box::new(server.namespace(&server.new_name(), self.options()))
+        Namespace::of(server.namespace(&server.new_name(), self.options()))
     }
 }

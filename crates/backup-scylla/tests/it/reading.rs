@@ -30,11 +30,11 @@ pub fn validator(chains: u8) -> Content {
     content
 }
 
-/// Reads all shares, one after the other.
-pub async fn read(snapshot: &dyn Snapshot, shares: usize) -> Result<Vec<EntryBatch>, EngineError> {
+/// Reads all ranges, one after the other.
+pub async fn read(snapshot: &dyn Snapshot, ranges_max: usize) -> Result<Vec<EntryBatch>, EngineError> {
     let mut batches = Vec::new();
-    for share in snapshot.shares(shares.try_into().unwrap()).await? {
-        batches.extend(snapshot.entries(&share).await?.try_collect::<Vec<_>>().await?);
+    for range in snapshot.plan(ranges_max.try_into().unwrap()).await?.phases.iter().flatten() {
+        batches.extend(snapshot.entries(range).await?.try_collect::<Vec<_>>().await?);
     }
     Ok(batches)
 }
@@ -57,33 +57,29 @@ async fn filled(server: &Server, content: &Content, sentinels: bool) -> String {
 
 /// Options that make much of little content: short pages, small slices.
 fn small() -> CqlOptions {
-    let mut options = CqlOptions::default();
-    options.page_bytes = 2 << 10;
-    options.slice_bytes = 16 << 10;
-    options.batch_bytes = 1 << 10;
-    options
+    CqlOptions::default().with_page_bytes(2 << 10).with_slice_bytes(16 << 10).with_batch_bytes(1 << 10)
 }
 
 #[tokio::test]
-async fn partitions_of_one_owner_come_first_and_the_dump_is_causal() {
+async fn exclusive_partitions_come_first_and_the_dump_is_causal() {
     let server = Server::connect().await;
     let content = validator(20);
     let table = filled(&server, &content, true).await;
     let namespace = server.borrowed(&table, small());
-    for shares in [1, 4] {
+    for ranges_max in [1, 4] {
         let snapshot = namespace.snapshot().await.unwrap();
-        assert_eq!(snapshot.consistency(), Consistency::Fuzzy, "nothing was read yet");
-        let batches = read(&*snapshot, shares).await.unwrap();
+        let batches = read(&*snapshot, ranges_max).await.unwrap();
         let roots: Vec<&[u8]> = batches.iter().flat_map(EntryBatch::iter).map(|(root, _)| root).collect();
-        let owned = roots.iter().take_while(|root| matches!(root[0], 0 | 6)).count();
-        assert_eq!(owned, (0..20).map(|number| 50 + number).sum::<usize>() + 1);
-        assert!(roots[owned..].iter().all(|root| !matches!(root[0], 0 | 6)));
+        let exclusive = roots.iter().take_while(|root| matches!(root[0], 0 | 6)).count();
+        assert_eq!(exclusive, (0..20).map(|number| 50 + number).sum::<usize>() + 1);
+        assert!(roots[exclusive..].iter().all(|root| !matches!(root[0], 0 | 6)));
         let mut found = Content::default();
         batches.iter().for_each(|batch| found.extend(batch));
         assert_eq!(content.difference(&found), None);
         assert_eq!(snapshot.consistency(), Consistency::Causal);
     }
-    let source = namespace.source();
+    let snapshot = namespace.snapshot().await.unwrap();
+    let source = snapshot.source();
     assert_eq!((&*source.engine, &*source.layout, &*source.namespace), ("scylla", "linera-0.15", &*table));
     assert!(
         source.engine_version.contains("Cassandra") || source.engine_version.contains("ScyllaDB"),
@@ -92,7 +88,7 @@ async fn partitions_of_one_owner_come_first_and_the_dump_is_causal() {
 }
 
 #[tokio::test]
-async fn partitions_of_many_owners_are_read_whole_whatever_their_number_of_rows() {
+async fn other_partitions_are_read_whole_whatever_their_number_of_rows() {
     let server = Server::connect().await;
     let mut content = validator(2);
     // The second phase takes 16 rows of a partition at first.
@@ -110,10 +106,9 @@ async fn partitions_of_many_owners_are_read_whole_whatever_their_number_of_rows(
 }
 
 #[tokio::test]
-async fn partitions_of_one_owner_are_read_whole_wherever_a_page_ends() {
+async fn exclusive_partitions_are_read_whole_wherever_a_page_ends() {
     let server = Server::connect().await;
     let mut content = validator(2);
-    // One that has 1,000 rows or more is asked for by its key.
     let rows = [1, 2, 998, 999, 1_000, 1_001, 2_500].into_iter().chain((0..40).map(|number| number * 7 % 60));
     for (number, rows) in rows.enumerate() {
         let number = u8::try_from(number).unwrap();
@@ -126,23 +121,22 @@ async fn partitions_of_one_owner_are_read_whole_wherever_a_page_ends() {
     }
     let table = filled(&server, &content, true).await;
     for page_rows_max in [1, 7, 64, 5_000] {
-        let mut options = CqlOptions::default();
-        options.page_rows_max = page_rows_max;
+        let options = CqlOptions::default().with_page_rows_max(page_rows_max);
         let snapshot = server.borrowed(&table, options).snapshot().await.unwrap();
         let mut found = Content::default();
         let batches = read(&*snapshot, 2).await.unwrap();
         batches.iter().for_each(|batch| found.extend(batch));
         assert_eq!(content.difference(&found), None, "{page_rows_max} rows a page");
         let roots = batches.iter().flat_map(EntryBatch::iter).map(|(root, _)| root);
-        let owned = roots.take_while(|root| matches!(root[0], 0 | 6));
-        let places: Vec<_> = owned.map(|root| (token(&partition_key(root)), root)).collect();
+        let exclusive = roots.take_while(|root| matches!(root[0], 0 | 6));
+        let places: Vec<_> = exclusive.map(|root| (token(&partition_key(root)), root)).collect();
         assert!(places.is_sorted(), "{page_rows_max} rows a page: not in the order of tokens");
         assert_eq!(snapshot.consistency(), Consistency::Causal);
     }
 }
 
-/// Keys of one partition that are easy and hard to divide.
-fn keys_to_divide() -> [Vec<Vec<u8>>; 6] {
+/// Keys of one partition that are spread in many ways.
+fn spread_keys() -> [Vec<Vec<u8>>; 6] {
     // Keys of linera's views do not begin with 0.
     let keys = |key: fn(u32) -> Vec<u8>| (0..2_000).map(|number| [vec![1], key(number)].concat()).collect();
     [
@@ -156,7 +150,7 @@ fn keys_to_divide() -> [Vec<Vec<u8>>; 6] {
             0..1_990 => [&[1; 8][..], &number.to_be_bytes()].concat(),
             _ => vec![number as u8; 3],
         }),
-        // Many small heaps, so that most ranges between them are empty.
+        // Many small heaps.
         keys(|number| {
             let heap = u64::from(number / 10).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
             [&heap[..], &[0; 5], &number.to_be_bytes()].concat()
@@ -167,10 +161,10 @@ fn keys_to_divide() -> [Vec<Vec<u8>>; 6] {
 }
 
 #[tokio::test]
-async fn partitions_of_many_pages_are_read_in_ranges_of_keys() {
+async fn partitions_of_many_pages_are_read_whole_whatever_their_keys() {
     let server = Server::connect().await;
     let mut content = validator(2);
-    for (number, keys) in (100..).zip(keys_to_divide()) {
+    for (number, keys) in (100..).zip(spread_keys()) {
         for root_key in [[&[0][..], &[number; 32]].concat(), [&[7][..], &[number; 32]].concat()] {
             for key in &keys {
                 content.put(&root_key, key, &[number; 40]);
@@ -178,20 +172,19 @@ async fn partitions_of_many_pages_are_read_in_ranges_of_keys() {
         }
     }
     let table = filled(&server, &content, true).await;
-    for (page_bytes, ahead) in [(200, 3), (4 << 10, 0), (4 << 10, 12), (64 << 10, 12), (1 << 20, 1)] {
-        let mut options = small().with_layout(Layout::Linera015);
-        (options.page_bytes, options.key_ranges_in_flight) = (page_bytes, ahead);
+    for page_bytes in [200, 4 << 10, 64 << 10, 1 << 20] {
+        let options = small().with_layout(Layout::Linera015).with_page_bytes(page_bytes);
         let snapshot = server.borrowed(&table, options).snapshot().await.unwrap();
         let mut found = Content::default();
         read(&*snapshot, 1).await.unwrap().iter().for_each(|batch| found.extend(batch));
-        assert_eq!(content.difference(&found), None, "pages of {page_bytes} bytes, {ahead} ahead");
+        assert_eq!(content.difference(&found), None, "pages of {page_bytes} bytes");
         assert_eq!(content.digest(), found.digest());
         assert_eq!(snapshot.consistency(), Consistency::Causal);
     }
 }
 
 #[tokio::test]
-async fn partitions_without_an_owner_that_lie_among_others_are_not_left_out() {
+async fn partitions_with_root_keys_like_those_of_chains_are_not_left_out() {
     let server = Server::connect().await;
     let ordinary = validator(4);
     // Too short, too long: no chain has such root keys, though they begin as if.
@@ -199,30 +192,17 @@ async fn partitions_without_an_owner_that_lie_among_others_are_not_left_out() {
         let mut content = ordinary.clone();
         content.put(&stray, &[1, 2, 3], b"stray");
         let table = filled(&server, &content, true).await;
-        for shares in [1, 3] {
+        for ranges_max in [1, 3] {
             let snapshot = server
                 .borrowed(&table, CqlOptions::default().with_layout(Layout::Linera015))
                 .snapshot()
                 .await
                 .unwrap();
             let mut found = Content::default();
-            read(&*snapshot, shares).await.unwrap().iter().for_each(|batch| found.extend(batch));
-            assert_eq!(content.difference(&found), None, "{stray:?} in {shares} shares");
+            read(&*snapshot, ranges_max).await.unwrap().iter().for_each(|batch| found.extend(batch));
+            assert_eq!(content.difference(&found), None, "{stray:?} in {ranges_max} ranges");
         }
     }
-}
-
-#[tokio::test]
-async fn what_was_read_in_the_wrong_order_is_fuzzy() {
-    let server = Server::connect().await;
-    let table = filled(&server, &validator(8), true).await;
-    let snapshot = server.borrowed(&table, small()).snapshot().await.unwrap();
-    let mut shares = snapshot.shares(2.try_into().unwrap()).await.unwrap();
-    shares.reverse();
-    for share in shares {
-        snapshot.entries(&share).await.unwrap().try_collect::<Vec<_>>().await.unwrap();
-    }
-    assert_eq!(snapshot.consistency(), Consistency::Fuzzy);
 }
 
 #[tokio::test]
@@ -230,8 +210,7 @@ async fn a_partition_from_before_there_were_sentinels_is_proven_by_a_second_read
     let server = Server::connect().await;
     let content = validator(3);
     let table = filled(&server, &content, false).await;
-    let mut options = small();
-    options.partition_page_bytes = 0;
+    let options = small().with_partition_page_bytes(0);
     let namespace = server.borrowed(&table, options.clone());
     let snapshot = namespace.snapshot().await.unwrap();
     let mut found = Content::default();
@@ -239,14 +218,14 @@ async fn a_partition_from_before_there_were_sentinels_is_proven_by_a_second_read
     assert_eq!(content.difference(&found), None);
     assert_eq!(snapshot.consistency(), Consistency::Causal);
     // One reading is none.
-    options.partition_tries = 1;
+    let options = options.with_partition_tries(1);
     let error = server.borrowed(&table, options).snapshot().await.unwrap();
     let error = read(&*error, 1).await.unwrap_err();
     assert_eq!(error.class(), ErrorClass::Transient);
 }
 
 #[tokio::test]
-async fn a_sentinel_where_the_layout_knows_no_owner_makes_the_dump_fuzzy() {
+async fn a_sentinel_outside_of_exclusive_partitions_makes_the_dump_fuzzy() {
     let server = Server::connect().await;
     let content = validator(2);
     let table = filled(&server, &content, true).await;
@@ -265,11 +244,9 @@ async fn partitions_that_do_not_fit_into_memory_wait_in_a_scratch_file() {
     let content = validator(5);
     let table = filled(&server, &content, true).await;
     let scratch = tempfile::tempdir().unwrap();
-    let mut options = small();
-    options.partition_bytes = 1 << 10;
-    options.scratch_dir = Some(scratch.path().to_owned());
+    let options = small().with_partition_bytes(1 << 10).with_scratch_dir(scratch.path().to_owned());
     assert_eq!(content.difference(&content_of(&server.borrowed(&table, options.clone())).await), None);
-    options.scratch_dir = Some(scratch.path().join("missing"));
+    let options = options.with_scratch_dir(scratch.path().join("missing"));
     let snapshot = server.borrowed(&table, options).snapshot().await.unwrap();
     let error = read(&*snapshot, 1).await.unwrap_err();
     assert!(error.to_string().starts_with("writing a scratch file in"), "{error}");
@@ -334,13 +311,12 @@ async fn reading_leaves_the_source_as_it_is() {
 }
 
 #[tokio::test]
-async fn the_layout_is_told_and_a_wrong_one_is_refused() {
+async fn the_layout_is_detected_and_a_wrong_one_is_refused() {
     let server = Server::connect().await;
     let table = filled(&server, &validator(2), true).await;
     let namespace = server.borrowed(&table, CqlOptions::default());
-    assert_eq!(namespace.layout(), None);
-    namespace.snapshot().await.unwrap();
-    assert_eq!(namespace.layout(), Some(Layout::Linera015));
+    let snapshot = namespace.snapshot().await.unwrap();
+    assert_eq!(snapshot.source().layout, Layout::Linera015.name());
     let wrong = server.borrowed(&table, CqlOptions::default().with_layout(Layout::Linera016));
     let error = wrong.snapshot().await.err().unwrap();
     assert_eq!(error.class(), ErrorClass::Refused);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use backup_format::{Config, Consistency, DatabaseBackup, ErrorClass, Order};
+use backup_format::{Config, Consistency, ErrorClass, Order, RestoreTarget};
 use backup_layout::Layout;
 use backup_layout::cql::{is_exclusive, partition_key};
 use backup_repository::{BackupOptions, Dump, Repository, RestoreOptions, Store};
@@ -19,7 +19,7 @@ fn options() -> CqlOptions {
 }
 
 async fn restore(namespace: &CqlNamespace, units: &Units) {
-    let mut sink = namespace.restore(&units.marker, &units.plan).await.unwrap();
+    let sink = namespace.begin(&units.restore).await.unwrap();
     for unit in &units.units {
         let mut writer = sink.writer(&unit.unit).await.unwrap().unwrap();
         for segment in &unit.segments {
@@ -27,8 +27,7 @@ async fn restore(namespace: &CqlNamespace, units: &Units) {
         }
         writer.finish().await.unwrap();
     }
-    sink.finish().await.unwrap();
-    sink.publish().await.unwrap();
+    sink.finish().await.unwrap().publish().await.unwrap();
 }
 
 fn units(content: &Content) -> Units {
@@ -54,7 +53,7 @@ async fn comment(server: &Server, table: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn every_row_has_the_one_timestamp_and_owned_partitions_have_a_sentinel() {
+async fn every_row_has_the_one_timestamp_and_exclusive_partitions_have_a_sentinel() {
     let server = Server::connect().await;
     let content = validator(6);
     let table = server.new_name();
@@ -92,13 +91,13 @@ async fn whatever_is_written_after_a_restore_wins() {
 }
 
 #[tokio::test]
-async fn a_restore_goes_on_with_the_timestamp_that_it_was_begun_with() {
+async fn a_restore_resumes_with_the_timestamp_that_it_was_begun_with() {
     let server = Server::connect().await;
     let content = validator(2);
     let units = units(&content);
     let table = server.new_name();
     let first = server.borrowed(&table, options());
-    let sink = first.restore(&units.marker, &units.plan).await.unwrap();
+    let sink = first.begin(&units.restore).await.unwrap();
     let mut writer = sink.writer(&units.units[0].unit).await.unwrap().unwrap();
     for segment in &units.units[0].segments {
         writer.write(segment.clone()).await.unwrap();
@@ -107,10 +106,8 @@ async fn a_restore_goes_on_with_the_timestamp_that_it_was_begun_with() {
     drop(sink);
     let marker = comment(&server, &table).await.unwrap();
     assert!(marker.starts_with("kvbackup: half restored, do not use; dump="), "{marker}");
-    let mut later = options();
-    later.timestamp = RESTORED_AT + 1_000_000;
-    let second = server.borrowed(&table, later);
-    let mut sink = second.restore(&units.marker, &units.plan).await.unwrap();
+    let second = server.borrowed(&table, options().with_timestamp(RESTORED_AT + 1_000_000));
+    let sink = second.begin(&units.restore).await.unwrap();
     for unit in &units.units {
         let Some(mut writer) = sink.writer(&unit.unit).await.unwrap() else { continue };
         for segment in &unit.segments {
@@ -118,8 +115,7 @@ async fn a_restore_goes_on_with_the_timestamp_that_it_was_begun_with() {
         }
         writer.finish().await.unwrap();
     }
-    sink.finish().await.unwrap();
-    sink.publish().await.unwrap();
+    sink.finish().await.unwrap().publish().await.unwrap();
     assert!(times(&server, &table).await.iter().all(|(.., at)| *at == RESTORED_AT));
     assert_eq!(content.difference(&content_of(&second).await), None);
 }
@@ -129,12 +125,14 @@ async fn a_timestamp_that_is_not_in_the_past_is_refused_and_nothing_is_created()
     let server = Server::connect().await;
     let units = units(&validator(1));
     let table = server.new_name();
-    let mut future = options();
-    future.timestamp = i64::MAX;
-    let namespace = server.borrowed(&table, future);
-    let error = namespace.restore(&units.marker, &units.plan).await.err().unwrap();
-    assert_eq!(error.class(), ErrorClass::Refused);
-    assert!(error.to_string().contains("rows from the future would hide"), "{error}");
+    let namespace = server.borrowed(&table, options().with_timestamp(i64::MAX));
+    for error in [
+        namespace.check(&units.restore).await.err().unwrap(),
+        namespace.begin(&units.restore).await.err().unwrap(),
+    ] {
+        assert_eq!(error.class(), ErrorClass::Refused);
+        assert!(error.to_string().contains("rows from the future would hide"), "{error}");
+    }
     assert_eq!(comment(&server, &table).await, None);
 }
 
@@ -145,14 +143,14 @@ async fn a_table_that_is_there_is_no_target_even_if_it_is_empty() {
     let table = server.create_table().await;
     let namespace = server.borrowed(&table, options());
     for error in [
-        namespace.check_restorable(&units.marker).await.err().unwrap(),
-        namespace.restore(&units.marker, &units.plan).await.err().unwrap(),
+        namespace.check(&units.restore).await.err().unwrap(),
+        namespace.begin(&units.restore).await.err().unwrap(),
     ] {
         assert_eq!(error.class(), ErrorClass::Refused);
-        assert!(error.to_string().contains("drop the table first, even if it is empty"), "{error}");
+        assert!(error.to_string().contains("deleted rows may hide new ones even if none is left"), "{error}");
     }
     let unknown = server.borrowed(&server.new_name(), CqlOptions::default());
-    let error = unknown.restore(&units.marker, &units.plan).await.err().unwrap();
+    let error = unknown.begin(&units.restore).await.err().unwrap();
     assert!(error.to_string().contains("say which one it is to have"), "{error}");
 }
 
@@ -166,7 +164,7 @@ async fn a_restore_leaves_no_other_table_behind() {
         tables(&server).await.iter().filter(|(_, comment)| comment.starts_with(&text)).count()
     };
     let namespace = server.borrowed(&discarded, options());
-    let sink = namespace.restore(&units.marker, &units.plan).await.unwrap();
+    let sink = namespace.begin(&units.restore).await.unwrap();
     assert_eq!(records(&discarded).await, 1);
     sink.discard().await.unwrap();
     restore(&server.borrowed(&published, options()), &units).await;
@@ -181,7 +179,7 @@ async fn what_a_table_cannot_hold_is_named() {
     let content = Content::of(&[(b"root", &[7; 70_000], b"value")]);
     let units = units(&content);
     let namespace = server.borrowed(&server.new_name(), options());
-    let sink = namespace.restore(&units.marker, &units.plan).await.unwrap();
+    let sink = namespace.begin(&units.restore).await.unwrap();
     let mut writer = sink.writer(&units.units[0].unit).await.unwrap().unwrap();
     let error = writer.write(units.units[0].segments[0].clone()).await.unwrap_err();
     assert_eq!(error.class(), ErrorClass::Refused);

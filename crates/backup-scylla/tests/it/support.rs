@@ -4,9 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use backup_format::{
-    DatabaseBackup, EngineError, RestoreMarker, RestorePlan, RestoreSink, Snapshot, SourceInfo,
-};
+use backup_format::{DatabaseBackup, EngineError, Restore, RestoreSink, RestoreTarget, Snapshot};
 use backup_layout::cql::{Encoder, SENTINEL, is_exclusive, partition_key};
 use backup_layout::{Layout, LayoutError};
 use backup_scylla::{CqlNamespace, CqlOptions};
@@ -18,7 +16,8 @@ use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
 pub use crate::place::{KEYSPACE, REPLICAS, hosts};
 
-/// Waits until no other test has a large table: a server with a small heap holds several pages of large values at a time.
+/// Waits until no other test has a large table: a server with a small heap holds several pages of
+/// large values at a time.
 pub async fn permit_for(bytes: usize) -> Option<SemaphorePermit<'static>> {
     static LARGE: Semaphore = Semaphore::const_new(1);
     if bytes < 32 << 20 {
@@ -170,23 +169,26 @@ impl Drop for Owned {
 
 #[async_trait]
 impl DatabaseBackup for Owned {
-    fn source(&self) -> SourceInfo {
-        self.namespace.source()
+    fn name(&self) -> &str {
+        DatabaseBackup::name(&self.namespace)
     }
 
     async fn snapshot(&self) -> Result<Box<dyn Snapshot>, EngineError> {
         self.namespace.snapshot().await
     }
+}
 
-    async fn restore(
-        &self,
-        marker: &RestoreMarker,
-        plan: &RestorePlan,
-    ) -> Result<Box<dyn RestoreSink>, EngineError> {
-        self.namespace.restore(marker, plan).await
+#[async_trait]
+impl RestoreTarget for Owned {
+    fn name(&self) -> &str {
+        RestoreTarget::name(&self.namespace)
     }
 
-    async fn check_restorable(&self, marker: &RestoreMarker) -> Result<(), EngineError> {
-        self.namespace.check_restorable(marker).await
+    async fn check(&self, restore: &Restore) -> Result<(), EngineError> {
+        self.namespace.check(restore).await
+    }
+
+    async fn begin(&self, restore: &Restore) -> Result<Box<dyn RestoreSink>, EngineError> {
+        self.namespace.begin(restore).await
     }
 }

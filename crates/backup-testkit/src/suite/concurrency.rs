@@ -8,7 +8,7 @@ use futures::TryStreamExt;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use super::support::{check_snapshot, larger_mixture, ok, open, shares, soon};
+use super::support::{check_snapshot, larger_mixture, ok, open, ranges, soon};
 use crate::capabilities::{Atomicity, RootKeys};
 use crate::content::Content;
 use crate::engine::{Engine, Live, Put, Writer};
@@ -124,7 +124,7 @@ pub(super) async fn a_snapshot_keeps_an_invariant_that_writers_keep(engine: &dyn
         registers.check(&soon("reading between writes", read).await);
     }
     writing.abort();
-    let ended = writing.await.expect_err("the writer ends only when it is told to");
+    let ended = writing.await.expect_err("the writer ends only when it is aborted");
     assert!(ended.is_cancelled(), "the writer failed: {ended}");
 }
 
@@ -147,9 +147,9 @@ async fn write(live: &Live, puts: Vec<Put>) {
 /// Reads a snapshot so slowly that something is written between any two batches.
 async fn read_between_writes(snapshot: &dyn Snapshot, number: usize, writes: &AtomicU64) -> Content {
     let mut content = Content::default();
-    for share in shares(snapshot, number).await {
-        let mut stream = ok(snapshot.entries(&share).await, "opening a share");
-        while let Some(batch) = ok(stream.try_next().await, "reading a share") {
+    for range in ranges(snapshot, number).await {
+        let mut stream = ok(snapshot.entries(&range).await, "opening a range");
+        while let Some(batch) = ok(stream.try_next().await, "reading a range") {
             content.extend(&batch);
             let seen = writes.load(Ordering::Relaxed);
             while writes.load(Ordering::Relaxed) < seen + 2 {
@@ -163,11 +163,11 @@ async fn read_between_writes(snapshot: &dyn Snapshot, number: usize, writes: &At
 pub(super) async fn writers_go_on_while_a_stream_is_open(engine: &dyn Engine) {
     let Some((live, registers, content)) = live(engine).await else { return };
     let snapshot = open(&*live.database).await;
-    let [share] = &shares(&*snapshot, 1).await[..] else { panic!("expected one share") };
-    let mut stream = ok(snapshot.entries(share).await, "opening a share");
-    let first = ok(stream.try_next().await, "reading a share").expect("a share of several megabytes");
+    let [range] = &ranges(&*snapshot, 1).await[..] else { panic!("expected one range") };
+    let mut stream = ok(snapshot.entries(range).await, "opening a range");
+    let first = ok(stream.try_next().await, "reading a range").expect("a range of several megabytes");
     assert!(first.entries() < content.entries(), "all of several megabytes came in one batch");
-    // The stream rests in the middle: whoever waits for it waits for ever.
+    // The stream rests in the middle: a writer that waits for it never ends.
     for amount in 0..100 {
         write(&live, registers.puts(amount)).await;
     }

@@ -7,7 +7,7 @@ use super::repository::{dump, new_store, options, repository};
 use super::support::{check_content, check_database, ok, open, read, restored};
 use crate::capabilities::RootKeys;
 use crate::content::Content;
-use crate::engine::Engine;
+use crate::engine::{Engine, Namespace};
 use crate::seed::seed;
 use crate::units::Units;
 
@@ -23,13 +23,13 @@ fn root_key(engine: &dyn Engine) -> &'static [u8] {
 
 pub(super) async fn a_partition_of_a_million_entries_reads_and_restores(engine: &dyn Engine) {
     let content = Content::partition(seed(), root_key(engine), MILLION, 8..=40);
-    let database = engine.create(&content).await;
+    let database = engine.create(&content).await.source;
     let snapshot = open(&*database).await;
-    check_content("one share", &content, &read(&*snapshot, 1).await);
-    check_content("four shares", &content, &read(&*snapshot, 4).await);
+    check_content("one range", &content, &read(&*snapshot, 1).await);
+    check_content("four ranges", &content, &read(&*snapshot, 4).await);
     drop((snapshot, database));
     let units = Units::cut(&content, Order::Plain, 256 << 10, 32);
-    let database = restored(engine, &units).await;
+    let database = restored(engine, &units).await.source;
     drop(units);
     check_database("a restored million", &*database, &content).await;
 }
@@ -44,7 +44,7 @@ pub(super) async fn a_value_of_300_megabytes_is_refused_by_name_unless_the_limit
         eprintln!("left out, {} cannot hold {objection}", engine.name());
         return;
     }
-    let database = engine.create(&content).await;
+    let database = engine.create(&content).await.source;
     let repository = repository(&new_store()).await;
 
     let error = repository.backup(&*database, options(1, 1)).await.expect_err("the value is above the limit");
@@ -60,15 +60,15 @@ pub(super) async fn a_value_of_300_megabytes_is_refused_by_name_unless_the_limit
     let verifying = VerifyOptions { limits, ..VerifyOptions::default() };
     ok(repository.verify(&dump, &verifying).await, "verifying with a raised limit");
 
-    let target = engine.empty().await;
+    let Namespace { source, target } = engine.empty().await;
     let low = repository.restore(&dump, &*target, &RestoreOptions::default()).await;
     assert!(low.is_err(), "restored above the limit");
     let restoring = RestoreOptions { limits, ..RestoreOptions::default() };
     ok(repository.restore(&dump, &*target, &restoring).await, "restoring with a raised limit");
-    check_database("a restored value of 300 MB", &*target, &content).await;
+    check_database("a restored value of 300 MB", &*source, &content).await;
 }
 
-/// The error must tell which entry it is, how long it is, and what the limit is.
+/// The error must say which entry it is, how long it is, and what the limit is.
 fn check_names_the_value(error: &RepositoryError, root: &[u8], its_key: &[u8]) {
     let RepositoryError::Entry { source, .. } = error else {
         panic!("expected an error about an entry: {error}")

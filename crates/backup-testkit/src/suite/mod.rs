@@ -22,25 +22,44 @@ use futures::future::BoxFuture;
 use crate::engine::Engine;
 use crate::seed;
 
+pub use support::causes;
+
 /// One check.
 #[derive(Clone, Copy, Debug)]
 pub struct Check {
     /// Its group and name.
     pub name: &'static str,
+    /// Its group: `reading`, `sharing`, `concurrency`, `restoring`, `resuming`, `repository` or `heavy`.
+    pub group: &'static str,
+    attributes: &'static [Attribute],
     check: fn(&dyn Engine) -> BoxFuture<'_, ()>,
 }
 
+/// What a check costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Attribute {
+    Heavy,
+    ManyNamespaces,
+    FailsEachOperation,
+}
+
 impl Check {
-    /// Tells whether the check needs many seconds or hundreds of megabytes.
+    /// Returns true if the check needs many seconds or hundreds of megabytes.
     #[must_use]
     pub fn is_heavy(&self) -> bool {
-        self.name.starts_with("heavy::")
+        self.attributes.contains(&Attribute::Heavy)
     }
 
-    /// Tells whether the check repeats itself for each operation that may fail, which takes many tables.
+    /// Returns true if the check makes a namespace of each of the [`CASES`](crate::CASES).
+    #[must_use]
+    pub fn needs_many_namespaces(&self) -> bool {
+        self.attributes.contains(&Attribute::ManyNamespaces)
+    }
+
+    /// Returns true if the check repeats itself for each operation that may fail, which takes minutes.
     #[must_use]
     pub fn fails_each_operation(&self) -> bool {
-        self.name.contains("_fails_at_any_operation")
+        self.attributes.contains(&Attribute::FailsEachOperation)
     }
 
     /// Runs the check.
@@ -54,16 +73,16 @@ impl Check {
     }
 }
 
-/// Lists the checks once, for the table of the suite and for the tests of engine crates.
+/// Lists the checks once, with their attributes, for the table of the suite and for the tests of engine crates.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __for_each_check {
     ([$($callback:tt)+] $($head:tt)*) => {
         $($callback)+! { $($head)*
             reading {
-                every_content_reads_back_as_it_was_written,
-                entries_strictly_increase_and_partitions_are_contiguous,
-                batches_are_bounded_and_never_empty,
+                every_content_reads_back_as_it_was_written [ManyNamespaces],
+                entries_strictly_increase_and_partitions_are_contiguous [ManyNamespaces],
+                batches_are_bounded_and_never_empty [ManyNamespaces],
                 a_stream_that_was_dropped_can_be_read_again,
                 two_streams_of_one_share_do_not_disturb_each_other,
                 a_second_snapshot_reads_the_same,
@@ -71,9 +90,14 @@ macro_rules! __for_each_check {
             }
             sharing {
                 an_empty_namespace_has_one_empty_share,
-                shares_concatenate_to_the_whole_in_order,
+                shares_concatenate_to_the_whole_in_order [ManyNamespaces],
+                a_plan_of_any_size_is_the_whole_in_order,
+                a_partition_lies_in_one_phase,
+                ranges_that_start_pages_hold_whole_partitions,
+                a_plan_with_an_identity_is_the_same_in_every_snapshot,
+                a_range_that_was_not_planned_is_refused,
                 shares_can_be_read_in_any_order_and_at_once,
-                any_division_gives_the_digest_of_the_content,
+                any_division_gives_the_digest_of_the_content [ManyNamespaces],
                 a_share_that_was_half_read_and_read_again_leaves_the_digest_as_it_was,
             }
             concurrency {
@@ -83,7 +107,7 @@ macro_rules! __for_each_check {
                 writers_go_on_while_a_stream_is_open,
             }
             restoring {
-                every_content_restores_from_every_order,
+                every_content_restores_from_every_order [ManyNamespaces],
                 units_may_come_in_any_order,
                 units_may_be_written_at_once,
                 the_view_before_publishing_holds_exactly_the_content,
@@ -91,7 +115,6 @@ macro_rules! __for_each_check {
                 a_namespace_that_holds_something_is_refused,
                 a_namespace_with_another_marker_is_refused,
                 a_half_restored_namespace_cannot_be_read,
-                a_restore_that_was_not_finished_cannot_be_published,
             }
             resuming {
                 a_dropped_restore_goes_on_where_it_was,
@@ -101,28 +124,30 @@ macro_rules! __for_each_check {
                 a_discarded_restore_leaves_an_empty_target,
             }
             repository {
-                a_dump_verifies_and_restores_to_the_same_digest,
+                a_dump_verifies_and_restores_to_the_same_digest [ManyNamespaces],
                 a_second_backup_stores_no_new_object,
                 any_number_of_workers_gives_the_same_ids,
                 a_restored_namespace_dumps_to_the_same_ids,
-                a_namespace_that_fails_at_any_operation_leaves_no_dump,
-                a_target_that_fails_at_any_operation_can_be_resumed,
-                a_store_that_fails_at_any_operation_of_a_backup_leaves_no_dump,
-                a_store_that_fails_at_any_operation_of_a_restore_publishes_nothing_wrong,
+                a_namespace_that_fails_at_any_operation_leaves_no_dump [FailsEachOperation],
+                a_target_that_fails_at_any_operation_can_be_resumed [FailsEachOperation],
+                a_store_that_fails_at_any_operation_of_a_backup_leaves_no_dump [FailsEachOperation],
+                a_store_that_fails_at_any_operation_of_a_restore_publishes_nothing_wrong [FailsEachOperation],
             }
             heavy {
-                a_partition_of_a_million_entries_reads_and_restores,
-                a_value_of_300_megabytes_is_refused_by_name_unless_the_limit_is_raised,
+                a_partition_of_a_million_entries_reads_and_restores [Heavy],
+                a_value_of_300_megabytes_is_refused_by_name_unless_the_limit_is_raised [Heavy],
             }
         }
     };
 }
 
 macro_rules! table {
-    ($($group:ident { $($check:ident,)* })*) => {
+    ($($group:ident { $($check:ident $([$($attribute:ident),+])?,)* })*) => {
         /// All checks of the suite.
         pub const CHECKS: &[Check] = &[$($(Check {
             name: concat!(stringify!($group), "::", stringify!($check)),
+            group: stringify!($group),
+            attributes: &[$($(Attribute::$attribute),+)?],
             check: |engine| Box::pin($group::$check(engine)),
         },)*)*];
     };
@@ -151,7 +176,7 @@ macro_rules! conformance {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __tests {
-    ($engine:expr; $($group:ident { $($check:ident,)* })*) => {
+    ($engine:expr; $($group:ident { $($check:ident $([$($attribute:ident),+])?,)* })*) => {
         $(mod $group {
             #[allow(unused_imports, reason = "the expression may need nothing of its module")]
             use super::*;

@@ -1,19 +1,20 @@
 //! Reading a namespace that nobody writes to.
 
-use backup_format::{EntryBatch, Share, Snapshot};
+use backup_format::{EntryBatch, Range, Snapshot};
 use futures::{StreamExt, TryStreamExt};
 
 use super::support::{
-    batches, cases, check_content, check_order, entries, larger_mixture, mixture, ok, open, read, shares,
+    batches, cases, check_content, check_order, larger_mixture, mixture, ok, open, ranges, read, read_phases,
 };
-use crate::engine::Engine;
+use crate::engine::{Engine, Namespace};
+use crate::read::owned;
 
 /// Bytes that a batch may have beside its longest entry: what "some megabytes" means at most.
 const BATCH_BYTES_MAX: usize = 8 << 20;
 
 pub(super) async fn every_content_reads_back_as_it_was_written(engine: &dyn Engine) {
     for (name, content) in cases(engine) {
-        let database = engine.create(&content).await;
+        let database = engine.create(&content).await.source;
         let snapshot = open(&*database).await;
         check_content(name, &content, &read(&*snapshot, 1).await);
     }
@@ -21,16 +22,16 @@ pub(super) async fn every_content_reads_back_as_it_was_written(engine: &dyn Engi
 
 pub(super) async fn entries_strictly_increase_and_partitions_are_contiguous(engine: &dyn Engine) {
     for (name, content) in cases(engine) {
-        let database = engine.create(&content).await;
+        let database = engine.create(&content).await.source;
         let snapshot = open(&*database).await;
-        check_order(name, snapshot.order(), &read(&*snapshot, 1).await);
-        check_order(name, snapshot.order(), &read(&*snapshot, 5).await);
+        check_order(name, snapshot.order(), &read_phases(&*snapshot, 1).await);
+        check_order(name, snapshot.order(), &read_phases(&*snapshot, 5).await);
     }
 }
 
 pub(super) async fn batches_are_bounded_and_never_empty(engine: &dyn Engine) {
     for (name, content) in cases(engine) {
-        let database = engine.create(&content).await;
+        let database = engine.create(&content).await.source;
         let snapshot = open(&*database).await;
         for batch in read(&*snapshot, 1).await {
             assert!(!batch.is_empty(), "{name}: a batch is empty");
@@ -44,40 +45,41 @@ pub(super) async fn batches_are_bounded_and_never_empty(engine: &dyn Engine) {
 
 pub(super) async fn a_stream_that_was_dropped_can_be_read_again(engine: &dyn Engine) {
     let content = larger_mixture(engine);
-    let database = engine.create(&content).await;
+    let database = engine.create(&content).await.source;
     let snapshot = open(&*database).await;
-    for share in shares(&*snapshot, 3).await {
-        let whole = entries(&batches(&*snapshot, &share).await);
+    for range in ranges(&*snapshot, 3).await {
+        let whole = owned(&batches(&*snapshot, &range).await);
         for number in [0, 1, 2] {
-            let part = entries(&first_batches(&*snapshot, &share, number).await);
-            assert_eq!(part, whole.get(..part.len()).unwrap_or_default(), "a second stream begins elsewhere");
+            let start = owned(&first_batches(&*snapshot, &range, number).await);
+            assert!(whole.starts_with(&start), "a second stream begins elsewhere");
         }
-        assert_eq!(entries(&batches(&*snapshot, &share).await), whole, "a share read again differs");
+        assert_eq!(owned(&batches(&*snapshot, &range).await), whole, "a range read again differs");
     }
 }
 
 /// Reads some batches and drops the stream.
-async fn first_batches(snapshot: &dyn Snapshot, share: &Share, number: usize) -> Vec<EntryBatch> {
-    let stream = ok(snapshot.entries(share).await, "opening a share");
-    ok(stream.take(number).try_collect().await, "reading a share")
+async fn first_batches(snapshot: &dyn Snapshot, range: &Range, number: usize) -> Vec<EntryBatch> {
+    let stream = ok(snapshot.entries(range).await, "opening a range");
+    ok(stream.take(number).try_collect().await, "reading a range")
 }
 
 pub(super) async fn two_streams_of_one_share_do_not_disturb_each_other(engine: &dyn Engine) {
     let content = larger_mixture(engine);
-    let database = engine.create(&content).await;
+    let database = engine.create(&content).await.source;
     let snapshot = open(&*database).await;
-    let [share] = &shares(&*snapshot, 1).await[..] else { panic!("expected one share") };
-    let mut left = ok(snapshot.entries(share).await, "opening a share").fuse();
-    let mut right = ok(snapshot.entries(share).await, "opening a share again").fuse();
     let (mut from_left, mut from_right) = (Vec::new(), Vec::new());
-    loop {
-        let next = ok(left.try_next().await, "reading the first stream");
-        let next_right = ok(right.try_next().await, "reading the second stream");
-        if next.is_none() && next_right.is_none() {
-            break;
+    for range in ranges(&*snapshot, 1).await {
+        let mut left = ok(snapshot.entries(&range).await, "opening a range").fuse();
+        let mut right = ok(snapshot.entries(&range).await, "opening a range again").fuse();
+        loop {
+            let next = ok(left.try_next().await, "reading the first stream");
+            let next_right = ok(right.try_next().await, "reading the second stream");
+            if next.is_none() && next_right.is_none() {
+                break;
+            }
+            from_left.extend(next);
+            from_right.extend(next_right);
         }
-        from_left.extend(next);
-        from_right.extend(next_right);
     }
     check_content("the first of two streams", &content, &from_left);
     check_content("the second of two streams", &content, &from_right);
@@ -85,19 +87,20 @@ pub(super) async fn two_streams_of_one_share_do_not_disturb_each_other(engine: &
 
 pub(super) async fn a_second_snapshot_reads_the_same(engine: &dyn Engine) {
     let content = mixture(engine);
-    let database = engine.create(&content).await;
+    let database = engine.create(&content).await.source;
     let (first, second) = (open(&*database).await, open(&*database).await);
-    let from_first = entries(&read(&*first, 1).await);
+    let from_first = owned(&read(&*first, 1).await);
     drop(first);
-    assert_eq!(from_first, entries(&read(&*second, 1).await), "two snapshots differ");
+    assert_eq!(from_first, owned(&read(&*second, 1).await), "two snapshots differ");
     drop(second);
     check_content("a third snapshot", &content, &read(&*open(&*database).await, 1).await);
 }
 
 pub(super) async fn a_namespace_describes_itself_in_words_that_a_manifest_accepts(engine: &dyn Engine) {
     let content = mixture(engine);
-    let database = engine.create(&content).await;
-    let source = database.source();
+    let Namespace { source: database, target } = engine.create(&content).await;
+    let snapshot = open(&*database).await;
+    let source = snapshot.source();
     let check = |what: &str, word: &str| {
         let good = word.len() <= 255 && !word.chars().any(char::is_control);
         assert!(good, "{what} {word:?} is not accepted by a manifest");
@@ -109,8 +112,10 @@ pub(super) async fn a_namespace_describes_itself_in_words_that_a_manifest_accept
         check(what, word);
     }
     check("engine_version", &source.engine_version);
-    assert_eq!(database.source(), source, "a namespace describes itself differently the second time");
-    let snapshot = open(&*database).await;
+    let names = [database.name(), target.name()];
+    assert_eq!(names, [source.namespace.as_str(); 2], "the handles of a namespace have other names");
+    let other = open(&*database).await;
+    assert_eq!(other.source(), source, "a namespace describes itself differently the second time");
     for root_key in content.root_keys() {
         let kind = snapshot.kind(root_key);
         check("kind", kind.unwrap_or_default());

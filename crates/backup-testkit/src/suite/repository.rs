@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use backup_format::{Config, DatabaseBackup, ErrorClass};
+use backup_format::{Config, DatabaseBackup, ErrorClass, RestoreTarget};
 use backup_repository::{
     BackupOptions, BackupReport, Dump, DumpChoice, Repository, RepositoryError, RestoreOptions, Store,
     VerifyLevel, VerifyOptions,
@@ -15,10 +15,11 @@ use super::support::{
     cases, causes, check_database, count, larger_mixture, mixture, ok, read, restored, units,
 };
 use crate::content::Content;
-use crate::engine::Engine;
+use crate::engine::{Engine, Namespace};
 use crate::faults::{Fault, Faults};
 use crate::faulty_engine::FaultyEngine;
 use crate::faulty_store::FaultyStore;
+use crate::sample::sample;
 use crate::seed::seed;
 use crate::spec::Spec;
 
@@ -45,11 +46,11 @@ pub(super) async fn repository(store: &Arc<dyn ObjectStore>) -> Repository {
     ok(try_repository(store).await, "opening a repository")
 }
 
-/// Options with as many workers and shares. The contents here are no validator's.
-pub(super) fn options(workers: usize, shares: usize) -> BackupOptions {
+/// Options with as many workers and ranges. The contents here are no validator's.
+pub(super) fn options(workers: usize, ranges: usize) -> BackupOptions {
     BackupOptions {
         workers: Some(count(workers)),
-        shares: Some(count(shares)),
+        ranges: Some(count(ranges)),
         allow_implausible: true,
         ..BackupOptions::default()
     }
@@ -78,7 +79,7 @@ async fn verify(repository: &Repository, dump: &Dump, content: &Content) {
 
 pub(super) async fn a_dump_verifies_and_restores_to_the_same_digest(engine: &dyn Engine) {
     for (name, content) in cases(engine) {
-        let database = engine.create(&content).await;
+        let database = engine.create(&content).await.source;
         let repository = repository(&new_store()).await;
         let report = backup(&repository, &*database).await;
         let manifest = &report.manifest;
@@ -89,35 +90,35 @@ pub(super) async fn a_dump_verifies_and_restores_to_the_same_digest(engine: &dyn
             "{name}"
         );
         verify(&repository, &dump(&report), &content).await;
-        let target = engine.empty().await;
+        let Namespace { source, target } = engine.empty().await;
         ok(repository.restore(&dump(&report), &*target, &RestoreOptions::default()).await, name);
-        check_database(name, &*target, &content).await;
+        check_database(name, &*source, &content).await;
     }
 }
 
 pub(super) async fn a_second_backup_stores_no_new_object(engine: &dyn Engine) {
     let content = larger_mixture(engine);
-    let database = engine.create(&content).await;
+    let database = engine.create(&content).await.source;
     let repository = repository(&new_store()).await;
     let first = backup(&repository, &*database).await;
     assert!(first.new_objects > 0);
     let second = backup(&repository, &*database).await;
     assert_eq!((second.new_objects, second.new_packs), (0, 0), "unchanged content is stored again");
     assert_eq!(second.manifest.root, first.manifest.root);
-    let again = engine.create(&content).await;
+    let again = engine.create(&content).await.source;
     let third = backup(&repository, &*again).await;
-    assert_eq!(third.new_objects, 0, "the same content, written anew, is stored again");
+    assert_eq!(third.new_objects, 0, "the same content, written again, is stored again");
 }
 
 pub(super) async fn any_number_of_workers_gives_the_same_ids(engine: &dyn Engine) {
     for content in [larger_mixture(engine), mixture(engine)] {
-        let database = engine.create(&content).await;
+        let database = engine.create(&content).await.source;
         let mut roots = Vec::new();
         for number in 1..=8 {
             let repository = repository(&new_store()).await;
             let report = repository.backup(&*database, options(number.min(3), number)).await;
             let report = ok(report, "backing up");
-            assert_eq!(report.manifest.digest, content.digest(), "{number} shares change the digest");
+            assert_eq!(report.manifest.digest, content.digest(), "{number} ranges change the digest");
             roots.push((report.manifest.root, report.manifest.segments, report.manifest.pages));
         }
         roots.dedup();
@@ -127,15 +128,15 @@ pub(super) async fn any_number_of_workers_gives_the_same_ids(engine: &dyn Engine
 
 pub(super) async fn a_restored_namespace_dumps_to_the_same_ids(engine: &dyn Engine) {
     let content = larger_mixture(engine);
-    let database = engine.create(&content).await;
+    let database = engine.create(&content).await.source;
     let repository = repository(&new_store()).await;
     let first = backup(&repository, &*database).await;
-    let target = engine.empty().await;
+    let Namespace { source, target } = engine.empty().await;
     ok(repository.restore(&dump(&first), &*target, &RestoreOptions::default()).await, "restoring");
-    let second = backup(&repository, &*target).await;
+    let second = backup(&repository, &*source).await;
     assert_eq!(second.manifest.root, first.manifest.root);
     assert_eq!(second.new_objects, 0, "restored content is stored again");
-    let written = restored(engine, &units(&content, first.manifest.order)).await;
+    let written = restored(engine, &units(&content, first.manifest.order)).await.source;
     assert_eq!(backup(&repository, &*written).await.manifest.root, first.manifest.root);
 }
 
@@ -145,23 +146,28 @@ fn small(engine: &dyn Engine) -> Content {
     engine.capabilities().fit(&Content::seeded(seed(), &spec))
 }
 
+/// The operations that are made to fail, each in a run of its own.
+fn tried(engine: &dyn Engine, faults: &Faults) -> impl Iterator<Item = u64> {
+    sample(0..faults.operations(), engine.capabilities().stride)
+}
+
 pub(super) async fn a_namespace_that_fails_at_any_operation_leaves_no_dump(engine: &dyn Engine) {
     let content = small(engine);
-    let database: Arc<dyn DatabaseBackup> = Arc::from(engine.create(&content).await);
+    let namespace = engine.create(&content).await;
     let faults = Arc::new(Faults::none());
-    let faulty = FaultyEngine::new(Arc::clone(&database), Arc::clone(&faults), ErrorClass::Failed);
+    let faulty = FaultyEngine::new(namespace.clone(), Arc::clone(&faults), ErrorClass::Failed);
     let expected = ok(repository(&new_store()).await.backup(&faulty, options(1, 1)).await, "backing up");
     for class in [ErrorClass::Failed, ErrorClass::Damaged] {
         for fault in [Fault::Before, Fault::After] {
-            for number in 0..faults.operations() {
+            for number in tried(engine, &faults) {
                 let failing = Arc::new(Faults::nth(number, fault));
-                let faulty = FaultyEngine::new(Arc::clone(&database), failing, class);
+                let faulty = FaultyEngine::new(namespace.clone(), failing, class);
                 let store = new_store();
                 let result = repository(&store).await.backup(&faulty, options(1, 1)).await;
                 let error = result.expect_err("a backup must fail when its namespace does");
                 assert_eq!(error.class(), class, "operation {number}: {}", causes(&error));
                 assert_eq!(number_of_dumps(&store).await, 0, "there is a dump, operation {number}");
-                let report = backup(&repository(&store).await, &*database).await;
+                let report = backup(&repository(&store).await, &*namespace.source).await;
                 assert_eq!(report.manifest.root, expected.manifest.root);
             }
         }
@@ -171,32 +177,31 @@ pub(super) async fn a_namespace_that_fails_at_any_operation_leaves_no_dump(engin
 pub(super) async fn a_target_that_fails_at_any_operation_can_be_resumed(engine: &dyn Engine) {
     let content = small(engine);
     let repository = repository(&new_store()).await;
-    let dump = dump(&backup(&repository, &*engine.create(&content).await).await);
+    let dump = dump(&backup(&repository, &*engine.create(&content).await.source).await);
     let options = RestoreOptions { workers: Some(count(1)), ..RestoreOptions::default() };
     let faults = Arc::new(Faults::none());
-    let target = Arc::from(engine.empty().await);
-    let faulty = FaultyEngine::new(target, Arc::clone(&faults), ErrorClass::Failed);
+    let faulty = FaultyEngine::new(engine.empty().await, Arc::clone(&faults), ErrorClass::Failed);
     ok(repository.restore(&dump, &faulty, &options).await, "restoring");
     for fault in [Fault::Before, Fault::After] {
-        for number in 0..faults.operations() {
+        for number in tried(engine, &faults) {
             let failing = Arc::new(Faults::nth(number, fault));
-            let target: Arc<dyn DatabaseBackup> = Arc::from(engine.empty().await);
-            let faulty = FaultyEngine::new(Arc::clone(&target), Arc::clone(&failing), ErrorClass::Failed);
+            let namespace = engine.empty().await;
+            let faulty = FaultyEngine::new(namespace.clone(), Arc::clone(&failing), ErrorClass::Failed);
             let result = repository.restore(&dump, &faulty, &options).await;
             assert!(result.is_err(), "a restore must fail when its target does, operation {number}");
             let was_published = failing.counts().contains_key("publish") && fault == Fault::After;
             if !was_published {
-                check_not_usable(&*target).await;
-                ok(repository.restore(&dump, &*target, &options).await, "restoring again");
+                check_not_usable(&*namespace.source).await;
+                ok(repository.restore(&dump, &*namespace.target, &options).await, "restoring again");
             }
-            check_database(&format!("restored, operation {number}"), &*target, &content).await;
+            check_database(&format!("restored, operation {number}"), &*namespace.source, &content).await;
         }
     }
 }
 
 /// Whatever a failed restore left must not pass for a database: it cannot be read, or there is nothing.
-async fn check_not_usable(target: &dyn DatabaseBackup) {
-    if let Ok(snapshot) = target.snapshot().await {
+async fn check_not_usable(source: &dyn DatabaseBackup) {
+    if let Ok(snapshot) = source.snapshot().await {
         let found = read(&*snapshot, 1).await;
         assert!(found.is_empty(), "a failed restore left something that can be read");
     }
@@ -211,19 +216,19 @@ fn faulty_store(store: &Arc<dyn ObjectStore>, faults: &Arc<Faults>) -> Arc<dyn O
 
 pub(super) async fn a_store_that_fails_at_any_operation_of_a_backup_leaves_no_dump(engine: &dyn Engine) {
     let content = small(engine);
-    let database = engine.create(&content).await;
+    let database = engine.create(&content).await.source;
     let attempt = async |store| try_repository(&store).await?.backup(&*database, options(1, 1)).await;
     let faults = Arc::new(Faults::none());
     let expected = ok(attempt(faulty_store(&new_store(), &faults)).await, "backing up");
     for fault in FAULTS {
-        for number in 0..faults.operations() {
+        for number in tried(engine, &faults) {
             let store = new_store();
             let failing = Arc::new(Faults::nth(number, fault));
             let result = attempt(faulty_store(&store, &failing)).await;
             let dumps = number_of_dumps(&store).await;
             match result {
                 Ok(_) => assert_eq!(dumps, 1, "a backup without error left no dump, operation {number}"),
-                // The manifest may have been written although its writer was told otherwise.
+                // The manifest may have been written although its writer got an error.
                 Err(_) => assert!(dumps == 0 || fault == Fault::After, "there is a dump, operation {number}"),
             }
             let repository = repository(&store).await;
@@ -243,23 +248,23 @@ pub(super) async fn a_store_that_fails_at_any_operation_of_a_restore_publishes_n
 ) {
     let content = small(engine);
     let store = new_store();
-    let dump = dump(&backup(&repository(&store).await, &*engine.create(&content).await).await);
+    let dump = dump(&backup(&repository(&store).await, &*engine.create(&content).await.source).await);
     let options = RestoreOptions { workers: Some(count(1)), ..RestoreOptions::default() };
-    let attempt = async |store, target: &dyn DatabaseBackup| {
+    let attempt = async |store, target: &dyn RestoreTarget| {
         try_repository(&store).await?.restore(&dump, target, &options).await
     };
     let faults = Arc::new(Faults::none());
-    let target = engine.empty().await;
+    let Namespace { target, .. } = engine.empty().await;
     ok(attempt(faulty_store(&store, &faults), &*target).await, "restoring");
     for fault in FAULTS {
-        for number in 0..faults.operations() {
-            let target = engine.empty().await;
+        for number in tried(engine, &faults) {
+            let Namespace { source, target } = engine.empty().await;
             let failing = Arc::new(Faults::nth(number, fault));
             if attempt(faulty_store(&store, &failing), &*target).await.is_err() {
-                check_not_usable(&*target).await;
+                check_not_usable(&*source).await;
                 ok(attempt(Arc::clone(&store), &*target).await, "restoring again");
             }
-            check_database(&format!("restored, operation {number}"), &*target, &content).await;
+            check_database(&format!("restored, operation {number}"), &*source, &content).await;
         }
     }
 }

@@ -5,23 +5,20 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use backup_format::{
-    DatabaseBackup, DigestBuilder, EngineError, EntryBatch, ErrorClass, Order, OrderCheck, RestoreMarker,
-    RestoreSink, RestoreWriter, Share, Snapshot,
+    DatabaseBackup, DigestBuilder, EngineError, EntryBatch, ErrorClass, Order, OrderCheck, Range, ReadPlan,
+    Restore, RestoreSink, RestoreTarget, RestoreWriter, Restored, Snapshot,
 };
 use futures::TryStreamExt;
 
 use crate::cases::CASES;
 use crate::content::Content;
-use crate::engine::Engine;
+use crate::engine::{Engine, Namespace};
 use crate::seed::seed;
 use crate::spec::Spec;
 use crate::units::{Unit, Units};
 
 /// When waiting counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// An entry of its own: root key, key, value.
-pub type Owned = (Vec<u8>, Vec<u8>, Vec<u8>);
 
 /// Unwraps a result, with all causes in the message.
 #[track_caller]
@@ -45,6 +42,7 @@ pub fn refused_for_safety<T>(result: Result<T, EngineError>, doing: &str) {
     assert_eq!(error.class(), ErrorClass::Refused, "{doing}: wrong class of error {}", causes(&error));
 }
 
+/// Returns an error with all its causes, on one line.
 pub fn causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -95,23 +93,48 @@ pub fn larger_mixture(engine: &dyn Engine) -> Content {
     engine.capabilities().fit(&Content::seeded(seed(), &spec))
 }
 
+/// A mixture with partitions that linera's layouts, and the [`Ring`](crate::Ring), read in their first phase.
+pub fn mixture_of_phases(engine: &dyn Engine) -> Content {
+    let mut content = Content::seeded(seed(), &Spec::default());
+    for number in 0..20 {
+        let chain = [&[0][..], &[number; 32]].concat();
+        (0..3).for_each(|key| content.put(&chain, &[key], &[number; 20]));
+    }
+    engine.capabilities().fit(&content)
+}
+
 pub async fn open(database: &dyn DatabaseBackup) -> Box<dyn Snapshot> {
     ok(database.snapshot().await, "opening a snapshot")
 }
 
-pub async fn shares(snapshot: &dyn Snapshot, number: usize) -> Vec<Share> {
-    let shares = ok(snapshot.shares(count(number)).await, "dividing");
-    assert!(!shares.is_empty(), "there must be a share, also of an empty namespace");
-    assert!(shares.len() <= number, "{} shares were made instead of at most {number}", shares.len());
-    shares
+/// Plans, and checks the rules that a plan alone can break.
+pub async fn plan(snapshot: &dyn Snapshot, ranges_max: usize) -> ReadPlan {
+    let plan = ok(snapshot.plan(count(ranges_max)).await, "planning");
+    let (phases, most) = (plan.phases.len(), if snapshot.order() == Order::Token { 2 } else { 1 });
+    assert!((1..=most).contains(&phases), "{phases} phases were planned, the order allows 1 to {most}");
+    assert!(plan.ranges() > 0, "there must be a range, also of an empty namespace");
+    for ranges in plan.phases.iter().map(Vec::len) {
+        assert!(
+            ranges <= ranges_max,
+            "{ranges} ranges were planned for a phase instead of at most {ranges_max}"
+        );
+    }
+    let must_start_pages = phases > 1 || plan.identity.is_some();
+    assert!(plan.starts_pages || !must_start_pages, "ranges must start pages, and do not");
+    plan
 }
 
-/// Reads a share to its end. A stream that does not move on would otherwise fill the memory.
-pub async fn batches(snapshot: &dyn Snapshot, share: &Share) -> Vec<EntryBatch> {
-    let mut stream = ok(snapshot.entries(share).await, "opening a share");
+/// The ranges of all phases, in the order of the dump.
+pub async fn ranges(snapshot: &dyn Snapshot, ranges_max: usize) -> Vec<Range> {
+    plan(snapshot, ranges_max).await.phases.concat()
+}
+
+/// Reads a range to its end. A stream that does not move on would otherwise fill the memory.
+pub async fn batches(snapshot: &dyn Snapshot, range: &Range) -> Vec<EntryBatch> {
+    let mut stream = ok(snapshot.entries(range).await, "opening a range");
     let mut batches = Vec::new();
     let mut last_first = None;
-    while let Some(batch) = ok(stream.try_next().await, "reading a share") {
+    while let Some(batch) = ok(stream.try_next().await, "reading a range") {
         let first = batch.iter().next().map(|(root_key, entry)| (root_key.to_vec(), entry.key.to_vec()));
         assert!(first.is_none() || first != last_first, "two batches begin with the same entry");
         last_first = first;
@@ -120,18 +143,22 @@ pub async fn batches(snapshot: &dyn Snapshot, share: &Share) -> Vec<EntryBatch> 
     batches
 }
 
-/// Reads all of `number` shares, one after the other.
-pub async fn read(snapshot: &dyn Snapshot, number: usize) -> Vec<EntryBatch> {
-    let mut all = Vec::new();
-    for share in shares(snapshot, number).await {
-        all.extend(batches(snapshot, &share).await);
+/// Reads all ranges of each phase, one after the other.
+pub async fn read_phases(snapshot: &dyn Snapshot, ranges_max: usize) -> Vec<Vec<EntryBatch>> {
+    let mut phases = Vec::new();
+    for ranges in plan(snapshot, ranges_max).await.phases {
+        let mut phase = Vec::new();
+        for range in &ranges {
+            phase.extend(batches(snapshot, range).await);
+        }
+        phases.push(phase);
     }
-    all
+    phases
 }
 
-pub fn entries(batches: &[EntryBatch]) -> Vec<Owned> {
-    let entries = batches.iter().flat_map(EntryBatch::iter);
-    entries.map(|(root_key, entry)| (root_key.to_vec(), entry.key.to_vec(), entry.value.to_vec())).collect()
+/// Reads all ranges of all phases, one after the other.
+pub async fn read(snapshot: &dyn Snapshot, ranges_max: usize) -> Vec<EntryBatch> {
+    read_phases(snapshot, ranges_max).await.concat()
 }
 
 pub fn builder(batches: &[EntryBatch]) -> DigestBuilder {
@@ -155,16 +182,14 @@ pub fn check_content(what: &str, expected: &Content, batches: &[EntryBatch]) {
     assert_eq!(state.digest(), expected.digest(), "{what}: wrong digest");
 }
 
-/// Checks that entries strictly increase in the order.
+/// Checks that the entries of each phase strictly increase in the order.
 #[track_caller]
-pub fn check_order(what: &str, order: Order, batches: &[EntryBatch]) {
-    let mut check = OrderCheck::new(order);
-    for batch in batches {
-        let mut starts_page = batch.starts_page();
-        for (root_key, entry) in batch.iter() {
+pub fn check_order(what: &str, order: Order, phases: &[Vec<EntryBatch>]) {
+    for phase in phases {
+        let mut check = OrderCheck::new(order);
+        for (root_key, entry) in phase.iter().flat_map(EntryBatch::iter) {
             let at = (root_key, entry.key);
-            ok(check.advance(at, at, starts_page), what);
-            starts_page = false;
+            ok(check.advance(at, at, false), what);
         }
     }
 }
@@ -176,9 +201,9 @@ pub async fn check_database(what: &str, database: &dyn DatabaseBackup, expected:
 }
 
 pub async fn check_snapshot(what: &str, snapshot: &dyn Snapshot, expected: &Content) {
-    let batches = read(snapshot, 1).await;
-    check_order(what, snapshot.order(), &batches);
-    check_content(what, expected, &batches);
+    let phases = read_phases(snapshot, 1).await;
+    check_order(what, snapshot.order(), &phases);
+    check_content(what, expected, &phases.concat());
 }
 
 /// Some units of some segments, of a content of some hundreds of kilobytes.
@@ -186,13 +211,13 @@ pub fn units(content: &Content, order: Order) -> Units {
     Units::cut(content, order, 8 << 10, 3)
 }
 
-/// The marker of a restore of some other dump.
-pub fn other_marker() -> RestoreMarker {
-    Units::cut(&Content::of(&[(b"other", b"key", b"value")]), Order::Plain, 1, 1).marker
+/// The restore of some other dump.
+pub fn other_restore() -> Restore {
+    Units::cut(&Content::of(&[(b"other", b"key", b"value")]), Order::Plain, 1, 1).restore
 }
 
-pub async fn begin(database: &dyn DatabaseBackup, units: &Units) -> Box<dyn RestoreSink> {
-    ok(database.restore(&units.marker, &units.plan).await, "beginning a restore")
+pub async fn begin(target: &dyn RestoreTarget, units: &Units) -> Box<dyn RestoreSink> {
+    ok(target.begin(&units.restore).await, "beginning a restore")
 }
 
 /// Opens a writer for a unit that was not written yet.
@@ -218,16 +243,19 @@ pub async fn write_all<'a>(sink: &dyn RestoreSink, units: impl IntoIterator<Item
     }
 }
 
-pub async fn finish_and_publish(mut sink: Box<dyn RestoreSink>) {
-    ok(sink.finish().await, "finishing a restore");
-    ok(sink.publish().await, "publishing a restore");
+pub async fn finish(sink: Box<dyn RestoreSink>) -> Box<dyn Restored> {
+    ok(sink.finish().await, "finishing a restore")
+}
+
+pub async fn finish_and_publish(sink: Box<dyn RestoreSink>) {
+    ok(finish(sink).await.publish().await, "publishing a restore");
 }
 
 /// Restores a content into a new target, and returns that.
-pub async fn restored(engine: &dyn Engine, units: &Units) -> Box<dyn DatabaseBackup> {
-    let database = engine.empty().await;
-    let sink = begin(&*database, units).await;
+pub async fn restored(engine: &dyn Engine, units: &Units) -> Namespace {
+    let namespace = engine.empty().await;
+    let sink = begin(&*namespace.target, units).await;
     write_all(&*sink, &units.units).await;
     finish_and_publish(sink).await;
-    database
+    namespace
 }

@@ -139,7 +139,7 @@ fn units_hold_the_content_once_and_in_order() {
             }
         }
         assert_eq!(found, content);
-        assert_eq!((units.plan.entries, units.plan.partitions), (content.entries(), content.partitions()));
+        assert_eq!((units.restore.entries, units.restore.order), (content.entries(), order));
         let pages: BTreeSet<_> = units.units.iter().map(|unit| unit.unit.page).collect();
         assert_eq!(pages.len(), units.units.len());
         assert!(units.units.len() > 10);

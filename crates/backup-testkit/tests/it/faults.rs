@@ -2,30 +2,33 @@
 
 use std::sync::Arc;
 
-use backup_format::{DatabaseBackup, EngineError, EntryBatch, ErrorClass, Order};
+use backup_format::{DatabaseBackup, EngineError, EntryBatch, ErrorClass, Order, RestoreTarget};
 use backup_memory::MemoryNamespace;
 use backup_testkit::suite::block_on;
-use backup_testkit::{Content, Fault, Faults, FaultyEngine, InjectedFault, Units};
+use backup_testkit::{Content, Fault, Faults, FaultyEngine, InjectedFault, Namespace, Units};
 use futures::TryStreamExt;
 
 /// The operations of [`everything`]. The end of a stream counts as a batch.
-const OPERATIONS: [&str; 17] = [
-    "check_restorable",
-    "restore",
+const OPERATIONS: [&str; 20] = [
+    "check",
+    "begin",
     "writer",
     "write",
     "finish_unit",
     "finish",
     "view",
-    "shares",
+    "plan",
     "publish",
     "snapshot",
     "estimate",
-    "shares",
+    "plan",
     "entries",
     "batch",
     "batch",
-    "restore",
+    "begin",
+    "discard",
+    "begin",
+    "finish",
     "discard",
 ];
 
@@ -44,24 +47,25 @@ impl Pair {
     /// Does everything that can be done with a namespace, and stops at the first error.
     async fn everything(&self) -> Result<(), EngineError> {
         let faulty = |inner: &MemoryNamespace| {
-            FaultyEngine::new(Arc::new(inner.clone()), Arc::clone(&self.faults), self.class)
+            FaultyEngine::new(Namespace::of(inner.clone()), Arc::clone(&self.faults), self.class)
         };
         let [one, two] = self.inner.each_ref().map(faulty);
         let units = Units::cut(&Content::of(&[(b"root", b"key", b"value")]), Order::Plain, 1, 1);
-        one.check_restorable(&units.marker).await?;
-        let mut sink = one.restore(&units.marker, &units.plan).await?;
+        one.check(&units.restore).await?;
+        let sink = one.begin(&units.restore).await?;
         let mut writer = sink.writer(&units.units[0].unit).await?.unwrap();
         writer.write(units.units[0].segments[0].clone()).await?;
         writer.finish().await?;
-        sink.finish().await?;
-        sink.snapshot().await?.shares(1.try_into().unwrap()).await?;
-        sink.publish().await?;
+        let restored = sink.finish().await?;
+        restored.snapshot().await?.plan(1.try_into().unwrap()).await?;
+        restored.publish().await?;
         let snapshot = one.snapshot().await?;
         snapshot.estimate().await?;
-        let shares = snapshot.shares(1.try_into().unwrap()).await?;
-        let batches: Vec<EntryBatch> = snapshot.entries(&shares[0]).await?.try_collect().await?;
+        let plan = snapshot.plan(1.try_into().unwrap()).await?;
+        let batches: Vec<EntryBatch> = snapshot.entries(&plan.phases[0][0]).await?.try_collect().await?;
         assert_eq!(batches.len(), 1);
-        two.restore(&units.marker, &units.plan).await?.discard().await
+        two.begin(&units.restore).await?.discard().await?;
+        two.begin(&units.restore).await?.finish().await?.discard().await
     }
 }
 
@@ -105,7 +109,7 @@ fn an_operation_that_fails_after_has_done_its_work_and_one_that_fails_before_has
         (one.len(), one.marker().is_some(), two.marker().is_some())
     };
     for (operation, before, after) in [
-        ("restore", (0, false, false), (0, true, false)),
+        ("begin", (0, false, false), (0, true, false)),
         ("write", (0, true, false), (1, true, false)),
         ("publish", (1, true, false), (1, false, false)),
         ("discard", (1, false, true), (1, false, false)),

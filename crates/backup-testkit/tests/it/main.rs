@@ -4,4 +4,6 @@ mod content;
 mod faults;
 mod faulty_store;
 mod flawed;
+mod misbehaving;
 mod red;
+mod ring;

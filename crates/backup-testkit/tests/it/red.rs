@@ -57,17 +57,35 @@ const FLAWS: &[(Flaw, &[&str])] = &[
         ],
     ),
     (
-        Flaw::ForgetsAShare,
+        Flaw::ForgetsARange,
         &[
             "sharing::shares_concatenate_to_the_whole_in_order",
+            "sharing::a_plan_of_any_size_is_the_whole_in_order",
             "sharing::shares_can_be_read_in_any_order_and_at_once",
             "sharing::any_division_gives_the_digest_of_the_content",
         ],
     ),
-    (Flaw::ReversesShares, &["sharing::shares_concatenate_to_the_whole_in_order"]),
-    (Flaw::HasNoShareWhenEmpty, &["sharing::an_empty_namespace_has_one_empty_share"]),
-    (Flaw::MakesTooManyShares, &["sharing::shares_concatenate_to_the_whole_in_order"]),
-    (Flaw::StartsAPageAtEachShare, &["repository::any_number_of_workers_gives_the_same_ids"]),
+    (
+        Flaw::ReversesRanges,
+        &[
+            "sharing::shares_concatenate_to_the_whole_in_order",
+            "sharing::a_plan_of_any_size_is_the_whole_in_order",
+        ],
+    ),
+    (Flaw::HasNoRangeWhenEmpty, &["sharing::an_empty_namespace_has_one_empty_share"]),
+    (
+        Flaw::MakesTooManyRanges,
+        &[
+            "sharing::shares_concatenate_to_the_whole_in_order",
+            "sharing::a_plan_of_any_size_is_the_whole_in_order",
+        ],
+    ),
+    (Flaw::StartsAPageAtEachRange, &["repository::any_number_of_workers_gives_the_same_ids"]),
+    (Flaw::DividesPartitions, &["sharing::ranges_that_start_pages_hold_whole_partitions"]),
+    (Flaw::RepeatsAPhase, &["sharing::a_partition_lies_in_one_phase"]),
+    (Flaw::PlansInTwoWays, &["sharing::a_plan_with_an_identity_is_the_same_in_every_snapshot"]),
+    (Flaw::HasTheIdentityOfOthers, &["sharing::a_plan_with_an_identity_is_the_same_in_every_snapshot"]),
+    (Flaw::ReadsAnyRange, &["sharing::a_range_that_was_not_planned_is_refused"]),
     (
         Flaw::ReadsEachBatchAtAnotherMoment,
         &[
@@ -77,7 +95,7 @@ const FLAWS: &[(Flaw, &[&str])] = &[
         ],
     ),
     (
-        Flaw::ReadsEachShareAtAnotherMoment,
+        Flaw::ReadsEachRangeAtAnotherMoment,
         &[
             "concurrency::a_snapshot_does_not_see_what_is_written_later",
             "concurrency::a_snapshot_keeps_an_invariant_that_writers_keep",
@@ -115,7 +133,6 @@ const FLAWS: &[(Flaw, &[&str])] = &[
             "repository::a_store_that_fails_at_any_operation_of_a_restore_publishes_nothing_wrong",
         ],
     ),
-    (Flaw::PublishesUnfinished, &["restoring::a_restore_that_was_not_finished_cannot_be_published"]),
     (Flaw::ForgetsUnits, &["resuming::a_dropped_restore_goes_on_where_it_was"]),
     (Flaw::CountsBegunUnits, &["resuming::a_dropped_writer_leaves_its_unit_to_be_written_anew"]),
     (
@@ -138,17 +155,25 @@ const FLAWS: &[(Flaw, &[&str])] = &[
     (Flaw::ShowsAnEmptyView, &["restoring::the_view_before_publishing_holds_exactly_the_content"]),
 ];
 
+/// Some checks find a flaw only where threads meet in one of several ways.
+const TRIES: usize = 3;
+
 #[test]
 fn an_engine_with_a_flaw_fails_the_checks_that_look_for_it() {
     let mut missed = Vec::new();
     for (flaw, expected) in FLAWS {
-        let failed = block_on(failures(&Flawed(*flaw), |check| expected.contains(&check.name)));
-        let failed: Vec<_> = failed.iter().map(|(name, message)| (*name, message.as_str())).collect();
-        for (name, message) in &failed {
-            println!("{flaw:?} fails {name}: {message}");
+        let mut left: BTreeSet<&str> = expected.iter().copied().collect();
+        for _ in 0..TRIES {
+            let failed = block_on(failures(&Flawed(*flaw), |check| left.contains(check.name)));
+            for (name, message) in &failed {
+                println!("{flaw:?} fails {name}: {message}");
+                left.remove(name);
+            }
+            if left.is_empty() {
+                break;
+            }
         }
-        let found = |name: &&&str| failed.iter().any(|(failed, _)| failed == *name);
-        missed.extend(expected.iter().filter(|name| !found(name)).map(|name| (*flaw, *name)));
+        missed.extend(left.into_iter().map(|name| (*flaw, name)));
     }
     assert!(missed.is_empty(), "checks that did not find a flaw: {missed:?}");
 }

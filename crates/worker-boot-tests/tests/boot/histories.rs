@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use libtest_mimic::Failed;
+use validator_network::Genesis;
 use worker_boot_tests::engines::Engine;
 use worker_boot_tests::history::History;
-use worker_boot_tests::network::Genesis;
 
 /// The networks that were asked for.
 pub struct Histories(BTreeMap<Engine, OnceLock<Result<History, String>>>);

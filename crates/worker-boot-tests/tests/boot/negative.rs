@@ -3,19 +3,21 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
+use backup_testkit::Namespace;
 use libtest_mimic::{Failed, Trial};
 use linera_chain::ChainError;
 use linera_core::worker::WorkerError;
 use linera_views::batch::Batch;
 use linera_views::store::WritableKeyValueStore;
+use validator_network::worker::WorkerDatabase;
+use validator_network::{Genesis, Node, runtime};
+use worker_boot_tests::case;
 use worker_boot_tests::check::{self, Failure};
 use worker_boot_tests::content::{Content, Difference, EntryKey, What};
-use worker_boot_tests::engines::{Engine, Place};
+use worker_boot_tests::engines::{Engine, Restorable};
 use worker_boot_tests::history::History;
-use worker_boot_tests::network::{Genesis, Node};
+use worker_boot_tests::on_engine;
 use worker_boot_tests::scenario::{Scenario, Vote};
-use worker_boot_tests::worker::WorkerDatabase;
-use worker_boot_tests::{case, on_engine, runtime};
 
 use crate::histories::Histories;
 
@@ -25,7 +27,7 @@ pub fn trials(histories: &Arc<Histories>) -> Vec<Trial> {
     Engine::ALL.iter().flat_map(of_engine).collect()
 }
 
-fn of_place<P: Place>(engine: Engine, histories: &Arc<Histories>) -> Vec<Trial> {
+fn of_place<P: Restorable>(engine: Engine, histories: &Arc<Histories>) -> Vec<Trial> {
     type Body = fn(&Histories, Engine) -> Result<(), Failed>;
     let tests: [(&str, Body); 6] = [
         ("a_removed_entry_is_reported", |histories, engine| damaged::<P>(histories, engine, What::Missing)),
@@ -45,16 +47,16 @@ fn of_place<P: Place>(engine: Engine, histories: &Arc<Histories>) -> Vec<Trial> 
 /// Restores, and hands the open database to a test.
 fn restored<P, F>(
     history: &History,
-    test: impl FnOnce(P::Database, Box<dyn backup_format::DatabaseBackup>) -> F + Send,
+    test: impl FnOnce(P::Database, Namespace) -> F + Send,
 ) -> Result<(), Failed>
 where
-    P: Place,
+    P: Restorable,
     F: Future<Output = Result<()>>,
 {
     let place = P::new().map_err(failed)?;
     let run = runtime::block_on(|| async {
         let namespace = place.namespace().await?;
-        history.backup.restore(&*namespace).await?;
+        history.backup.restore(&*namespace.target).await?;
         test(place.open().await?, namespace).await
     });
     run.map_err(failed)
@@ -66,7 +68,7 @@ fn failed(error: anyhow::Error) -> Failed {
 
 /// One entry differs, in a partition that a worker does not look at when it applies the next certificates. So it boots and
 /// catches up with the right tips, and it takes the digest or the entries to see the damage.
-fn damaged<P: Place>(histories: &Histories, engine: Engine, what: What) -> Result<(), Failed> {
+fn damaged<P: Restorable>(histories: &Histories, engine: Engine, what: What) -> Result<(), Failed> {
     let history = histories.of(engine)?;
     restored::<P, _>(history, async |database, namespace| {
         let key = damage(&database, what).await?;
@@ -77,7 +79,7 @@ fn damaged<P: Place>(histories: &Histories, engine: Engine, what: What) -> Resul
 
         let node = Node::boot(database, None).await?;
         check::catch_up(&node, &history.genesis, &history.missed).await?;
-        let found = Content::read(&*namespace).await?;
+        let found = Content::read(&*namespace.source).await?;
         let failure = check::content(&history.content, &found).err().context("no difference")?;
         let Failure::Content { differences, expected, found } = failure else { return Err(failure.into()) };
         ensure!(differences == [Difference { what, key }], "found {differences:?}");
@@ -110,7 +112,7 @@ async fn damage<D: WorkerDatabase>(database: &D, what: What) -> Result<EntryKey>
 }
 
 /// The worker accepts the second certificate and does nothing with it.
-fn in_wrong_order<P: Place>(histories: &Histories, engine: Engine) -> Result<(), Failed> {
+fn in_wrong_order<P: Restorable>(histories: &Histories, engine: Engine) -> Result<(), Failed> {
     let history = histories.of(engine)?;
     restored::<P, _>(history, async |database, _| {
         let node = Node::boot(database, None).await?;
@@ -127,7 +129,7 @@ fn in_wrong_order<P: Place>(histories: &Histories, engine: Engine) -> Result<(),
 }
 
 /// The validators of the other network are others. Its chains are first the same, and then others too.
-fn of_another_network<P: Place>(histories: &Histories, engine: Engine) -> Result<(), Failed> {
+fn of_another_network<P: Restorable>(histories: &Histories, engine: Engine) -> Result<(), Failed> {
     let history = histories.of(engine)?;
     for owner in [0, 1] {
         let other = Genesis::new(1, owner).and_then(|genesis| History::record(engine, genesis));
@@ -152,7 +154,7 @@ fn of_another_network<P: Place>(histories: &Histories, engine: Engine) -> Result
 }
 
 /// Each key is given where another is expected.
-fn with_another_key<P: Place>(histories: &Histories, engine: Engine) -> Result<(), Failed> {
+fn with_another_key<P: Restorable>(histories: &Histories, engine: Engine) -> Result<(), Failed> {
     let history = histories.of(engine)?;
     for scenario in Scenario::ALL {
         restored::<P, _>(history, async |database, _| {

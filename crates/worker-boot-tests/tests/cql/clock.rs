@@ -1,4 +1,4 @@
-//! Clocks decide between writes in a CQL table. Rows are restored with a time before that of any clock, so nothing that
+//! Clocks decide between writes in a CQL table. Rows are restored with a time before that of any clock. So nothing that
 //! linera writes later is lost, even if clocks were ahead during the restore.
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -9,10 +9,11 @@ use backup_layout::{Layout, LayoutError};
 use backup_scylla::RESTORED_AT;
 use linera_views::batch::Batch;
 use linera_views::store::WritableKeyValueStore;
+use validator_network::cql::connect;
+use validator_network::places::{Place, RocksDb, Scylla};
+use validator_network::runtime::block_on;
 use worker_boot_tests::backup::Backup;
-use worker_boot_tests::cql::connect;
-use worker_boot_tests::engines::{Place, RocksDb, Scylla};
-use worker_boot_tests::runtime::block_on;
+use worker_boot_tests::engines::Restorable;
 
 use crate::support::{BLOB, CHAIN, Entries, fill, network, open, read_table, rows};
 
@@ -81,7 +82,10 @@ fn nothing_that_linera_writes_after_a_restore_is_lost() -> Result<()> {
     let (source, table) = (RocksDb::new()?, Scylla::new()?);
     block_on(|| async {
         fill(&source.create().await?, &entries(&BEFORE, &BEFORE)).await?;
-        Backup::take(&*source.namespace().await?).await?.restore(&*table.namespace().await?).await?;
+        Backup::take(&*source.namespace().await?.source)
+            .await?
+            .restore(&*table.namespace().await?.target)
+            .await?;
         ensure!(read_table(&table).await?.0 == entries(&BEFORE, &BEFORE), "the restore is wrong");
         let session = connect().await?;
         for (root_key, count) in [(&CHAIN[..], BEFORE.len() + 1), (&BLOB, BEFORE.len())] {

@@ -9,10 +9,11 @@ use linera_views::batch::Batch;
 use linera_views::context::ViewContext;
 use linera_views::store::{KeyValueDatabase, WritableKeyValueStore};
 use scylla::client::session::Session;
+use validator_network::cql::connect;
+use validator_network::places::{Place, RocksDb, Scylla};
+use validator_network::runtime::block_on;
 use worker_boot_tests::backup::Backup;
-use worker_boot_tests::cql::connect;
-use worker_boot_tests::engines::{Place, RocksDb, Scylla};
-use worker_boot_tests::runtime::block_on;
+use worker_boot_tests::engines::Restorable;
 
 use crate::support::{CHAIN, Entries, fill, network, read, read_table};
 
@@ -92,7 +93,7 @@ async fn dump_between(session: &Session, table: &Scylla) -> Result<Option<Backup
     }
     drop((store, database));
     let before = journal(session, table).await?;
-    let backup = Backup::take(&*table.namespace().await?).await?;
+    let backup = Backup::take(&*table.namespace().await?.source).await?;
     // The write that was under way may have come to its end in between.
     let after = journal(session, table).await?;
     let is_pending = before.0.is_some() && after.0.is_some();
@@ -109,10 +110,10 @@ fn a_journal_that_linera_left_is_resolved_in_the_dump_as_linera_does() -> Result
         let session = connect().await?;
         for table in &tables {
             let Some(backup) = dump_between(&session, table).await? else { continue };
-            backup.restore(&*target.namespace().await?).await?;
+            backup.restore(&*target.namespace().await?.target).await?;
             ensure!(journal(&session, &target).await? == (None, 0), "the restored table has a journal");
             ensure!(read_table(&target).await?.0 == expected, "the dump has something else");
-            backup.restore(&*rocksdb.namespace().await?).await?;
+            backup.restore(&*rocksdb.namespace().await?.target).await?;
             ensure!(read(&rocksdb.open().await?).await? == expected, "RocksDB has something else");
 
             // linera's own way: it resolves the journal when it loads the chain.

@@ -3,10 +3,11 @@
 use anyhow::{Result, ensure};
 use backup_format::Order;
 use backup_testkit::{Content, Spec, seed};
+use validator_network::cql::connect;
+use validator_network::places::{Place, RocksDb, Scylla};
+use validator_network::runtime::block_on;
 use worker_boot_tests::backup::Backup;
-use worker_boot_tests::cql::connect;
-use worker_boot_tests::engines::{Place, RocksDb, Scylla};
-use worker_boot_tests::runtime::block_on;
+use worker_boot_tests::engines::Restorable;
 
 use crate::support::{BLOB, CHAIN, Entries, fill, network, read, read_table, rows};
 
@@ -54,13 +55,17 @@ fn long() -> Entries {
 }
 
 /// Writes entries to one engine with linera's store, and reads what became of them on another one by way of a dump.
-async fn round_trip<S: Place, T: Place>(source: &S, target: &T, entries: &Entries) -> Result<Backup> {
+async fn round_trip<S: Restorable, T: Restorable>(
+    source: &S,
+    target: &T,
+    entries: &Entries,
+) -> Result<Backup> {
     let database = source.create().await?;
     fill(&database, entries).await?;
     ensure!(read(&database).await? == *entries, "linera reads something else than it wrote");
     drop(database);
-    let backup = Backup::take(&*source.namespace().await?).await?;
-    backup.restore(&*target.namespace().await?).await?;
+    let backup = Backup::take(&*source.namespace().await?.source).await?;
+    backup.restore(&*target.namespace().await?.target).await?;
     ensure!(read(&target.open().await?).await? == *entries, "linera sees something else on the target");
     Ok(backup)
 }

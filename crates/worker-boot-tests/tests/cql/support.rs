@@ -8,9 +8,10 @@ use backup_layout::cql::partition_key;
 use linera_views::batch::Batch;
 use linera_views::store::{ReadableKeyValueStore, WritableKeyValueStore};
 use scylla::client::session::Session;
+use validator_network::places::{Place, Scylla};
+use validator_network::worker::WorkerDatabase;
 use worker_boot_tests::content::{Content, EntryKey};
-use worker_boot_tests::engines::{Place, Scylla};
-use worker_boot_tests::worker::WorkerDatabase;
+use worker_boot_tests::engines::Restorable;
 
 /// Values by root key and key.
 pub type Entries = BTreeMap<EntryKey, Vec<u8>>;
@@ -26,7 +27,7 @@ pub fn network() -> (EntryKey, Vec<u8>) {
     ((vec![5], vec![0x77]), b"some network".to_vec())
 }
 
-/// Tells whether linera opens a partition as its only owner.
+/// Returns true if linera opens a partition exclusively.
 pub fn is_exclusive(root_key: &[u8]) -> bool {
     matches!(root_key.first(), Some(0 | 6))
 }
@@ -73,7 +74,7 @@ pub async fn read<D: WorkerDatabase>(database: &D) -> Result<Entries> {
 /// Reads a table by a new connection of linera's, whose caches are empty, and by our engine; both must see the same.
 pub async fn read_table(table: &Scylla) -> Result<(Entries, Digest)> {
     let found = read(&table.open().await?).await?;
-    let Content { digest, entries } = Content::read(&*table.namespace().await?).await?;
+    let Content { digest, entries } = Content::read(&*table.namespace().await?.source).await?;
     ensure!(entries == found, "linera sees other entries than our engine");
     Ok((found, digest))
 }

@@ -31,7 +31,7 @@ fn stored_keys<'a>(rows: &'a Rows, prefix: &[u8]) -> Vec<(&'a [u8], u32)> {
         .collect()
 }
 
-/// Tells whether no value lies between two segments of another one, as linera's scans want it.
+/// Returns true if no value lies between two segments of another one, as linera's scans want it.
 fn are_segments_adjacent(entries: &Entries, rows: &Rows, encoder: &mut Encoder) -> bool {
     roots(entries).iter().all(|root_key| {
         let stored = stored_keys(rows, encoder.data_prefix(root_key));

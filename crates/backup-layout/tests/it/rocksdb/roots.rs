@@ -26,8 +26,8 @@ fn linera_entries() -> impl Strategy<Value = Entries> {
     btree_map((linera_root_key(), vec(any::<u8>(), 1..4)), vec(any::<u8>(), 0..4), 1..30)
 }
 
-/// The part of an index that a share needs: from the last root key at or before its first row on, up to the
-/// first past its end.
+/// The part of an index that a range needs: from the last root key at or before its first row, to the first
+/// past its end.
 fn index_of_share(all: &[Vec<u8>], first: &[u8], end: Option<&[u8]>) -> Vec<Vec<u8>> {
     let start = all.partition_point(|root_key| root_key.as_slice() <= first).saturating_sub(1);
     let past = end.map_or(all.len(), |end| all.partition_point(|root_key| root_key.as_slice() < end) + 1);
@@ -141,8 +141,8 @@ fn nested_root_keys_are_refused_by_name() {
         let rows: Rows = keys.iter().map(|key| (unhex(key), vec![0, 0, 0, 1])).collect();
         let text = decode(Layout::Linera015, indexed, &rows).unwrap_err().to_string();
         let expected = format!(
-            "root key {shorter} is a prefix of root key {longer}: in layout linera-0.15 their rows cannot be told \
-             apart; ?layout=plain copies the rows as they are"
+            "root key {shorter} is a prefix of root key {longer}: in layout linera-0.15 their rows cannot be \
+             distinguished; ?layout=plain copies the rows as they are"
         );
         assert_eq!(text, expected, "{name}");
     }

@@ -8,12 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use backup_format::{
-    DatabaseBackup, EngineError, EntryBatch, ErrorClass, ObjectId, Order, RestoreMarker, RestorePlan,
-    RestoreSink, Share, Snapshot, SourceInfo,
+    DatabaseBackup, EngineError, EntryBatch, ErrorClass, ObjectId, Order, Range, Restore, RestoreSink,
+    RestoreTarget, Snapshot,
 };
 use backup_memory::{MemoryNamespace, Options, WriteBatch};
-use backup_testkit::{Content, Engine, Live, Put, Writer};
-use futures::TryStreamExt;
+use backup_testkit::{Content, Engine, Live, Namespace, Put, Writer};
 
 use reading::View;
 use restoring::Sink;
@@ -34,36 +33,46 @@ pub enum Flaw {
     SkipsTheLastEntry,
     /// The first two entries of a batch change places.
     SwapsNeighbours,
-    /// The first entry of a share comes twice.
+    /// The first entry of a range comes twice.
     RepeatsAnEntry,
     /// All partitions come twice, with one half of their entries each time.
     TearsPartitions,
     /// Order is one in which the entries do not come.
     TellsTheWrongOrder,
-    /// A share is one batch, however long.
+    /// A range is one batch, however long.
     JoinsBatches,
     /// The last batch is empty.
     GivesAnEmptyBatch,
-    /// All streams of a share take from one and the same cursor.
+    /// All streams of a range take from one and the same cursor.
     SharesACursor,
     /// The second snapshot and all later ones lack the last entry.
     ReadsWellOnlyOnce,
 
-    /// Of several shares the last is missing.
-    ForgetsAShare,
-    /// Shares come the other way round.
-    ReversesShares,
-    /// An empty namespace has no share.
-    HasNoShareWhenEmpty,
-    /// There is one share more than was asked for.
-    MakesTooManyShares,
-    /// All shares claim to begin a page.
-    StartsAPageAtEachShare,
+    /// Of several ranges the last is missing.
+    ForgetsARange,
+    /// Ranges come the other way round.
+    ReversesRanges,
+    /// An empty namespace has no range.
+    HasNoRangeWhenEmpty,
+    /// There is one range more than was asked for.
+    MakesTooManyRanges,
+    /// All ranges claim to begin a page.
+    StartsAPageAtEachRange,
+    /// Ranges claim to begin pages, and end in the middle of a partition.
+    DividesPartitions,
+    /// Each phase is the whole namespace.
+    RepeatsAPhase,
+    /// Plans have an identity, and every second plan is another.
+    PlansInTwoWays,
+    /// All namespaces have the same identity.
+    HasTheIdentityOfOthers,
+    /// A range that it did not plan is empty.
+    ReadsAnyRange,
 
     /// A batch shows the state of the moment when it is read.
     ReadsEachBatchAtAnotherMoment,
-    /// A share shows the state of the moment when its reading begins.
-    ReadsEachShareAtAnotherMoment,
+    /// A range shows the state of the moment when its reading begins.
+    ReadsEachRangeAtAnotherMoment,
     /// All snapshots show the state of the first.
     ReadsAnOldState,
     /// Writers wait for the end of all snapshots.
@@ -79,8 +88,6 @@ pub enum Flaw {
     ReadsHalfRestored,
     /// A dropped restore is published.
     PublishesOnDrop,
-    /// Publishing finishes by itself.
-    PublishesUnfinished,
     /// Units that were written do not count in a later try.
     ForgetsUnits,
     /// A unit counts as written as soon as it was begun.
@@ -129,17 +136,17 @@ impl Engine for Flawed {
         "flawed"
     }
 
-    async fn create(&self, content: &Content) -> Box<dyn DatabaseBackup> {
-        Box::new(self.namespace(content))
+    async fn create(&self, content: &Content) -> Namespace {
+        Namespace::of(self.namespace(content))
     }
 
-    async fn empty(&self) -> Box<dyn DatabaseBackup> {
-        Box::new(self.namespace(&Content::default()))
+    async fn empty(&self) -> Namespace {
+        Namespace::of(self.namespace(&Content::default()))
     }
 
     async fn live(&self, content: &Content) -> Option<Live> {
         let database = self.namespace(content);
-        Some(Live { database: Box::new(database.clone()), writer: Arc::new(database) })
+        Some(Live { database: Arc::new(database.clone()), writer: Arc::new(database) })
     }
 }
 
@@ -157,7 +164,8 @@ struct Memory {
     snapshots: u64,
     first_state: Option<MemoryNamespace>,
     open_snapshots: Arc<()>,
-    cursors: Vec<(Share, VecDeque<EntryBatch>)>,
+    plans: u64,
+    cursors: Vec<(Range, VecDeque<EntryBatch>)>,
     open_writers: Arc<()>,
     writers: u64,
     begun: HashSet<ObjectId>,
@@ -185,12 +193,7 @@ fn failed(text: &str) -> EngineError {
 
 async fn content_of(namespace: &MemoryNamespace) -> Content {
     let snapshot = namespace.snapshot().await.unwrap();
-    let mut content = Content::default();
-    for share in snapshot.shares(1.try_into().unwrap()).await.unwrap() {
-        let batches: Vec<_> = snapshot.entries(&share).await.unwrap().try_collect().await.unwrap();
-        batches.iter().for_each(|batch| content.extend(batch));
-    }
-    content
+    Content::read(&*snapshot).await.unwrap()
 }
 
 async fn copy_of(namespace: &MemoryNamespace) -> MemoryNamespace {
@@ -212,23 +215,21 @@ impl Writer for Database {
     }
 }
 
+/// A restore of this dump, of any order and size.
+fn restore_of(dump: ObjectId) -> Restore {
+    Restore { dump, order: Order::Plain, entries: 0 }
+}
+
 #[async_trait]
 impl DatabaseBackup for Database {
-    fn source(&self) -> SourceInfo {
-        let source = self.inner.source();
-        match self.flaw {
-            Flaw::HasAnImpossibleName => SourceInfo { namespace: "two\nlines".to_owned(), ..source },
-            _ => source,
-        }
+    fn name(&self) -> &str {
+        DatabaseBackup::name(&self.inner)
     }
 
     async fn snapshot(&self) -> Result<Box<dyn Snapshot>, EngineError> {
         let snapshot = match (self.flaw, self.inner.marker()) {
-            (Flaw::ReadsHalfRestored, Some(marker)) => {
-                let plan = RestorePlan { order: Order::Plain, partitions: 0, entries: 0, plain_bytes: 0 };
-                let mut sink = self.inner.restore(&marker, &plan).await?;
-                sink.finish().await?;
-                sink.snapshot().await?
+            (Flaw::ReadsHalfRestored, Some(dump)) => {
+                self.inner.begin(&restore_of(dump)).await?.finish().await?.snapshot().await?
             }
             (Flaw::ReadsAnOldState, None) => {
                 let now = copy_of(&self.inner).await;
@@ -240,29 +241,32 @@ impl DatabaseBackup for Database {
         self.memory().snapshots += 1;
         Ok(Box::new(View::new(self, snapshot)))
     }
+}
 
-    async fn restore(
-        &self,
-        marker: &RestoreMarker,
-        plan: &RestorePlan,
-    ) -> Result<Box<dyn RestoreSink>, EngineError> {
+#[async_trait]
+impl RestoreTarget for Database {
+    fn name(&self) -> &str {
+        RestoreTarget::name(&self.inner)
+    }
+
+    async fn begin(&self, restore: &Restore) -> Result<Box<dyn RestoreSink>, EngineError> {
         match (self.flaw, self.inner.marker()) {
-            (Flaw::IgnoresMarkers, Some(other)) if other != *marker => {
-                self.inner.restore(&other, plan).await?.discard().await?;
+            (Flaw::IgnoresMarkers, Some(other)) if other != restore.dump => {
+                self.inner.begin(&restore_of(other)).await?.discard().await?;
             }
             (Flaw::Overwrites, None) => self.clear().await,
             _ => {}
         }
-        let inner = self.inner.restore(marker, plan).await?;
+        let inner = self.inner.begin(restore).await?;
         Ok(Box::new(Sink::new(self, inner)))
     }
 
-    async fn check_restorable(&self, marker: &RestoreMarker) -> Result<(), EngineError> {
+    async fn check(&self, restore: &Restore) -> Result<(), EngineError> {
         match self.flaw {
             Flaw::ChecksNothing => Ok(()),
             Flaw::IgnoresMarkers if !self.is_free() => Ok(()),
             Flaw::Overwrites if self.is_free() => Ok(()),
-            _ => self.inner.check_restorable(marker).await,
+            _ => self.inner.check(restore).await,
         }
     }
 }

@@ -5,15 +5,18 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use backup_format::{
-    Consistency, DatabaseBackup, EngineError, EntryBatch, EntryStream, Estimate, Order, Share, Snapshot,
+    Consistency, DatabaseBackup, EngineError, EntryBatch, EntryStream, Order, Range, ReadPlan, Snapshot,
+    SourceInfo,
 };
-use futures::{StreamExt, TryStreamExt, stream};
+use backup_testkit::read_range;
+use futures::{StreamExt, stream};
 
 use super::{Database, Flaw};
 
 pub(super) struct View {
     database: Database,
     inner: Box<dyn Snapshot>,
+    info: SourceInfo,
     is_first: bool,
     _open: Arc<()>,
 }
@@ -23,34 +26,52 @@ impl View {
         let memory = database.memory();
         let (is_first, open) = (memory.snapshots == 1, Arc::clone(&memory.open_snapshots));
         drop(memory);
-        Self { database: database.clone(), inner, is_first, _open: open }
+        let mut info = inner.source().clone();
+        if database.flaw == Flaw::HasAnImpossibleName {
+            info.namespace = "two\nlines".to_owned();
+        }
+        Self { database: database.clone(), inner, info, is_first, _open: open }
     }
 
-    fn live(&self, share: Share) -> EntryStream {
+    /// Reads the first or second half of the entries of a range.
+    async fn read_half(&self, range: &Range) -> Result<Vec<EntryBatch>, EngineError> {
+        let (token, rest) = range.token.split_at(range.token.len() - HALF.len() - 1);
+        let batches = read_range(&*self.inner, &Range { token: token.to_vec() }).await?;
+        let half = batches.iter().map(EntryBatch::entries).sum::<u64>() / 2;
+        let mut batch = EntryBatch::default();
+        for (number, (root_key, entry)) in (0..).zip(batches.iter().flat_map(EntryBatch::iter)) {
+            if (number < half) == (rest[0] == 0) {
+                batch.push(root_key, entry.key, entry.value);
+            }
+        }
+        Ok(Vec::from_iter((!batch.is_empty()).then_some(batch)))
+    }
+
+    fn live(&self, range: Range) -> EntryStream {
         let namespace = self.database.inner.clone();
-        stream::unfold((namespace, share, 0), |(namespace, share, number)| async move {
+        stream::unfold((namespace, range, 0), |(namespace, range, number)| async move {
             let now = namespace.snapshot().await.unwrap();
-            let batch = now.entries(&share).await.unwrap().skip(number).boxed().next().await;
-            batch.map(|batch| (batch, (namespace, share, number + 1)))
+            let batch = now.entries(&range).await.unwrap().skip(number).boxed().next().await;
+            batch.map(|batch| (batch, (namespace, range, number + 1)))
         })
         .boxed()
     }
 
-    fn share_cursor(&self, share: &Share, batches: Vec<EntryBatch>) -> EntryStream {
+    fn share_cursor(&self, range: &Range, batches: Vec<EntryBatch>) -> EntryStream {
         let mut memory = self.database.memory();
-        if !memory.cursors.iter().any(|(known, _)| known == share) {
-            memory.cursors.push((share.clone(), batches.into()));
+        if !memory.cursors.iter().any(|(known, _)| known == range) {
+            memory.cursors.push((range.clone(), batches.into()));
         }
-        let open = (self.database.clone(), share.clone());
-        stream::unfold(open, |(database, share)| async move {
+        let open = (self.database.clone(), range.clone());
+        stream::unfold(open, |(database, range)| async move {
             let mut memory = database.memory();
-            let cursor = memory.cursors.iter_mut().find(|(known, _)| *known == share);
+            let cursor = memory.cursors.iter_mut().find(|(known, _)| *known == range);
             let batch = cursor.and_then(|(_, rest)| rest.pop_front());
             if batch.is_none() {
-                memory.cursors.retain(|(known, _)| *known != share);
+                memory.cursors.retain(|(known, _)| *known != range);
             }
             drop(memory);
-            batch.map(|batch| (Ok(batch), (database, share)))
+            batch.map(|batch| (Ok(batch), (database, range)))
         })
         .boxed()
     }
@@ -58,13 +79,14 @@ impl View {
 
 #[async_trait]
 impl Snapshot for View {
-    fn consistency(&self) -> Consistency {
-        self.inner.consistency()
+    fn source(&self) -> &SourceInfo {
+        &self.info
     }
 
     fn order(&self) -> Order {
         match self.database.flaw {
             Flaw::TellsTheWrongOrder => Order::Prefixed,
+            Flaw::RepeatsAPhase => Order::Token,
             _ => self.inner.order(),
         }
     }
@@ -73,46 +95,83 @@ impl Snapshot for View {
         self.inner.kind(root_key)
     }
 
-    async fn estimate(&self) -> Result<Estimate, EngineError> {
+    async fn estimate(&self) -> Result<Option<u64>, EngineError> {
         self.inner.estimate().await
     }
 
-    async fn shares(&self, count: NonZeroUsize) -> Result<Vec<Share>, EngineError> {
-        let is_empty = self.inner.estimate().await?.entries == Some(0);
-        let more = count.saturating_add(1);
+    async fn plan(&self, ranges_max: NonZeroUsize) -> Result<ReadPlan, EngineError> {
         let flaw = self.database.flaw;
-        let mut shares =
-            self.inner.shares(if flaw == Flaw::MakesTooManyShares { more } else { count }).await?;
+        let is_empty = self.inner.estimate().await? == Some(0);
+        let number = {
+            let mut memory = self.database.memory();
+            memory.plans += 1;
+            memory.plans
+        };
+        let wanted = match flaw {
+            Flaw::MakesTooManyRanges => ranges_max.saturating_add(1),
+            Flaw::PlansInTwoWays if number.is_multiple_of(2) => NonZeroUsize::MIN,
+            _ => ranges_max,
+        };
+        let mut plan = self.inner.plan(wanted).await?;
+        let ranges = &mut plan.phases[0];
         match flaw {
-            Flaw::ForgetsAShare if shares.len() > 1 => drop(shares.pop()),
-            Flaw::ReversesShares => shares.reverse(),
-            Flaw::HasNoShareWhenEmpty if is_empty => shares.clear(),
-            Flaw::StartsAPageAtEachShare => shares.iter_mut().for_each(|share| share.starts_page = true),
+            Flaw::ForgetsARange if ranges.len() > 1 => drop(ranges.pop()),
+            Flaw::ReversesRanges => ranges.reverse(),
+            Flaw::HasNoRangeWhenEmpty if is_empty => ranges.clear(),
+            Flaw::StartsAPageAtEachRange => plan.starts_pages = true,
+            Flaw::DividesPartitions if ranges.len() * 2 <= ranges_max.get() => {
+                plan.starts_pages = true;
+                *ranges = ranges.iter().flat_map(halves).collect();
+            }
+            Flaw::RepeatsAPhase => {
+                plan.starts_pages = true;
+                plan.phases.extend_from_within(..);
+            }
+            Flaw::PlansInTwoWays => {
+                plan.starts_pages = true;
+                plan.identity = Some(format!("{:p}", Arc::as_ptr(&self.database.memory)));
+            }
+            Flaw::HasTheIdentityOfOthers => {
+                plan.starts_pages = true;
+                plan.identity = Some("the only one".to_owned());
+            }
             _ => {}
         }
-        Ok(shares)
+        Ok(plan)
     }
 
-    async fn entries(&self, share: &Share) -> Result<EntryStream, EngineError> {
+    async fn entries(&self, range: &Range) -> Result<EntryStream, EngineError> {
         let flaw = self.database.flaw;
-        let read = async |snapshot: &dyn Snapshot| -> Result<Vec<EntryBatch>, EngineError> {
-            snapshot.entries(share).await?.try_collect().await
-        };
         let batches = match flaw {
-            Flaw::ReadsEachBatchAtAnotherMoment => return Ok(self.live(share.clone())),
-            Flaw::ReadsEachShareAtAnotherMoment => read(&*self.database.inner.snapshot().await?).await?,
-            _ => read(&*self.inner).await?,
+            Flaw::ReadsEachBatchAtAnotherMoment => return Ok(self.live(range.clone())),
+            Flaw::ReadsEachRangeAtAnotherMoment => {
+                read_range(&*self.database.inner.snapshot().await?, range).await?
+            }
+            Flaw::ReadsAnyRange => read_range(&*self.inner, range).await.unwrap_or_default(),
+            Flaw::DividesPartitions if range.token.ends_with(HALF) => self.read_half(range).await?,
+            _ => read_range(&*self.inner, range).await?,
         };
         if flaw == Flaw::SharesACursor {
-            return Ok(self.share_cursor(share, batches));
+            return Ok(self.share_cursor(range, batches));
         }
-        // Only the token of a last share has no second root key.
-        let mut token = backup_format::Reader::new("share token", &share.token);
-        let is_last = token.byte_string(share.token.len(), "root key").is_ok() && token.remaining() == 0;
+        // Only the token of a last range has no second root key.
+        let mut token = backup_format::Reader::new("range token", &range.token);
+        let is_last = token.byte_string(range.token.len(), "root key").is_ok() && token.remaining() == 0;
         let skips = flaw == Flaw::SkipsTheLastEntry || flaw == Flaw::ReadsWellOnlyOnce && !self.is_first;
         let batches = if skips && is_last { without_last_entry(batches) } else { spoiled(flaw, batches) };
         Ok(stream::iter(batches.into_iter().map(Ok)).boxed())
     }
+
+    fn consistency(&self) -> Consistency {
+        self.inner.consistency()
+    }
+}
+
+const HALF: &[u8] = b"th half";
+
+/// Makes tokens of the two halves of a range.
+fn halves(range: &Range) -> [Range; 2] {
+    [0, 1].map(|number| Range { token: [&range.token[..], &[number], HALF].concat() })
 }
 
 fn spoiled(flaw: Flaw, mut batches: Vec<EntryBatch>) -> Vec<EntryBatch> {

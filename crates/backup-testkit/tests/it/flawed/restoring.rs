@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use backup_format::{
-    DatabaseBackup, EngineError, EntryBatch, ObjectId, RestoreSink, RestoreUnit, RestoreWriter, Segment,
-    Snapshot,
+    DatabaseBackup, EngineError, EntryBatch, ObjectId, RestoreSink, RestoreUnit, RestoreWriter, Restored,
+    Segment, Snapshot,
 };
 use backup_memory::MemoryNamespace;
 use futures::FutureExt;
@@ -29,13 +29,10 @@ impl Sink {
 
 impl Drop for Sink {
     fn drop(&mut self) {
-        if let Some(mut inner) = self.inner.take()
+        if let Some(inner) = self.inner.take()
             && self.database.flaw == Flaw::PublishesOnDrop
         {
-            let publish = async move {
-                inner.finish().await?;
-                inner.publish().await
-            };
+            let publish = async { inner.finish().await?.publish().await };
             // It fails when the namespace was published otherwise.
             let _ = publish.now_or_never().expect("memory never waits");
         }
@@ -70,33 +67,55 @@ impl RestoreSink for Sink {
         Ok(inner.map(wrap))
     }
 
-    async fn finish(&mut self) -> Result<(), EngineError> {
-        self.inner.as_mut().unwrap().finish().await
+    async fn finish(mut self: Box<Self>) -> Result<Box<dyn Restored>, EngineError> {
+        let inner = self.inner.take().unwrap().finish().await?;
+        Ok(Box::new(Finished { database: self.database.clone(), inner: Some(inner) }))
     }
 
+    async fn discard(mut self: Box<Self>) -> Result<(), EngineError> {
+        let inner = self.inner.take().unwrap();
+        match self.database.flaw {
+            Flaw::DiscardsNothing => Ok(()),
+            Flaw::DiscardsTheMarkerOnly => inner.finish().await?.publish().await,
+            _ => inner.discard().await,
+        }
+    }
+}
+
+struct Finished {
+    database: Database,
+    inner: Option<Box<dyn Restored>>,
+}
+
+impl Drop for Finished {
+    fn drop(&mut self) {
+        if let Some(inner) = self.inner.take()
+            && self.database.flaw == Flaw::PublishesOnDrop
+        {
+            // It fails when the namespace was published otherwise.
+            let _ = inner.publish().now_or_never().expect("memory never waits");
+        }
+    }
+}
+
+#[async_trait]
+impl Restored for Finished {
     async fn snapshot(&self) -> Result<Box<dyn Snapshot>, EngineError> {
         match self.database.flaw {
             Flaw::ShowsAnEmptyView => MemoryNamespace::new("empty").snapshot().await,
-            _ => self.inner().snapshot().await,
+            _ => self.inner.as_ref().unwrap().snapshot().await,
         }
     }
 
     async fn publish(mut self: Box<Self>) -> Result<(), EngineError> {
-        let mut inner = self.inner.take().unwrap();
-        if self.database.flaw == Flaw::PublishesUnfinished {
-            inner.finish().await?;
-        }
-        inner.publish().await
+        self.inner.take().unwrap().publish().await
     }
 
     async fn discard(mut self: Box<Self>) -> Result<(), EngineError> {
-        let mut inner = self.inner.take().unwrap();
+        let inner = self.inner.take().unwrap();
         match self.database.flaw {
             Flaw::DiscardsNothing => Ok(()),
-            Flaw::DiscardsTheMarkerOnly => {
-                inner.finish().await?;
-                inner.publish().await
-            }
+            Flaw::DiscardsTheMarkerOnly => inner.publish().await,
             _ => inner.discard().await,
         }
     }

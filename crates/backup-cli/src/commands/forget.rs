@@ -1,0 +1,233 @@
+//! `forget`: takes dumps off the list.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use backup_repository::{
+    DumpChoice, ForgetGroup, ForgetOptions, ForgetReport, KeepRules, PruneOptions, Verdict,
+};
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::prune;
+use crate::location::RepositoryLocation;
+use crate::origin;
+use crate::problem::Problem;
+use crate::report::{Report, count, to_the_second};
+use crate::repository;
+use crate::session::Session;
+use crate::table;
+
+/// Digits of an id in the table; `--dump` takes them.
+const ID_DIGITS: usize = 12;
+
+/// Forget dumps: by rules that say which ones stay, or by name
+///
+/// A dump stays if one rule keeps it. Rules count for each namespace, validator and layout by itself, and in UTC; those of
+/// periods keep the newest dump of each period that has one. The newest dump of each group always stays, and nothing is
+/// forgotten while a manifest is damaged. What was forgotten can be had back with `unforget`, until `prune` has removed its
+/// packs: that is what wins room.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  kvbackup forget /backup/validator --keep-daily 7 --keep-weekly 5 --keep-monthly 12 --dry-run
+  kvbackup forget /backup/validator --keep-within 14d --keep-annotation release
+  kvbackup forget /backup/validator --keep-daily 7 --keep-weekly 5 --prune
+  kvbackup forget /backup/validator --dump 3f2a0c11")]
+pub(crate) struct ForgetArgs {
+    /// The repository: a directory or a URL
+    repository: RepositoryLocation,
+    /// Keep the newest N dumps
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    keep_last: usize,
+    /// Keep what was finished at most so long before the newest dump: hours, days, weeks or years, like 36h, 14d, 8w, 1y
+    #[arg(long, value_name = "TIME", value_parser = parse_age)]
+    keep_within: Option<Duration>,
+    /// Keep one dump of each of the last N hours that have one
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    keep_hourly: usize,
+    /// Keep one dump of each of the last N days that have one
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    keep_daily: usize,
+    /// Keep one dump of each of the last N weeks that have one
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    keep_weekly: usize,
+    /// Keep one dump of each of the last N months that have one
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    keep_monthly: usize,
+    /// Keep one dump of each of the last N years that have one
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    keep_yearly: usize,
+    /// Keep dumps with this annotation; may be repeated
+    #[arg(long, value_name = "NAME[=VALUE]", value_parser = parse_annotation)]
+    keep_annotation: Vec<(String, Option<String>)>,
+    /// Forget this dump, whatever the rules say: the first 4 to 64 digits of its id; may be repeated
+    #[arg(long = "dump", value_name = "ID", value_parser = parse_id)]
+    dumps: Vec<String>,
+    /// Leave alone dumps of other namespaces
+    #[arg(long, value_name = "NAME")]
+    namespace: Option<String>,
+    /// Leave alone dumps of other validators
+    #[arg(long, value_name = "VALIDATOR_PUBLIC_KEY", value_parser = origin::parse)]
+    origin: Option<String>,
+    /// Forget also if more than half of the dumps go
+    #[arg(long)]
+    allow_most: bool,
+    /// Tell what would be forgotten, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Then do what `prune` does, with its defaults
+    #[arg(long, conflicts_with = "dry_run")]
+    prune: bool,
+}
+
+impl ForgetArgs {
+    fn rules(&self) -> KeepRules {
+        KeepRules {
+            last: self.keep_last,
+            within: self.keep_within,
+            hourly: self.keep_hourly,
+            daily: self.keep_daily,
+            weekly: self.keep_weekly,
+            monthly: self.keep_monthly,
+            yearly: self.keep_yearly,
+            annotations: self.keep_annotation.clone(),
+        }
+    }
+}
+
+pub(crate) async fn run(args: ForgetArgs, session: &Session) -> Result<Report> {
+    let rules = args.rules();
+    if rules.is_empty() && args.dumps.is_empty() {
+        let problem = "nothing says which dumps go: give a rule like --keep-daily 7, or --dump ID";
+        return Err(Problem::Usage(problem.to_owned()).into());
+    }
+    repository::keep_private();
+    let repository = repository::open(&args.repository, session).await?;
+    let options = ForgetOptions {
+        rules,
+        dumps: args.dumps,
+        namespace: args.namespace,
+        origin: args.origin,
+        allow_most: args.allow_most,
+        dry_run: args.dry_run,
+    };
+    let made = repository.forget(&options).await?;
+    let mut report = describe(&made, args.dry_run);
+    if args.prune {
+        let options = PruneOptions { progress: session.progress.clone(), ..PruneOptions::default() };
+        let pruned = repository.prune(&options).await.context("the dumps are forgotten; pruning failed")?;
+        report.text("\n");
+        prune::describe(&mut report, &pruned, &options);
+    }
+    Ok(report)
+}
+
+fn describe(made: &ForgetReport, dry_run: bool) -> Report {
+    let mut report = Report::default();
+    report.field("dry_run", dry_run);
+    report.field("groups", made.groups.iter().map(group_as_json).collect::<Vec<_>>());
+    let (gone, kept) = (made.going().count() as u64, made.kept() as u64);
+    report.field("forgotten", gone);
+    report.field("kept", kept);
+    for group in &made.groups {
+        let origin = group.origin.as_ref().map(|origin| format!(" of {origin:.ID_DIGITS$}"));
+        let origin = origin.unwrap_or_default();
+        report.text(&format!("namespace {}{origin}, layout {}\n", group.namespace, group.layout));
+        report.text(&table::table(group.dumps.iter().map(row).collect(), 2, usize::MAX));
+    }
+    let doing = if dry_run { "would go" } else { "forgotten" };
+    report.line(doing, format_args!("{}; {kept} stay", count(gone, "dump")));
+    report
+}
+
+fn row(verdict: &Verdict) -> [String; 3] {
+    let what = if verdict.goes() { "goes".to_owned() } else { format!("stays: {}", words(verdict)) };
+    let Verdict { dump, .. } = verdict;
+    [format!("{:.ID_DIGITS$}", dump.id), dump.manifest.finished.clone(), what]
+}
+
+fn words(verdict: &Verdict) -> String {
+    verdict.reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn group_as_json(group: &ForgetGroup) -> Value {
+    let dump = |verdict: &Verdict| {
+        json!({
+            "dump": verdict.dump.id,
+            "finished": to_the_second(&verdict.dump.manifest.finished),
+            "goes": verdict.goes(),
+            "reasons": verdict.reasons.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        })
+    };
+    json!({
+        "namespace": group.namespace,
+        "origin": group.origin,
+        "layout": group.layout,
+        "dumps": group.dumps.iter().map(dump).collect::<Vec<_>>(),
+    })
+}
+
+fn parse_annotation(text: &str) -> Result<(String, Option<String>), String> {
+    let (name, value) = match text.split_once('=') {
+        Some((name, value)) => (name, Some(value.to_owned())),
+        None => (text, None),
+    };
+    if name.is_empty() { Err("expected NAME or NAME=VALUE".to_owned()) } else { Ok((name.to_owned(), value)) }
+}
+
+/// Parses the first digits of an id.
+pub(super) fn parse_id(text: &str) -> Result<String, String> {
+    match text.parse() {
+        Ok(DumpChoice::Id(digits)) => Ok(digits),
+        _ => Err("expected the first 4 to 64 hex digits of a dump's id".to_owned()),
+    }
+}
+
+/// Parses a time from an hour to a century: `36h`, `14d`, `8w`, `1y` of 365 days.
+pub(super) fn parse_age(text: &str) -> Result<Duration, String> {
+    const HOURS_MAX: u64 = 100 * 365 * 24;
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "h" => 1,
+        "d" => 24,
+        "w" => 7 * 24,
+        "y" => 365 * 24,
+        unit => return Err(format!("unknown unit {unit:?}; expected h, d, w or y")),
+    };
+    let number: u64 = digits.parse().map_err(|_| format!("{digits:?} is no whole number"))?;
+    match number.checked_mul(unit) {
+        Some(hours @ 1..=HOURS_MAX) => Ok(Duration::from_secs(hours * 3_600)),
+        _ => Err("expected a time from 1h to 100y".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_have_units_and_an_end() {
+        for (text, hours) in [("36h", 36), ("14d", 336), ("8w", 1_344), ("1y", 8_760), ("100y", 876_000)] {
+            assert_eq!(parse_age(text), Ok(Duration::from_secs(hours * 3_600)), "{text}");
+        }
+        for bad in ["", "7", "0d", "1m", "-1d", "1.5d", "101y", "99999999999999999999y"] {
+            assert!(parse_age(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn annotations_have_a_name_and_perhaps_a_value() {
+        assert_eq!(parse_annotation("release"), Ok(("release".to_owned(), None)));
+        assert_eq!(parse_annotation("a=b=c"), Ok(("a".to_owned(), Some("b=c".to_owned()))));
+        assert!(parse_annotation("").is_err() && parse_annotation("=x").is_err());
+    }
+
+    #[test]
+    fn ids_are_lower_case_hex_digits() {
+        assert!(parse_id("3f2a").is_ok() && parse_id(&"0".repeat(64)).is_ok());
+        for bad in ["", "3f2", "3F2A", "latest", &"0".repeat(65)] {
+            assert!(parse_id(bad).is_err(), "{bad}");
+        }
+    }
+}

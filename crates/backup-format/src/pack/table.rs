@@ -1,0 +1,167 @@
+//! The lines of a pack's table.
+
+use super::{Codec, Object, TABLE, TableLine};
+use crate::codec::Reader;
+use crate::error::FormatError;
+use crate::id::{Kind, ObjectId};
+use crate::limits;
+
+/// Bytes of one line of the table of version 1.
+const LINE_BYTES: usize = 3 + 32 + 8 + 8;
+/// Bytes of one line of the table of version 2, without the id of a base.
+pub(super) const LINE_2_BYTES: usize = 3 + 2 + 32 + 8 + 8;
+
+impl Codec {
+    /// Returns the codec with this number, `None` for an unknown one.
+    fn from_number(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Self::Raw),
+            1 => Some(Self::Zstd),
+            _ => None,
+        }
+    }
+}
+
+/// Appends a line. Those of version 2 have the number of a key, which is 0, and the base of a patch.
+pub(super) fn put(out: &mut Vec<u8>, Object { line, base }: &Object, is_2: bool) {
+    let codec = line.codec as u8 + if base.is_some() { PATCH } else { 0 };
+    out.extend_from_slice(&[line.kind as u8, codec]);
+    base.iter().for_each(|base| out.extend_from_slice(&base.0));
+    out.push(0);
+    out.extend_from_slice(if is_2 { &[0, 0] } else { &[] });
+    out.extend_from_slice(&line.id.0);
+    out.extend_from_slice(&line.plain_len.to_le_bytes());
+    out.extend_from_slice(&line.stored_len.to_le_bytes());
+}
+
+/// What the number of a codec has more for a patch than for an object that is stored whole.
+const PATCH: u8 = 2;
+
+/// Parses a table of version 2 without its trailer.
+pub(super) fn decode_2(table: &[u8]) -> Result<Vec<Object>, FormatError> {
+    let mut reader = Reader::new(TABLE, table);
+    let keys = reader.uleb(u32::MAX as usize, "keys")?;
+    if keys > 0 {
+        return Err(reader.malformed(format!("{keys} keys: it is encrypted, which this program cannot read")));
+    }
+    let count = reader.uleb(u32::MAX as usize, "objects")?;
+    if count == 0 || count > limits::PACK_OBJECTS_MAX || count * LINE_2_BYTES > reader.remaining() {
+        let left = reader.remaining();
+        return Err(reader.malformed(format!(
+            "{count} objects in {left} bytes; expected at least {LINE_2_BYTES} bytes for each of 1 to {}",
+            limits::PACK_OBJECTS_MAX
+        )));
+    }
+    let mut objects = Vec::with_capacity(count);
+    for _ in 0..count {
+        objects.push(decode_line_2(&mut reader)?);
+    }
+    reader.end()?;
+    Ok(objects)
+}
+
+fn decode_line_2(reader: &mut Reader<'_>) -> Result<Object, FormatError> {
+    let at = reader.clone();
+    let [kind, number] = reader.array()?;
+    let kind = decode_kind(&at, kind)?;
+    let codec = Codec::from_number(number % PATCH).filter(|_| number < 2 * PATCH);
+    let codec = codec.ok_or_else(|| {
+        let expected = "expected codec 0 (raw), 1 (zstd), 2 (patch) or 3 (patch in zstd)";
+        at.malformed(format!("{expected}, found {number}"))
+    })?;
+    let base = if number < PATCH { None } else { Some(ObjectId(reader.array()?)) };
+    let (aead, key) = (reader.u8()?, u16::from_le_bytes(reader.array()?));
+    if (aead, key) != (0, 0) {
+        let problem = format!("aead {aead} with key {key}: it is encrypted, which this program cannot read");
+        return Err(at.malformed(problem));
+    }
+    let (id, plain_len, stored_len) = (ObjectId(reader.array()?), reader.u64()?, reader.u64()?);
+    let line = TableLine { kind, codec, id, plain_len, stored_len };
+    match base {
+        None => check_line(&at, line).map(|line| Object { line, base }),
+        Some(base) => check_patch(&at, line, base),
+    }
+}
+
+/// Checks the line of a patch: only segments are stored so, and only short ones.
+fn check_patch(at: &Reader<'_>, line: TableLine, base: ObjectId) -> Result<Object, FormatError> {
+    if line.kind != Kind::Segment || base == line.id {
+        let problem = format!("{} {} is stored as a patch of {base}", line.kind, line.id);
+        return Err(at.malformed(format!("{problem}; expected a segment, and another one as its base")));
+    }
+    let limit = limits::PATCH_BYTES_MAX;
+    for (what, found) in [("plaintext of a patched segment", line.plain_len), ("patch", line.stored_len)] {
+        if found > limit {
+            let offset = at.position() as u64;
+            return Err(FormatError::TooLong { object: TABLE, offset, what, found, limit });
+        }
+    }
+    Ok(Object { line, base: Some(base) })
+}
+
+fn decode_kind(at: &Reader<'_>, number: u8) -> Result<Kind, FormatError> {
+    Kind::from_number(number)
+        .ok_or_else(|| at.malformed(format!("expected kind 1 (segment) or 2 (page), found {number}")))
+}
+
+/// Parses a table of version 1 without its trailer.
+pub(super) fn decode(table: &[u8]) -> Result<Vec<Object>, FormatError> {
+    let mut reader = Reader::new(TABLE, table);
+    let count = reader.uleb(u32::MAX as usize, "objects")?;
+    if count == 0 || count > limits::PACK_OBJECTS_MAX || count * LINE_BYTES != reader.remaining() {
+        let left = reader.remaining();
+        return Err(reader.malformed(format!(
+            "{count} objects in {left} bytes; expected {LINE_BYTES} bytes for each of 1 to {}",
+            limits::PACK_OBJECTS_MAX
+        )));
+    }
+    let mut lines = Vec::with_capacity(count);
+    for _ in 0..count {
+        lines.push(Object { line: decode_line(&mut reader)?, base: None });
+    }
+    Ok(lines)
+}
+
+fn decode_line(reader: &mut Reader<'_>) -> Result<TableLine, FormatError> {
+    let at = reader.clone();
+    let [kind, codec, aead] = reader.array()?;
+    let kind = decode_kind(&at, kind)?;
+    let codec = Codec::from_number(codec)
+        .ok_or_else(|| at.malformed(format!("expected codec 0 (raw) or 1 (zstd), found {codec}")))?;
+    match aead {
+        0 => {}
+        1 => {
+            return Err(
+                at.malformed("encrypted with XChaCha20-Poly1305, which version 1 cannot read".to_owned())
+            );
+        }
+        _ => return Err(at.malformed(format!("expected aead 0, found {aead}"))),
+    }
+    let line = TableLine {
+        kind,
+        codec,
+        id: ObjectId(reader.array()?),
+        plain_len: reader.u64()?,
+        stored_len: reader.u64()?,
+    };
+    check_line(&at, line)
+}
+
+fn check_line(at: &Reader<'_>, line: TableLine) -> Result<TableLine, FormatError> {
+    if line.plain_len > limits::OBJECT_BYTES_MAX {
+        return Err(FormatError::TooLong {
+            object: TABLE,
+            offset: at.position() as u64,
+            what: "plaintext",
+            found: line.plain_len,
+            limit: limits::OBJECT_BYTES_MAX,
+        });
+    }
+    if line.codec == Codec::Raw && line.plain_len != line.stored_len {
+        return Err(at.malformed(format!(
+            "a raw object has one length; found plain_len {} and stored_len {}",
+            line.plain_len, line.stored_len
+        )));
+    }
+    Ok(line)
+}

@@ -1,0 +1,86 @@
+//! How a dump is published beside a pruner: staged first, then held against what is about to be removed.
+//!
+//! A writer stages and then looks for tombstones; a pruner writes its tombstone and then looks for stages. So one of them sees
+//! the other, whatever their clocks say and however long either of them stands still.
+
+use std::time::{Duration, Instant};
+
+use backup_format::ObjectId;
+use bytes::Bytes;
+use time::OffsetDateTime;
+
+use crate::clock::Clock;
+use crate::error::RepositoryError;
+use crate::repository::Repository;
+use crate::store::Store;
+use crate::tombstone;
+
+/// How long after its packs are durable a dump may be published. A pruner removes stages that are much older.
+const PUBLISH_WITHIN: Duration = Duration::from_secs(24 * 3_600);
+
+/// When a dump was staged, by all clocks that there are.
+struct Begun {
+    clock: Clock,
+    time: OffsetDateTime,
+    instant: Instant,
+}
+
+impl Begun {
+    fn now(clock: &Clock) -> Self {
+        Self { clock: clock.clone(), time: clock.now(), instant: Instant::now() }
+    }
+
+    fn check(&self) -> Result<(), RepositoryError> {
+        if self.instant.elapsed() > PUBLISH_WITHIN || self.clock.now() - self.time > PUBLISH_WITHIN {
+            return Err(RepositoryError::Pruned { problem: "publishing it took more than a day".to_owned() });
+        }
+        Ok(())
+    }
+}
+
+impl Repository {
+    /// Publishes a dump that relies on these packs.
+    ///
+    /// The packs are made durable, also those of earlier runs. Then the manifest is staged, it is checked that nobody removes one of
+    /// the packs, and the manifest is written.
+    ///
+    /// # Errors
+    ///
+    /// [`RepositoryError::Changed`] when the repository is another one than was opened. [`RepositoryError::Pruned`] when one
+    /// of the packs is gone or about to be removed; then nothing is published.
+    pub(crate) async fn publish(
+        &self,
+        (dump, manifest): (ObjectId, Bytes),
+        packs: &[(ObjectId, u64)],
+    ) -> Result<(), RepositoryError> {
+        self.check_unchanged().await?;
+        self.store.make_durable(packs).await?;
+        let begun = Begun::now(&self.clock);
+        let staged = Store::staged_path(dump);
+        self.store.write(&staged, manifest.clone().into()).await?;
+        let checked = self.check_relied(packs).await;
+        if let Err(error) = checked.and_then(|()| begun.check()) {
+            // Who may not remove it leaves it to the next pruner.
+            drop(self.store.remove(&staged).await);
+            return Err(error);
+        }
+        self.store.write(&Store::manifest_path(dump), manifest.into()).await?;
+        drop(self.store.remove(&staged).await);
+        Ok(())
+    }
+
+    /// Checks that these packs are there in their lengths, and that nobody is about to remove one of them.
+    pub(crate) async fn check_relied(&self, packs: &[(ObjectId, u64)]) -> Result<(), RepositoryError> {
+        let pruned = |problem| Err(RepositoryError::Pruned { problem });
+        let condemned = tombstone::condemned(&self.store).await?;
+        if let Some((pack, _)) = packs.iter().find(|(pack, _)| condemned.contains(pack)) {
+            return pruned(format!("{} is about to be removed", Store::pack_path(*pack)));
+        }
+        // They are listed in the order of their names.
+        let found = self.store.packs().await?;
+        match packs.iter().find(|pack| found.binary_search(pack).is_err()) {
+            Some((pack, len)) => pruned(format!("{} of {len} bytes is not there", Store::pack_path(*pack))),
+            None => Ok(()),
+        }
+    }
+}

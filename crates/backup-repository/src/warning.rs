@@ -1,0 +1,65 @@
+//! What a backup found odd, and did not stop for.
+
+use backup_format::ObjectId;
+
+/// Something odd that an operator should know, although the dump is good.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackupWarning {
+    /// The own clock is behind that of an earlier dump.
+    #[error(
+        "the clock says {now}, and dump {dump:.12} that it was finished at {finished}: one of the two clocks was wrong. \
+         The order of dumps does not rest on it"
+    )]
+    ClockBehind {
+        /// The earlier dump.
+        dump: ObjectId,
+        /// When it was finished, as it says.
+        finished: String,
+        /// When this backup began.
+        now: String,
+    },
+    /// Manifests cannot be read, so that the dump may follow more than it names.
+    #[error(
+        "{}: this dump does not follow what they may be, and is not compared with it; `list` names them",
+        unreadable(*damaged, *unsupported)
+    )]
+    Unreadable {
+        /// How many are damaged.
+        damaged: usize,
+        /// How many are of a later version.
+        unsupported: usize,
+    },
+    /// The pages of the dump before cannot be read; verify that dump.
+    #[error("dump {dump:.12} cannot be read to compare this one with it: {problem}; verify it")]
+    NotCompared {
+        /// The dump before.
+        dump: ObjectId,
+        /// What was wrong.
+        problem: String,
+    },
+    /// Pages or segments of the dump before cannot be read, so segments are stored whole that could be patches.
+    #[error(
+        "{count} pages or segments of dump {dump:.12} could not be read as bases of patches, and segments were stored whole \
+         instead; verify that dump. The first: {problem}"
+    )]
+    NoBase {
+        /// The dump before.
+        dump: ObjectId,
+        /// How many could not be read.
+        count: u64,
+        /// What was wrong with the first.
+        problem: String,
+    },
+}
+
+/// Says how many manifests cannot be read.
+pub(crate) fn unreadable(damaged: usize, unsupported: usize) -> String {
+    let manifests = |number, what| match number {
+        0 => None,
+        1 => Some(format!("1 manifest is {what}")),
+        _ => Some(format!("{number} manifests are {what}")),
+    };
+    let parts = [manifests(damaged, "damaged"), manifests(unsupported, "of a later version")];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(" and ")
+}

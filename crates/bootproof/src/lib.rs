@@ -1,0 +1,58 @@
+#![doc = include_str!("../README.md")]
+
+mod args;
+mod ask;
+mod blobs;
+mod boot;
+mod certificates;
+mod chain;
+pub mod cli;
+mod cursor;
+mod database;
+mod decode;
+mod findings;
+mod keys;
+mod kind;
+mod meter;
+mod network;
+mod place;
+mod ranges;
+mod records;
+mod report;
+mod restore;
+mod run;
+mod scratch;
+mod signals;
+mod source;
+mod subject;
+mod sweep;
+mod text;
+mod tip;
+
+pub use args::Args;
+pub use findings::{Finding, Note};
+pub use kind::Kind;
+pub use network::Anchor;
+pub use place::Place;
+pub use report::{Applied, CastVote, KeyChoice, Report, Scenario};
+pub use run::{prove, prove_until};
+pub use subject::Subject;
+pub use sweep::Counts;
+pub use text::text;
+pub use tip::Tip;
+
+/// This program and its version.
+const TOOL: &str = concat!("bootproof ", env!("CARGO_PKG_VERSION"));
+
+/// The version of linera that it is built with.
+const LINERA: &str = "0.15.23";
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_version_of_linera_is_the_one_that_is_built() {
+        let manifest = include_str!("../../worker-boot-tests/Cargo.toml");
+        let pinned = format!("linera-core = {{ version = \"={}\"", super::LINERA);
+        assert!(manifest.contains(&pinned), "{pinned}");
+    }
+}

@@ -1,0 +1,125 @@
+//! `docs/JSON.md` and what the program prints.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use crate::program::Place;
+
+/// Fields by name: their type, and whether they are always there.
+type Fields = BTreeMap<String, (String, bool)>;
+
+/// The tables of the document, by the headings above them.
+fn tables() -> BTreeMap<String, Fields> {
+    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/JSON.md");
+    let (mut tables, mut heading) = (BTreeMap::<String, Fields>::new(), String::new());
+    for line in fs::read_to_string(document).unwrap().lines() {
+        if let Some(title) = line.strip_prefix("## ") {
+            heading = title.to_owned();
+        }
+        let cells: Vec<_> = line.split('|').map(str::trim).collect();
+        if let ["", name, kind, meaning, ""] = cells.as_slice()
+            && let Some(name) = name.strip_prefix('`').and_then(|name| name.strip_suffix('`'))
+        {
+            let field = ((*kind).to_owned(), !meaning.contains("may be missing"));
+            tables.entry(heading.clone()).or_default().insert(name.to_owned(), field);
+        }
+    }
+    tables
+}
+
+/// Checks that an object has the fields of these tables, and no others.
+fn check(tables: &BTreeMap<String, Fields>, headings: &[&str], found: &Map<String, Value>) {
+    let mut fields: Fields = headings.iter().flat_map(|heading| tables[*heading].clone()).collect();
+    fields.insert("seconds".to_owned(), ("number".to_owned(), true));
+    for (name, value) in found {
+        let (kind, _) = fields.get(name).unwrap_or_else(|| panic!("{headings:?} has no field {name}"));
+        let is = |kind: &str| match kind {
+            "text" => value.is_string(),
+            "number" => value.is_number(),
+            "bool" => value.is_boolean(),
+            "list" => value.is_array(),
+            "object" => value.is_object(),
+            "null" => value.is_null(),
+            other => panic!("unknown type {other} of {name}"),
+        };
+        assert!(kind.split(" or ").any(is), "{headings:?}: {name} is {value}, not {kind}");
+    }
+    for (name, (_, always)) in &fields {
+        assert!(!always || found.contains_key(name), "{headings:?}: {name} is missing in {found:?}");
+    }
+    for time in ["started", "finished", "made"].iter().filter_map(|name| found.get(*name)) {
+        let time = time.as_str().unwrap();
+        assert!(time.len() == 20 && time.ends_with('Z') && time.as_bytes()[10] == b'T', "{time}");
+    }
+}
+
+const DUMP: &str = "Fields of a dump";
+const BACKUP: &str = "`backup`, `import`";
+
+#[test]
+fn every_command_prints_what_the_document_says() {
+    let place = Place::with_fixture();
+    let tables = tables();
+    let run = |headings: &[&str], arguments: &[&str]| {
+        let found = place.done(arguments);
+        check(&tables, headings, found.as_object().unwrap());
+        found
+    };
+    let source = "rocksdb:db/validator_0";
+    run(&["`init`"], &["init", "empty"]);
+    let dry = run(&[DUMP, BACKUP], &["backup", source, "repo", "--dry-run"]);
+    assert!(dry["dump"].is_null() && dry["root"].is_null(), "{dry}");
+    let made = run(&[DUMP, BACKUP], &["backup", source, "repo"]);
+    assert!(made["dump"].is_string() && made["stored_bytes"].as_u64() > Some(0), "{made}");
+    run(&[DUMP, BACKUP], &["backup", source, "repo", "--annotate", "a=b"]);
+    run(&[DUMP, "`export`"], &["export", "repo", "out.bcs"]);
+    run(&[DUMP, BACKUP], &["import", "out.bcs", "imported"]);
+    run(&[DUMP, "`restore`"], &["restore", "repo", "rocksdb:copy/a", "--for-key", "none"]);
+    run(&[DUMP, "`restore`"], &["restore", "repo", "rocksdb:copy/b", "--dry-run"]);
+    run(&[DUMP, "`verify`"], &["verify", "repo", "--against", source]);
+    run(&[DUMP, "`verify`"], &["verify", "repo", "--subset", "1/2"]);
+    run(&["`verify --all`"], &["verify", "repo", "--all"]);
+    run(&["`digest`, `inspect SOURCE`"], &["digest", source]);
+    run(&["`digest`, `inspect SOURCE`"], &["inspect", source]);
+    run(&[DUMP], &["inspect", "repo"]);
+    let listed = run(&["`list`"], &["list", "repo"]);
+    let mut dump = listed["dumps"][0].as_object().unwrap().clone();
+    assert!(dump.remove("future").is_some_and(|future| future == false));
+    dump.insert("seconds".to_owned(), 1.into());
+    check(&tables, &[DUMP], &dump);
+    run(&["`stats`"], &["stats", "repo"]);
+    run(&["`probe`"], &["probe", "repo", "--big-object", "1MiB"]);
+    run(&["`copy`"], &["copy", "repo", "other", "--all"]);
+    run(&["`repair`"], &["repair", "repo", "--from", "other"]);
+    let id = made["dump"].as_str().unwrap();
+    run(&["`forget`"], &["forget", "repo", "--dump", id]);
+    run(&["`unforget`"], &["unforget", "repo"]);
+    run(&[DUMP], &["unforget", "repo", "--dump", id]);
+    run(&["`prune`"], &["prune", "repo"]);
+    run(&["`forget`", "`prune`"], &["forget", "repo", "--dump", id, "--prune"]);
+    run(&["`native-backup`, `native-restore`"], &["native-backup", source, "engine"]);
+    run(&["`native-backup`, `native-restore`"], &["native-restore", "engine", "rocksdb:copy/c"]);
+    fs::create_dir(place.path("unused")).unwrap();
+    let mut error = place.exits(1, &["list", "unused", "--json"]).error().as_object().unwrap().clone();
+    error.insert("seconds".to_owned(), 1.into());
+    check(&tables, &["Errors"], &error);
+}
+
+#[test]
+fn every_command_has_a_heading() {
+    let place = Place::empty();
+    let help = place.exits(0, &["--help"]).stdout;
+    let (_, commands) = help.split_once("Commands:\n").unwrap();
+    let names = commands.lines().take_while(|line| line.starts_with("  "));
+    let names: Vec<_> = names.filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(names.len() > 15, "{names:?}");
+    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/JSON.md");
+    let text = fs::read_to_string(document).unwrap();
+    let headings: String = text.lines().filter(|line| line.starts_with("## ")).collect();
+    for name in names.into_iter().filter(|name| !["completions", "help"].contains(name)) {
+        assert!(headings.contains(&format!("`{name}")), "{name}");
+    }
+}
