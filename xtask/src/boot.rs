@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::setup::{self, For};
 use crate::test::{self, Counts};
-use crate::{cargo, cql, process};
+use crate::{cargo, cql, process, rocksdb};
 
 /// Runs the task `boot-tests`: every test of the workspace, or what the options choose.
 pub(crate) fn run_tests(options: &[String]) -> Result<()> {
@@ -44,5 +44,9 @@ pub(crate) fn clippy() -> Result<usize> {
 fn command(verb: &str) -> Result<Command> {
     let mut command = cargo::cargo(&[verb, "--manifest-path", cargo::BOOT_MANIFEST]);
     command.env("CARGO_TARGET_DIR", cargo::target_folder()?);
+    rocksdb::link_compiled(
+        &mut command,
+        &cargo::root().join(cargo::BOOT_MANIFEST).with_file_name("Cargo.lock"),
+    )?;
     Ok(command)
 }

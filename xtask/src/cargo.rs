@@ -59,8 +59,6 @@ pub(crate) fn without_linking(command: &mut Command) -> Result<&mut Command> {
 }
 
 /// Returns a command of the cargo that runs us, in the top folder, with ccache in front of the compilers.
-///
-/// The workspace and the boot tests pick different features for the tools that build RocksDB, so cargo compiles it twice.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(root());

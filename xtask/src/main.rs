@@ -8,6 +8,7 @@ mod demo;
 mod fuzz;
 mod instructions;
 mod process;
+mod rocksdb;
 mod setup;
 mod test;
 mod test_all;

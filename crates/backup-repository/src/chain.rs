@@ -61,6 +61,34 @@ fn problem(problem: String) -> Problem {
     Problem { problem, source: None }
 }
 
+/// Reads the plaintext of a segment from this place of it, and checks it by its id.
+pub(crate) async fn read_place(
+    reader: &DumpReader,
+    id: ObjectId,
+    place: Location,
+) -> Result<Segment, RepositoryError> {
+    let chain = reader.chain(id, place)?;
+    let wrong = |found| bad_object((Kind::Segment, id), (place.pack, place.offset), found);
+    let parts = reader.read_places(&chain).await?;
+    let (keys, reader_here) = (reader.repository.keys.clone(), reader.clone());
+    let decoded = tokio::task::spawn_blocking(move || {
+        let links: Vec<_> = chain.into_iter().zip(parts).collect();
+        let (plaintext, _) = assemble(&reader_here, &links)?;
+        match keys.id(Kind::Segment, &plaintext) == id {
+            true => Ok(Segment::decode(plaintext, reader_here.order, &reader_here.limits)?),
+            false => Err(problem("its content does not hash to its id".to_owned())),
+        }
+    });
+    match decoded.await? {
+        Ok(segment) => Ok(segment),
+        // A base may be right elsewhere.
+        Err(found) => {
+            let mut careful = Careful { reader, id, tries: TRIES_MAX };
+            careful.read_at(id.prefix(), place, limits::PATCH_LINKS_MAX).await.map_err(|_| wrong(found))
+        }
+    }
+}
+
 /// A segment that is read link by link.
 struct Careful<'a> {
     reader: &'a DumpReader,

@@ -312,6 +312,16 @@ impl Index {
         (base != MISSING).then_some(base as usize)
     }
 
+    /// Returns the number of the first place of the base of a patch, if it may be one.
+    pub(crate) fn usable_base(&self, number: usize) -> Option<usize> {
+        self.base(&self.at(number)?).ok().map(|base| base.number as usize)
+    }
+
+    /// Returns the number of the first place of each object.
+    pub(crate) fn firsts(&self) -> impl Iterator<Item = usize> {
+        (0..self.len()).filter(|number| !self.is_copy(*number))
+    }
+
     /// Returns true if the object of this place is stored as a patch.
     pub(crate) fn is_patch(&self, number: usize) -> bool {
         self.places.get(number).is_some_and(Place::is_patch)

@@ -305,6 +305,16 @@ impl DumpReader {
         packs.buffer_unordered(PACKS).try_fold(Parts::new(), add).await
     }
 
+    /// Reads the stored bytes of places.
+    pub(crate) async fn read_places(&self, places: &[Location]) -> Result<Vec<Bytes>, RepositoryError> {
+        let mut ranges: BTreeMap<ObjectId, Vec<Range<u64>>> = BTreeMap::new();
+        places.iter().for_each(|place| ranges.entry(place.pack).or_default().push(place.range()));
+        ranges.values_mut().for_each(|ranges| ranges.sort_unstable_by_key(|range| range.start));
+        let parts = self.read_parts(&ranges).await?;
+        let bytes = places.iter().map(|place| parts.get(&(place.pack, place.offset)).cloned());
+        bytes.collect::<Option<_>>().ok_or(RepositoryError::Stopped)
+    }
+
     fn decode_run(&self, run: &Run, parts: &Parts) -> Result<Vec<ReadSegment>, RepositoryError> {
         let objects = run.objects.iter();
         objects

@@ -5,17 +5,17 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use backup_format::pack::{Codec, Object, TableLine};
-use backup_format::{Manifest, ObjectId};
+use backup_format::{Limits, ObjectId, Order, Segment};
 use bytes::Bytes;
 use tokio::task::spawn_blocking;
 
-use crate::codec::{self, Problem, Stored};
+use crate::chain;
+use crate::codec::{self, Compression, Problem, Stored};
 use crate::error::RepositoryError;
 use crate::index::{self, Index, Location};
-use crate::mark::Marks;
 use crate::pack_writer::{PackWriter, Written};
 use crate::progress::Progress;
-use crate::reader::{DumpReader, bad_object};
+use crate::reader::{DumpReader, bad_object, may_be_right_elsewhere};
 use crate::repository::Repository;
 use crate::store::Store;
 
@@ -24,16 +24,15 @@ const BATCH_BYTES: u64 = 1 << 20;
 /// Objects that are read at once.
 const BATCH_OBJECTS: usize = 64;
 
-/// Why a repository with patches is left alone: the base of a patch would have to be kept in its place, or copied with it.
-pub(crate) const HAS_PATCHES: &str = "it has segments that are stored as patches, which cannot be pruned yet";
-
 /// What becomes of an object of a pack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     /// It stays where it is, or goes with its pack.
     Leave,
-    /// It is copied.
+    /// It is copied as it is stored: a patch as a patch.
     Copy,
+    /// It is copied, and stored whole if it is a patch.
+    CopyWhole,
     /// It lies in the pack of this number, too, and is copied if it is not right there.
     Check(usize),
 }
@@ -44,10 +43,19 @@ pub(crate) struct Copier {
     index: Arc<Index>,
     writer: PackWriter,
     progress: Progress,
+    /// That of the segments that were read last; a table does not say it.
+    order: Order,
     /// Objects that were copied because they were not right elsewhere.
     mended: HashSet<usize>,
     /// Bytes of the objects that were copied, as they are stored.
     pub bytes: u64,
+}
+
+/// An object to be copied.
+struct Wanted {
+    object: Object,
+    range: Range<u64>,
+    whole: bool,
 }
 
 impl Copier {
@@ -57,6 +65,7 @@ impl Copier {
             index: index.clone(),
             writer: PackWriter::new(repository, progress.clone(), true),
             progress: progress.clone(),
+            order: Order::Plain,
             mended: HashSet::new(),
             bytes: 0,
         }
@@ -74,21 +83,19 @@ impl Copier {
         let damaged = |source| RepositoryError::Damaged { path: Store::pack_path(name), source };
         let mut offset = version.head_bytes();
         let mut batch = Batch::default();
-        for Object { line, base } in objects.map_err(damaged)? {
-            let range = offset..offset + line.stored_len;
+        for object in objects.map_err(damaged)? {
+            let range = offset..offset + object.line.stored_len;
             offset = range.end;
-            let Some(first) = self.index.number(line.id) else { continue };
-            let copies = match action(first) {
-                Action::Leave => false,
-                Action::Copy => true,
-                Action::Check(other) => !self.is_right(&line, other).await? && self.mended.insert(first),
+            let Some(first) = self.index.number(object.line.id) else { continue };
+            let whole = match action(first) {
+                Action::Leave => continue,
+                Action::Copy => false,
+                Action::CopyWhole => true,
+                Action::Check(other) if self.is_right(&object.line, other).await? => continue,
+                Action::Check(_) if !self.mended.insert(first) => continue,
+                Action::Check(_) => false,
             };
-            if copies && base.is_some() {
-                return Err(RepositoryError::Prune { problem: HAS_PATCHES.to_owned(), source: None });
-            }
-            if copies {
-                batch.push(line, range);
-            }
+            batch.push(Wanted { object, range, whole });
             if batch.is_full() {
                 self.copy(name, std::mem::take(&mut batch)).await?;
             }
@@ -102,57 +109,106 @@ impl Copier {
     }
 
     async fn copy(&mut self, pack: ObjectId, batch: Batch) -> Result<(), RepositoryError> {
-        if batch.lines.is_empty() {
+        if batch.wanted.is_empty() {
             return Ok(());
         }
-        let stored = self.repository.store.read_ranges(&Store::pack_path(pack), &batch.ranges).await?;
-        for ((line, range), bytes) in batch.lines.into_iter().zip(batch.ranges).zip(stored) {
-            let TableLine { kind, codec, id, plain_len, .. } = line;
-            let stored = match self.decodes(&line, codec, bytes.clone()).await? {
-                Ok(()) => Stored { codec, base: None, bytes: bytes.to_vec() },
-                Err(found) => {
-                    let error = bad_object((kind, id), (pack, range.start), found);
-                    self.read_elsewhere(&line, error).await?
-                }
-            };
-            let (plain, len) = (plain_len, stored.bytes.len() as u64);
-            self.writer.push(kind, id, plain, stored).await?;
+        let ranges: Vec<_> = batch.wanted.iter().map(|wanted| wanted.range.clone()).collect();
+        let stored = self.repository.store.read_ranges(&Store::pack_path(pack), &ranges).await?;
+        for (wanted, bytes) in batch.wanted.into_iter().zip(stored) {
+            let TableLine { kind, id, plain_len, .. } = wanted.object.line;
+            let stored = self.checked(pack, wanted, bytes).await?;
+            let len = stored.bytes.len() as u64;
+            self.writer.push(kind, id, plain_len, stored).await?;
             self.bytes += len;
-            self.progress.advance(plain, 0);
+            self.progress.advance(plain_len, 0);
         }
         Ok(())
     }
 
-    /// Reads an object from any of its places where it is right.
-    async fn read_elsewhere(
-        &self,
-        line: &TableLine,
-        error: RepositoryError,
+    /// Checks an object, and returns how its copy is stored. What is not right here may be right elsewhere.
+    async fn checked(
+        &mut self,
+        pack: ObjectId,
+        Wanted { object: Object { line, base }, range, whole }: Wanted,
+        bytes: Bytes,
     ) -> Result<Stored, RepositoryError> {
-        for place in self.index.find(line.id) {
-            if let Some(bytes) = self.read_right(line, &place).await? {
-                return Ok(Stored { codec: place.codec, base: None, bytes: bytes.to_vec() });
+        let stored = Stored { codec: line.codec, base, bytes: bytes.to_vec() };
+        let error = if base.is_none() {
+            match self.decodes(&line, line.codec, bytes).await? {
+                Ok(()) => return Ok(stored),
+                Err(found) => bad_object((line.kind, line.id), (pack, range.start), found),
+            }
+        } else {
+            let Some(place) = self.place_in(&line, pack) else { return Err(RepositoryError::Stopped) };
+            match self.segment(&line, place).await {
+                Ok(_) if !whole => return Ok(stored),
+                Ok(segment) => return encode_whole(line, segment).await,
+                Err(error) if may_be_right_elsewhere(&error) => error,
+                Err(error) => return Err(error),
+            }
+        };
+        for place in self.index.clone().find(line.id) {
+            match self.read_right(&line, place).await? {
+                Some(Right::Stored(codec, bytes)) => {
+                    return Ok(Stored { codec, base: None, bytes: bytes.to_vec() });
+                }
+                Some(Right::Segment(segment)) => return encode_whole(line, segment).await,
+                None => {}
             }
         }
         Err(error)
     }
 
     /// Returns true if an object is right in the pack of this number.
-    async fn is_right(&self, line: &TableLine, pack: usize) -> Result<bool, RepositoryError> {
+    async fn is_right(&mut self, line: &TableLine, pack: usize) -> Result<bool, RepositoryError> {
         let name = self.index.packs().get(pack).map(|(name, _)| *name);
-        let place = self.index.find(line.id).find(|place| Some(place.pack) == name);
-        match place {
-            Some(place) => Ok(self.read_right(line, &place).await?.is_some()),
+        match name.and_then(|name| self.place_in(line, name)) {
+            Some(place) => Ok(self.read_right(line, place).await?.is_some()),
             None => Ok(false),
         }
     }
 
-    async fn read_right(&self, line: &TableLine, place: &Location) -> Result<Option<Bytes>, RepositoryError> {
-        if place.plain_len != line.plain_len || place.is_patch() {
+    fn place_in(&self, line: &TableLine, pack: ObjectId) -> Option<Location> {
+        self.index.find(line.id).find(|place| place.pack == pack)
+    }
+
+    async fn read_right(
+        &mut self,
+        line: &TableLine,
+        place: Location,
+    ) -> Result<Option<Right>, RepositoryError> {
+        if place.plain_len != line.plain_len {
             return Ok(None);
         }
+        if place.is_patch() {
+            return match self.segment(line, place).await {
+                Err(error) if may_be_right_elsewhere(&error) => Ok(None),
+                segment => Ok(Some(Right::Segment(segment?))),
+            };
+        }
         let bytes = self.repository.store.read_range(&Store::pack_path(place.pack), place.range()).await?;
-        Ok(self.decodes(line, place.codec, bytes.clone()).await?.is_ok().then_some(bytes))
+        let is_right = self.decodes(line, place.codec, bytes.clone()).await?.is_ok();
+        Ok(is_right.then_some(Right::Stored(place.codec, bytes)))
+    }
+
+    /// Reads a segment that is stored as a patch from one place. In which order its entries stand is tried out.
+    async fn segment(&mut self, line: &TableLine, place: Location) -> Result<Segment, RepositoryError> {
+        let mut first_error = None;
+        for order in [self.order, Order::Plain, Order::Token, Order::Prefixed] {
+            if first_error.is_some() && order == self.order {
+                continue;
+            }
+            let reader = DumpReader::in_order(&self.repository, self.index.clone(), order, Limits::default());
+            match chain::read_place(&reader, line.id, place).await {
+                Ok(segment) => {
+                    self.order = order;
+                    return Ok(segment);
+                }
+                Err(error) if may_be_right_elsewhere(&error) => first_error = first_error.or(Some(error)),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(first_error.unwrap_or(RepositoryError::Stopped))
     }
 
     async fn decodes(
@@ -167,76 +223,33 @@ impl Copier {
     }
 }
 
+/// An object that is what its id says.
+enum Right {
+    /// It is stored whole, like this.
+    Stored(Codec, Bytes),
+    /// It is stored as a patch, which gives this.
+    Segment(Segment),
+}
+
+async fn encode_whole(line: TableLine, segment: Segment) -> Result<Stored, RepositoryError> {
+    let encode = move || codec::encode(Compression::default(), line.kind, line.id, segment.plaintext());
+    spawn_blocking(encode).await?
+}
+
 /// Neighbouring objects that are read at once.
 #[derive(Default)]
 struct Batch {
-    lines: Vec<TableLine>,
-    ranges: Vec<Range<u64>>,
+    wanted: Vec<Wanted>,
     bytes: u64,
 }
 
 impl Batch {
-    fn push(&mut self, line: TableLine, range: Range<u64>) {
-        self.bytes += line.stored_len;
-        self.lines.push(line);
-        self.ranges.push(range);
+    fn push(&mut self, wanted: Wanted) {
+        self.bytes += wanted.object.line.stored_len;
+        self.wanted.push(wanted);
     }
 
     fn is_full(&self) -> bool {
-        self.bytes >= BATCH_BYTES || self.lines.len() >= BATCH_OBJECTS
-    }
-}
-
-impl Repository {
-    /// Finds for all that a dump reaches a pack that nobody removes; what lies in no such pack is copied to a new one. Returns
-    /// these packs.
-    pub(crate) async fn secure(
-        &self,
-        reader: &DumpReader,
-        manifest: &Manifest,
-        progress: &Progress,
-    ) -> Result<Vec<(ObjectId, u64)>, RepositoryError> {
-        let marks = Marks::of(reader, manifest).await?;
-        let index = &reader.index;
-        let mut relied = vec![false; index.packs().len()];
-        for first in marks.iter() {
-            let kept = index.places_of(first).map(|(pack, _)| pack).find(|pack| !index.is_condemned(*pack));
-            if let Some(relied) = kept.and_then(|pack| relied.get_mut(pack)) {
-                *relied = true;
-            }
-        }
-        let packs = index.packs().iter().zip(relied).filter(|(_, relied)| *relied).map(|(pack, _)| *pack);
-        match self.rescue(index, &marks, progress).await {
-            Err(error) if error.is_gone() => Err(RepositoryError::Pruned { problem: error.to_string() }),
-            result => Ok(packs.chain(result?.0.packs).collect()),
-        }
-    }
-
-    /// Copies the objects of a set that lie in packs alone that are about to be removed; returns also their stored bytes.
-    pub(crate) async fn rescue(
-        &self,
-        index: &Arc<Index>,
-        marks: &Marks,
-        progress: &Progress,
-    ) -> Result<(Written, u64), RepositoryError> {
-        let mut endangered = Marks::none(index);
-        let mut packs = std::collections::BTreeSet::new();
-        for first in marks.iter() {
-            if index.places_of(first).all(|(pack, _)| index.is_condemned(pack)) {
-                endangered.insert(first);
-                packs.extend(index.places_of(first).map(|(pack, _)| pack).next());
-            }
-        }
-        let mut copier = Copier::new(self, index, progress);
-        for pack in packs {
-            let is_here = |first| index.places_of(first).next().is_some_and(|(place, _)| place == pack);
-            let action = |first| match endangered.has(first) && is_here(first) {
-                true => Action::Copy,
-                false => Action::Leave,
-            };
-            copier.copy_from(pack, action).await?;
-        }
-        let bytes = copier.bytes;
-        Ok((copier.finish().await?, bytes))
+        self.bytes >= BATCH_BYTES || self.wanted.len() >= BATCH_OBJECTS
     }
 }

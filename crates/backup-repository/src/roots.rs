@@ -61,10 +61,10 @@ impl Roots {
     }
 }
 
-/// Passes over what lacks an object: it cannot be published, because its writer looks for its packs after it is staged.
+/// Passes over what lacks an object, or the base of one: it cannot be published, because its writer looks for its packs after it is staged.
 fn ignore_missing(result: Result<(), RepositoryError>) -> Result<(), RepositoryError> {
     match result {
-        Err(RepositoryError::MissingObject { .. }) => Ok(()),
+        Err(RepositoryError::MissingObject { .. } | RepositoryError::BadChain { .. }) => Ok(()),
         result => result,
     }
 }

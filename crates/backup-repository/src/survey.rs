@@ -6,11 +6,11 @@ use std::sync::Arc;
 use backup_format::ObjectId;
 
 use crate::choice::PackUse;
+use crate::depth::Depths;
 use crate::error::RepositoryError;
 use crate::index::Index;
 use crate::mark::Marks;
 use crate::prune::PruneOptions;
-use crate::repack;
 use crate::repository::Repository;
 use crate::store::Store;
 use crate::tombstone::{self, Pending};
@@ -26,6 +26,8 @@ pub(crate) struct Survey {
     pub marks: Marks,
     /// For each pack the bytes of all objects in it that must stay.
     living: Vec<u64>,
+    /// How deep in patches objects lie in packs that stay.
+    kept: Depths,
     /// All tombstones.
     pub pending: Vec<Pending>,
     /// The names of those that were there before it was looked for what must stay. A writer who staged since then has seen
@@ -58,16 +60,14 @@ impl Repository {
         }
         let pending = tombstone::read_all(&self.store).await?;
         let mut index = Index::load(&self.store, self.config.pack_version()).await?;
-        if index.has_patches() {
-            return Err(RepositoryError::Prune { problem: repack::HAS_PATCHES.to_owned(), source: None });
-        }
         index.condemn(&pending.iter().flat_map(|pending| pending.packs.iter().copied()).collect());
         let index = Arc::new(index);
         options.progress.phase("reading pages", None);
         let marks = roots.mark(self, &index).await?;
         let living = living(&index, &marks);
+        let kept = Depths::of(&index, |pack| !index.is_condemned(pack));
         let (staged, stale) = (roots.staged(), roots.stale.len() as u64);
-        Ok(Survey { index, marks, living, pending, settled, times, now, staged, stale })
+        Ok(Survey { index, marks, living, kept, pending, settled, times, now, staged, stale })
     }
 }
 
@@ -85,17 +85,18 @@ fn living(index: &Index, marks: &Marks) -> Vec<u64> {
 }
 
 impl Survey {
-    /// Returns the pack from which an object is best had: of those that stay, the one of which most must stay. So what was
-    /// copied is had from its new pack. `None` if it lies in none that stays.
+    /// Returns the pack from which an object is best had, of those that stay; `None` if it cannot be had from them.
+    ///
+    /// It is where the object is least deep in patches, so no chain grows and none goes in a circle. Of equal packs it is the one
+    /// of which most must stay. So what was copied is had from its new pack.
     pub(crate) fn home(&self, first: usize) -> Option<usize> {
-        let packs = self.index.places_of(first).map(|(pack, _)| pack);
         let share = |pack: usize| {
             let bytes = self.index.packs().get(pack).map_or(1, |(_, bytes)| (*bytes).max(1));
             let living = self.living.get(pack).copied().unwrap_or(0);
-            // Of packs that are equal the first one counts.
-            (u128::from(living) * 1_000_000 / u128::from(bytes), std::cmp::Reverse(pack))
+            u128::from(living) * 1_000_000 / u128::from(bytes)
         };
-        packs.filter(|pack| !self.index.is_condemned(*pack)).max_by_key(|pack| share(*pack))
+        let stays = |pack| !self.index.is_condemned(pack);
+        self.kept.best(&self.index, first, stays, share).map(|(pack, _)| pack)
     }
 
     /// Returns true if nothing in a pack must stay, not even what lies elsewhere, too.
@@ -119,8 +120,7 @@ impl Survey {
                 }
             })
             .collect();
-        let firsts = (0..self.index.len()).filter(|number| !self.index.is_copy(*number));
-        for first in firsts {
+        for first in self.index.firsts() {
             let home = if self.marks.has(first) { self.home(first) } else { None };
             for (pack, number) in self.index.places_of(first) {
                 let Some(pack_use) = uses.get_mut(pack) else { continue };

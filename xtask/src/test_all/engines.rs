@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{cargo, process};
+use crate::{cargo, process, rocksdb};
 
 /// The engines, and the packages that show in a dependency tree that one is built.
 const ENGINES: [(&str, &[&str]); 3] = [
@@ -43,10 +43,11 @@ pub(super) fn prove() -> Result<String> {
 
 /// Runs the step: each example compiles and runs to its end.
 pub(super) fn run_examples() -> Result<String> {
-    let (target, examples) = (cargo::target_folder()?, examples()?);
+    let (target, examples) = (cargo::target_folder()?.join("downstream"), examples()?);
     for (_, manifest) in &examples {
         let mut command = cargo::cargo(&["run", "--manifest-path"]);
-        process::run(command.arg(manifest).env("CARGO_TARGET_DIR", &target))?;
+        command.arg(manifest).env("CARGO_TARGET_DIR", &target);
+        process::run(rocksdb::link_compiled(&mut command, &manifest.with_file_name("Cargo.lock"))?)?;
     }
     Ok(format!("{} examples", examples.len()))
 }

@@ -21,7 +21,7 @@ use crate::support::{content, namespace, options};
 const TARGETS: [u64; 3] = [4 << 10, 64 << 10, 32 << 10];
 
 /// A segment of one partition; the number makes it another one.
-fn segment(number: u32) -> Segment {
+pub fn segment(number: u32) -> Segment {
     let mut batch = EntryBatch::default();
     for key in 0..20_u32 {
         let value = if key == 7 { number } else { 0 };
@@ -31,21 +31,22 @@ fn segment(number: u32) -> Segment {
 }
 
 /// Objects on their way into one pack of version 2.
-struct Forger {
+pub struct Forger {
     keys: Keys,
     pack: PackBuilder,
 }
 
 impl Forger {
-    fn new(repository: &Repository) -> Self {
-        Self { keys: repository.config().keys(), pack: PackBuilder::with_salt(1 << 30, [5; 16]) }
+    pub fn new(repository: &Repository, salt: u8) -> Self {
+        let pack = PackBuilder::with_salt(1 << 30, [salt; 16]);
+        Self { keys: repository.config().keys(), pack }
     }
 
-    fn id(&self, segment: &Segment) -> ObjectId {
+    pub fn id(&self, segment: &Segment) -> ObjectId {
         self.keys.id(Kind::Segment, segment.plaintext())
     }
 
-    fn whole(&mut self, kind: Kind, plaintext: &[u8]) -> ObjectId {
+    pub fn whole(&mut self, kind: Kind, plaintext: &[u8]) -> ObjectId {
         let (id, len) = (self.keys.id(kind, plaintext), plaintext.len() as u64);
         let line = TableLine { kind, codec: Codec::Raw, id, plain_len: len, stored_len: len };
         self.pack.push(line, plaintext.to_vec());
@@ -61,13 +62,26 @@ impl Forger {
     }
 
     /// Stores a segment as the patch that it is of another one.
-    fn honest(&mut self, segment: &Segment, base: &Segment) -> ObjectId {
+    pub fn honest(&mut self, segment: &Segment, base: &Segment) -> ObjectId {
         let body = patch::make(base, segment, Order::Plain).unwrap();
         self.patch(segment, self.id(base), Codec::Raw, body)
     }
 
+    /// Returns the name that the pack has when nothing more is added.
+    pub fn name(self) -> ObjectId {
+        self.pack.finish().name()
+    }
+
+    /// Stores the pack.
+    pub async fn store(self, store: &InMemory) -> ObjectId {
+        let pack = self.pack.finish();
+        let name = pack.name();
+        store.put(&Path::from(format!("packs/{name}")), pack.into_bytes().into()).await.unwrap();
+        name
+    }
+
     /// Stores the pack, with a dump of nothing but this segment.
-    async fn dump(mut self, store: &InMemory, like: &Manifest, found: &Segment) -> Dump {
+    pub async fn dump(mut self, store: &InMemory, like: &Manifest, found: &Segment) -> Dump {
         let (first_root, first_key) = (b"root".to_vec(), 0_u32.to_be_bytes().to_vec());
         let plain_len = found.plaintext().len() as u64;
         let reference =
@@ -77,8 +91,7 @@ impl Forger {
         let root =
             Page { level: Level::Root, references: vec![Reference { id, plain_len: len, ..reference }] };
         let root = self.whole(Kind::Page, &root.encode().unwrap());
-        let pack = self.pack.finish();
-        store.put(&Path::from(format!("packs/{}", pack.name())), pack.into_bytes().into()).await.unwrap();
+        self.store(store).await;
         let mut digest = DigestBuilder::default();
         found.groups().for_each(|group| digest.push(&group));
         let state = digest.finish();
@@ -102,7 +115,7 @@ impl Forger {
 }
 
 /// A repository of version 2, and a manifest to make others like.
-async fn started() -> (Arc<InMemory>, Repository, Manifest) {
+pub async fn started() -> (Arc<InMemory>, Repository, Manifest) {
     let store: Arc<InMemory> = Arc::default();
     let repository = patches::repository(&store, TARGETS).await;
     let like = repository.backup(&namespace(&content(60)), options(2, 1)).await.unwrap().manifest;
@@ -131,7 +144,7 @@ async fn assert_refused(repository: &Repository, dump: &Dump, says: &str) -> Rep
 async fn a_chain_of_64_patches_is_read_and_one_of_65_is_refused() {
     for (links, is_good) in [(64, true), (65, false)] {
         let (store, repository, like) = started().await;
-        let mut forger = Forger::new(&repository);
+        let mut forger = Forger::new(&repository, 5);
         forger.whole(Kind::Segment, segment(0).plaintext());
         for number in 1..=links {
             forger.honest(&segment(number), &segment(number - 1));
@@ -155,7 +168,7 @@ async fn a_chain_of_64_patches_is_read_and_one_of_65_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn patches_that_go_in_a_circle_are_refused_and_counted() {
     let (store, repository, like) = started().await;
-    let mut forger = Forger::new(&repository);
+    let mut forger = Forger::new(&repository, 5);
     let segments: Vec<_> = (0..3).map(segment).collect();
     for (index, found) in segments.iter().enumerate() {
         forger.honest(found, &segments[(index + 1) % 3]);
@@ -179,7 +192,7 @@ async fn patches_that_go_in_a_circle_are_refused_and_counted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_base_that_is_missing_or_a_page_is_named() {
     let (store, repository, like) = started().await;
-    let mut forger = Forger::new(&repository);
+    let mut forger = Forger::new(&repository, 5);
     forger.honest(&segment(1), &segment(0));
     let base = forger.id(&segment(0)).to_string();
     let dump = forger.dump(&store, &like, &segment(1)).await;
@@ -188,7 +201,7 @@ async fn a_base_that_is_missing_or_a_page_is_named() {
     assert!(matches!(error, RepositoryError::BadChain { .. }), "{error:?}");
 
     let (store, repository, like) = started().await;
-    let mut forger = Forger::new(&repository);
+    let mut forger = Forger::new(&repository, 5);
     let body = patch::make(&segment(0), &segment(1), Order::Plain).unwrap();
     forger.patch(&segment(1), like.root, Codec::Raw, body);
     let dump = forger.dump(&store, &like, &segment(1)).await;
@@ -216,7 +229,7 @@ async fn patches_that_say_they_are_huge_or_give_something_else_are_refused() {
     ];
     for (codec, body, says) in cases {
         let (store, repository, like) = started().await;
-        let mut forger = Forger::new(&repository);
+        let mut forger = Forger::new(&repository, 5);
         let base = forger.whole(Kind::Segment, segment(0).plaintext());
         forger.patch(&segment(1), base, codec, body);
         let dump = forger.dump(&store, &like, &segment(1)).await;
@@ -241,7 +254,7 @@ fn zstd_frame(len: u32) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread")]
 async fn damage_in_a_base_is_named_and_a_copy_of_it_is_used() {
     let (store, repository, like) = started().await;
-    let mut forger = Forger::new(&repository);
+    let mut forger = Forger::new(&repository, 5);
     forger.honest(&segment(1), &segment(0));
     forger.honest(&segment(2), &segment(1));
     let dump = forger.dump(&store, &like, &segment(2)).await;

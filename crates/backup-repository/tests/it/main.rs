@@ -15,6 +15,7 @@ mod latest;
 mod lineage;
 mod patches;
 mod prune;
+mod prune_patches;
 mod refused;
 mod repair;
 mod rules;

@@ -44,15 +44,15 @@ impl Random {
 }
 
 /// A namespace whose keys are hashes, and what is done to it day by day.
-struct Days {
+pub struct Days {
     random: Random,
-    namespace: MemoryNamespace,
+    pub namespace: MemoryNamespace,
     keys: Vec<Vec<u8>>,
     value_len: u64,
 }
 
 impl Days {
-    fn new(entries: usize, value_len: u64) -> Self {
+    pub fn new(entries: usize, value_len: u64) -> Self {
         let mut days = Self {
             random: Random(7),
             namespace: MemoryNamespace::new("validator"),
@@ -80,7 +80,7 @@ impl Days {
     }
 
     /// Changes so many entries: of 20, 12 come, 7 are overwritten, and one goes. Returns the bytes of keys and values.
-    fn change(&mut self, entries: usize) -> u64 {
+    pub fn change(&mut self, entries: usize) -> u64 {
         let mut bytes = 0;
         for number in 0..entries {
             let index = self.random.below(self.keys.len() as u64) as usize;
@@ -104,20 +104,20 @@ pub async fn repository(store: &Arc<InMemory>, [segment, page, pack]: [u64; 3]) 
     Repository::create(Store::new(store, Path::default()), config).await.unwrap()
 }
 
-const SMALL: [u64; 3] = [512, 8 << 10, 4 << 10];
+pub const SMALL: [u64; 3] = [512, 8 << 10, 4 << 10];
 
-fn dump(made: &BackupReport) -> Dump {
+pub fn dump(made: &BackupReport) -> Dump {
     Dump { id: made.dump, manifest: made.manifest.clone() }
 }
 
-async fn back_up(repository: &Repository, namespace: &MemoryNamespace) -> BackupReport {
+pub async fn back_up(repository: &Repository, namespace: &MemoryNamespace) -> BackupReport {
     let made = repository.backup(namespace, options(2, 2)).await.unwrap();
     assert!(made.warnings.is_empty(), "{:?}", made.warnings);
     made
 }
 
 /// Verifies a dump, restores it, and compares both with what the namespace held.
-async fn check(repository: &Repository, dump: &Dump, expected: backup_format::Digest) {
+pub async fn check(repository: &Repository, dump: &Dump, expected: backup_format::Digest) {
     assert_eq!(dump.manifest.digest, expected);
     let verified = repository.verify(dump, &VerifyOptions::default()).await.unwrap();
     assert_eq!(verified.digest.unwrap().digest(), expected);
@@ -126,7 +126,7 @@ async fn check(repository: &Repository, dump: &Dump, expected: backup_format::Di
     assert_eq!(digest_of(&target).await, expected);
 }
 
-async fn digest_of(namespace: &dyn DatabaseBackup) -> backup_format::Digest {
+pub async fn digest_of(namespace: &dyn DatabaseBackup) -> backup_format::Digest {
     digest(namespace, &DigestOptions::default()).await.unwrap().state.digest()
 }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use backup_format::pack::{Codec, TableLine, Trailer};
+use backup_format::pack::{Codec, Object, PackVersion, Trailer};
 use backup_format::{ErrorClass, Level, Manifest, ObjectId, Page};
 use backup_memory::MemoryNamespace;
 use backup_repository::{
@@ -23,7 +23,7 @@ use object_store::path::Path;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
-use crate::support::{files, namespace, options, repository};
+use crate::support::{files, namespace, options};
 
 /// A generator of numbers that any two machines agree on.
 struct Dice(u64);
@@ -44,6 +44,8 @@ fn content(number: usize) -> Content {
     for root in 0..8_u8 {
         let version = if usize::from(root) % 4 == number { number as u8 + 1 } else { 0 };
         for key in 0..9_u8 {
+            // Of some partitions one entry changes, and of others all: a patch is short, or longer than the segment.
+            let version = if root < 4 && key != 4 { 0 } else { version };
             content.put(&[root], &[key], &[version; 60]);
         }
     }
@@ -164,12 +166,12 @@ impl Actor {
 /// What of the store is known: what each pack holds, and what each dump reaches.
 #[derive(Default)]
 struct Known {
-    packs: BTreeMap<ObjectId, Vec<(TableLine, usize)>>,
+    packs: BTreeMap<ObjectId, Vec<(Object, usize)>>,
     dumps: BTreeMap<ObjectId, BTreeSet<[u8; 32]>>,
 }
 
 impl Known {
-    /// Checks that everything which a published dump reaches lies in some pack.
+    /// Checks that everything which a published dump reaches can be read from some packs.
     fn check(&mut self, all: &[(Path, Vec<u8>)]) -> Result<(), String> {
         let named = |folder: &str, suffix: &str| -> BTreeMap<ObjectId, &[u8]> {
             let files = all.iter().filter_map(|(path, bytes)| {
@@ -182,8 +184,8 @@ impl Known {
         for (name, pack) in &packs {
             self.packs.entry(*name).or_insert_with(|| table(pack));
         }
-        let lines = packs.keys().filter_map(|name| self.packs.get(name)).flatten();
-        let there: BTreeSet<[u8; 32]> = lines.map(|(line, _)| line.id.0).collect();
+        let objects = packs.keys().filter_map(|name| self.packs.get(name)).flatten();
+        let there = readable(objects.map(|(object, _)| object));
         for (id, json) in manifests {
             if !self.dumps.contains_key(&id) {
                 let reached = self
@@ -212,23 +214,48 @@ impl Known {
 
     fn page(&self, packs: &BTreeMap<ObjectId, &[u8]>, id: ObjectId, level: Level) -> Option<Page> {
         packs.iter().find_map(|(name, pack)| {
-            let (line, at) = self.packs.get(name)?.iter().find(|(line, _)| line.id == id)?;
+            let (Object { line, .. }, at) =
+                self.packs.get(name)?.iter().find(|(object, _)| object.line.id == id)?;
             assert_eq!(line.codec, Codec::Raw);
             Page::decode(pack.get(*at..at + line.stored_len as usize)?, level).ok()
         })
     }
 }
 
-fn table(pack: &[u8]) -> Vec<(TableLine, usize)> {
-    let trailer = Trailer::decode(pack.last_chunk().unwrap(), pack.len() as u64).unwrap();
+/// Returns the objects that are whole in some pack, or patches of such.
+fn readable<'a>(objects: impl Iterator<Item = &'a Object>) -> BTreeSet<[u8; 32]> {
+    let (mut patches, mut readable) = (Vec::new(), BTreeSet::new());
+    for Object { line, base } in objects {
+        match base {
+            None => drop(readable.insert(line.id.0)),
+            Some(base) => patches.push((line.id.0, base.0)),
+        }
+    }
+    loop {
+        let before = readable.len();
+        let found = patches.iter().filter(|(_, base)| readable.contains(base)).map(|(id, _)| *id);
+        let found: Vec<_> = found.collect();
+        readable.extend(found);
+        if readable.len() == before {
+            return readable;
+        }
+    }
+}
+
+/// Returns the objects of a pack, and where each begins.
+fn table(pack: &[u8]) -> Vec<(Object, usize)> {
+    let version = if pack.starts_with(b"KVB2PACK") { PackVersion::V2 } else { PackVersion::V1 };
+    let trailer = pack.last_chunk().unwrap();
+    let trailer = Trailer::decode_version(version, trailer, pack.len() as u64).unwrap();
     let range = trailer.table_range();
-    let lines = trailer.decode_table(&pack[range.start as usize..range.end as usize]).unwrap();
-    let mut at = 8;
-    let place = |line: TableLine| {
-        at += line.stored_len as usize;
-        (line.clone(), at - line.stored_len as usize)
+    let objects = trailer.decode_objects(&pack[range.start as usize..range.end as usize]).unwrap();
+    let mut at = version.head_bytes() as usize;
+    let place = |object: Object| {
+        at += object.line.stored_len as usize;
+        let start = at - object.line.stored_len as usize;
+        (object, start)
     };
-    lines.into_iter().map(place).collect()
+    objects.into_iter().map(place).collect()
 }
 
 /// Runs one seed; returns the number of requests.
@@ -236,7 +263,11 @@ fn run(runtime: &Runtime, seed: u64) -> Result<u64, String> {
     let mut dice = Dice(seed);
     let store: Arc<InMemory> = Arc::default();
     runtime.block_on(async {
-        let repository = repository(&store).await;
+        // Every other repository has patches.
+        let repository = match seed % 2 {
+            0 => crate::support::repository(&store).await,
+            _ => crate::patches::repository(&store, crate::patches::SMALL).await,
+        };
         for number in 0..2 {
             let (namespace, options) = quiet(number);
             repository.backup(&namespace, options).await.unwrap();
