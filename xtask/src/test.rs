@@ -6,13 +6,13 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::setup::{self, For};
-use crate::{cargo, cql, process};
+use crate::{cargo, cql, process, stores};
 
 /// Makes tests run what takes long, too.
 const EXHAUSTIVE: &str = "KVBACKUP_EXHAUSTIVE";
 
-/// Crates whose tests need a CQL server.
-const WITH_CQL: [&str; 2] = ["backup-scylla", "backup-cli"];
+/// Crates whose tests need a CQL server, or object stores.
+const WITH_SERVERS: [&str; 2] = ["backup-scylla", "backup-cli"];
 
 /// Runs the task.
 pub(crate) fn run(options: &[String]) -> Result<()> {
@@ -22,20 +22,22 @@ pub(crate) fn run(options: &[String]) -> Result<()> {
         command.arg("--workspace");
     }
     let command = command.args(options);
-    if !needs_cql(options) {
+    if !needs_servers(options) {
         return process::run(command);
     }
+    stores::install()?;
     cql::with_server(|| process::run(command))
 }
 
-/// Returns true if the options choose tests that need a CQL server.
-fn needs_cql(options: &[String]) -> bool {
+/// Returns true if the options choose tests that need servers.
+fn needs_servers(options: &[String]) -> bool {
     let mut chosen = options
         .windows(2)
         .filter(|pair| pair[0] == "-p" || pair[0] == "--package")
         .map(|pair| pair[1].as_str());
     let first = chosen.next();
-    first.is_none_or(|first| WITH_CQL.contains(&first)) || chosen.any(|package| WITH_CQL.contains(&package))
+    first.is_none_or(|first| WITH_SERVERS.contains(&first))
+        || chosen.any(|package| WITH_SERVERS.contains(&package))
 }
 
 /// The numbers that test runners print.
@@ -97,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_server_runs_when_its_tests_may() {
-        let needs = |line: &str| needs_cql(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        let needs = |line: &str| needs_servers(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
         assert!(needs("") && needs("-- cut") && needs("-p backup-format -p backup-scylla"));
         assert!(!needs("-p backup-format -- cut"));
     }

@@ -62,8 +62,10 @@ pub(crate) fn shown(text: &str) -> String {
     };
     let visible = rest.find(['?', '#']).map_or(rest, |end| &rest[..end]);
     let (host, path) = visible.split_at(visible.find('/').unwrap_or(visible.len()));
-    // Without the sign behind it, a user and a password look like a host and a port.
+    // Without the sign behind it, a user and a password look like a host and a port. Only the address of a server has a port.
+    let is_port = |port: &str| scheme.starts_with("http") && port.parse::<u16>().is_ok();
     let (host, cut) = match host.split_once(':') {
+        Some((_, port)) if is_port(port) => (host, ""),
         Some((host, _)) if scheme.ends_with("://") => (host, ":***"),
         _ => (host, ""),
     };
@@ -219,6 +221,9 @@ mod tests {
         for (location, expected) in [
             ("s3://user:hunter2@bucket/r", "s3://***@bucket/r"),
             ("s3://bucket/r?x", "s3://bucket/r***"),
+            ("https://127.0.0.1:7070", "https://127.0.0.1:7070"),
+            ("https://hunter2@minio:9000/x", "https://***@minio:9000/x"),
+            ("s3://user:7070/bucket", "s3://user:***/bucket"),
             ("sftp:host:/x", "sftp:host:/x"),
             ("s3:bucket/x", "s3:bucket/x"),
         ] {

@@ -60,12 +60,11 @@ impl Repository {
         self.store.write(&staged, manifest.clone().into()).await?;
         let checked = self.check_relied(packs).await;
         if let Err(error) = checked.and_then(|()| begun.check()) {
-            // Who may not remove it leaves it to the next pruner.
-            drop(self.store.remove(&staged).await);
+            self.store.remove_or_leave(&staged).await;
             return Err(error);
         }
         self.store.write(&Store::manifest_path(dump), manifest.into()).await?;
-        drop(self.store.remove(&staged).await);
+        self.store.remove_or_leave(&staged).await;
         Ok(())
     }
 

@@ -348,6 +348,13 @@ impl Store {
         }
     }
 
+    /// Removes a file, unless the store refuses that or does not answer: then it is left to the next pruner.
+    pub(crate) async fn remove_or_leave(&self, path: &str) {
+        if self.inner.delete(&self.path(path)).await.is_ok() {
+            drop(self.sync_folder(path).await);
+        }
+    }
+
     /// Makes durable what was removed beside a file of a local store.
     async fn sync_folder(&self, path: &str) -> Result<(), RepositoryError> {
         #[cfg(feature = "fs")]

@@ -233,6 +233,12 @@ fn of_answer(answer: &Answer<'_>) -> Meaning {
 }
 
 fn answer(text: &str) -> Option<Answer<'_>> {
+    // An answer for many files tells for each whether it was removed.
+    if let Some((_, removal)) = text.split_once("DeleteObjects request failed for key ") {
+        let code = removal.rsplit_once("(code: ").map_or("", |(_, code)| code.trim_end_matches(')'));
+        let status = if code == "AccessDenied" { "403 Forbidden" } else { "500 Internal Server Error" };
+        return Some(Answer { status, code: (!code.is_empty()).then_some(code), region: None });
+    }
     let (status, body) = match text.split_once("returned non-2xx status code: ") {
         Some((_, answer)) => answer.split_once(": ").unwrap_or((answer, "")),
         None => ("200 OK", text.split_once("Server returned error response: ")?.1),
@@ -313,6 +319,18 @@ mod tests {
             assert!(text.contains(said) && !text.contains('<'), "{status} {code}: {text}");
             assert_eq!(is_transient(&error), transient, "{status} {code}");
         }
+    }
+
+    #[test]
+    fn a_right_to_remove_that_is_missing_is_not_waited_for() {
+        let error = |code: &str| {
+            let text =
+                format!("DeleteObjects request failed for key staged/x.json: Access Denied. (code: {code})");
+            object_store::Error::Generic { store: "S3", source: text.into() }
+        };
+        assert!(is_transient(&error("InternalError")) && !is_transient(&error("AccessDenied")));
+        let text = describe(Some(&remote()), "removing", &error("AccessDenied"), Duration::ZERO);
+        assert!(text.contains("lack a right") && text.contains("s3:DeleteObject"), "{text}");
     }
 
     #[test]

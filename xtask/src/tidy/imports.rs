@@ -20,12 +20,13 @@ const TESTKIT: &str = "backup-testkit";
 const SOURCES: &str = "backup-sources";
 const PROGRAM: &str = "backup-cli";
 const CASSANDRA: &str = "kvbackup-cassandra";
+const STORES: &str = "kvbackup-object-stores";
 const BOOT_TESTS: &str = "worker-boot-tests";
 const BOOTPROOF: &str = "bootproof";
 const VIEWS_ADAPTER: &str = "linera-views-adapter";
 const NETWORK: &str = "validator-network";
 
-const OURS: [&str; 14] = [
+const OURS: [&str; 15] = [
     FORMAT,
     LAYOUT,
     REPOSITORY,
@@ -36,6 +37,7 @@ const OURS: [&str; 14] = [
     SOURCES,
     PROGRAM,
     CASSANDRA,
+    STORES,
     VIEWS_ADAPTER,
     BOOTPROOF,
     NETWORK,
@@ -57,7 +59,7 @@ const fn row(
     Row { name, imports, dev_imports }
 }
 
-const TABLE: [Row; 21] = [
+const TABLE: [Row; 22] = [
     row(FORMAT, &[], &[]),
     row(LAYOUT, &[FORMAT], &[]),
     row(REPOSITORY, &[FORMAT], &[MEMORY, TESTKIT]),
@@ -66,14 +68,15 @@ const TABLE: [Row; 21] = [
     row(SCYLLA, &[FORMAT, LAYOUT], &[TESTKIT, REPOSITORY, CASSANDRA]),
     row(TESTKIT, &[FORMAT, REPOSITORY], &[MEMORY]),
     row(SOURCES, &[FORMAT, LAYOUT, MEMORY, ROCKSDB, SCYLLA], &[]),
-    row(PROGRAM, &[FORMAT, LAYOUT, REPOSITORY, MEMORY, SOURCES], &[TESTKIT, CASSANDRA]),
+    row(PROGRAM, &[FORMAT, LAYOUT, REPOSITORY, MEMORY, SOURCES], &[TESTKIT, CASSANDRA, STORES]),
     row(VIEWS_ADAPTER, &[FORMAT, LAYOUT], &[TESTKIT, ROCKSDB, SCYLLA, NETWORK]),
     row(BOOTPROOF, &[FORMAT, LAYOUT, REPOSITORY, ROCKSDB, SCYLLA, SOURCES, NETWORK], &[MEMORY, TESTKIT]),
     row(NETWORK, &[], &[]),
     row(BOOT_TESTS, &[FORMAT, LAYOUT, REPOSITORY, ROCKSDB, SCYLLA, TESTKIT, VIEWS_ADAPTER, NETWORK], &[]),
     row("backup-format-fuzz", &[FORMAT], &[]),
     row(CASSANDRA, &[], &[]),
-    row("xtask", &[CASSANDRA], &[]),
+    row(STORES, &[], &[]),
+    row("xtask", &[CASSANDRA, STORES], &[]),
     row("kvbackup-benches", FOR_USERS, &[]),
     row("kvbackup-bench-content", &[], &[]),
     row("kvbackup-bench-cql", &[LAYOUT, REPOSITORY, MEMORY, SCYLLA], &[]),

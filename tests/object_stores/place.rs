@@ -1,0 +1,144 @@
+//! A server, a copy of the fixture, and runs of the program with the server's variables.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use kvbackup_object_stores::{Azure, Programs, S3, Variables};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The bucket and the container of all tests.
+pub const BUCKET: &str = "backups";
+
+fn programs() -> Programs {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    Programs::below(target)
+}
+
+/// How a server that does not start is explained.
+const HINT: &str = "these tests start servers: run `cargo xtask stores install` before them, or `cargo xtask test -p backup-cli`";
+
+/// Starts an S3 server with a bucket.
+pub fn s3(place: &Place) -> S3 {
+    let server = S3::start(&programs(), &place.path("server"));
+    let server = server.unwrap_or_else(|error| panic!("{error:#}; {HINT}"));
+    server.create_bucket(BUCKET).unwrap();
+    server
+}
+
+/// Starts an Azure server with a container.
+pub fn azure(place: &Place) -> Azure {
+    let server = Azure::start(&programs(), &place.path("server"));
+    let server = server.unwrap_or_else(|error| panic!("{error:#}; {HINT}"));
+    server.create_container(BUCKET).unwrap();
+    server
+}
+
+/// The database that [`Place::change`] writes, 4 MB.
+pub const CHANGING: &str = "rocksdb:changing?layout=plain";
+
+/// A scratch directory with a copy of the namespace that linera wrote, as `db/validator_0`.
+pub struct Place {
+    directory: TempDir,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        let place = Self { directory: tempfile::tempdir().unwrap() };
+        let fixture =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/linera-0.15.23/namespace");
+        copy(&fixture, &place.path("db"));
+        place
+    }
+
+    /// Overwrites every tenth of 20,000 entries of a database of its own, [`CHANGING`], and makes it first. The day says which, and their values.
+    pub fn change(&self, day: u8) {
+        let mut options = rocksdb::Options::default();
+        options.create_if_missing(true);
+        let is_new = !self.path("changing").exists();
+        let database = rocksdb::DB::open(&options, self.path("changing")).unwrap();
+        let mut random = SmallRng::seed_from_u64(day.into());
+        let mut value = [0; 200];
+        for number in 0..20_000_u32 {
+            if is_new || number % 10 == u32::from(day % 10) {
+                random.fill(&mut value[..]);
+                database.put(number.wrapping_mul(2_654_435_761).to_be_bytes(), value).unwrap();
+            }
+        }
+        database.flush().unwrap();
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Prepares a run of the program that knows no store but this one.
+    pub fn command(&self, variables: &Variables, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kvbackup"));
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if ["AWS_", "GOOGLE_", "AZURE_", "KVBACKUP_", "SSL_"]
+                .iter()
+                .any(|prefix| text.starts_with(prefix))
+            {
+                command.env_remove(name);
+            }
+        }
+        command.args(arguments).current_dir(self.path("")).env("HOME", self.path(""));
+        command.envs(variables.iter().map(|(name, value)| (name, value))).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the program, which must exit with this code.
+    pub fn exits(&self, code: i32, variables: &Variables, arguments: &[&str]) -> Run {
+        let run = Run::new(arguments, self.command(variables, arguments).output().unwrap());
+        assert_eq!(run.code, Some(code), "{run}");
+        run
+    }
+
+    /// Runs the program with `--json`, which must succeed, and returns what it printed.
+    pub fn done(&self, variables: &Variables, arguments: &[&str]) -> Value {
+        let run = self.exits(0, variables, &[arguments, &["--json"]].concat());
+        serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run}"))
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &target),
+            false => drop(std::fs::copy(entry.path(), target).unwrap()),
+        }
+    }
+}
+
+/// What a run of the program gave.
+pub struct Run {
+    line: String,
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Run {
+    pub fn new(arguments: &[&str], output: Output) -> Self {
+        Self {
+            line: arguments.join(" "),
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+impl fmt::Display for Run {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "kvbackup {}: {:?}\n{}\n{}", self.line, self.code, self.stdout, self.stderr)
+    }
+}
