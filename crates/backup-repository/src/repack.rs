@@ -1,5 +1,7 @@
 //! Copying objects to new packs, as they are stored.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
@@ -75,7 +77,7 @@ impl Copier {
         let mut offset = version.head_bytes();
         let mut batch = Batch::default();
         for Object { line, base } in objects.map_err(damaged)? {
-            let range = offset..offset + line.stored_len;
+            let range = offset..offset.saturating_add(line.stored_len);
             offset = range.end;
             let Some(first) = self.index.number(line.id) else { continue };
             let copies = match action(first) {
@@ -117,7 +119,7 @@ impl Copier {
             };
             let (plain, len) = (plain_len, stored.bytes.len() as u64);
             self.writer.push(kind, id, plain, stored).await?;
-            self.bytes += len;
+            self.bytes = self.bytes.saturating_add(len);
             self.progress.advance(plain, 0);
         }
         Ok(())
@@ -177,7 +179,7 @@ struct Batch {
 
 impl Batch {
     fn push(&mut self, line: TableLine, range: Range<u64>) {
-        self.bytes += line.stored_len;
+        self.bytes = self.bytes.saturating_add(line.stored_len);
         self.lines.push(line);
         self.ranges.push(range);
     }

@@ -4,6 +4,9 @@ use super::Finding;
 
 const FILE_LINES_MAX: usize = 500;
 
+/// What the root of a library turns on. Cargo has no lints for the libraries of packages alone.
+const NO_PANICS: &str = "#![warn(clippy::indexing_slicing, clippy::unwrap_used)]";
+
 /// Checks the lines of a file. Its path decides which rules hold.
 pub(super) fn check(path: &str, text: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -25,6 +28,9 @@ pub(super) fn check(path: &str, text: &str) -> Vec<Finding> {
         let text = format!("has {lines} lines before its tests; the limit is {FILE_LINES_MAX}");
         findings.push(Finding::new("file-length", path, text));
     }
+    if is_library(path) && !text.contains(NO_PANICS) {
+        findings.push(Finding::new("lints", path, format!("lacks `{NO_PANICS}`")));
+    }
     findings
 }
 
@@ -32,6 +38,12 @@ pub(super) fn check(path: &str, text: &str) -> Vec<Finding> {
 fn is_product(path: &str) -> bool {
     let parts: Vec<_> = path.split('/').collect();
     path.ends_with(".rs") && matches!(parts[..], ["xtask", "src", ..] | ["crates" | "tools", _, "src", ..])
+}
+
+/// Returns true for the root of a library that other programs may use.
+fn is_library(path: &str) -> bool {
+    let folder = path.strip_suffix("/src/lib.rs").and_then(|path| path.strip_prefix("crates/backup-"));
+    folder.is_some_and(|name| name != "cli")
 }
 
 /// Checks that a manifest inherits the lints of the workspace.
@@ -69,12 +81,15 @@ mod tests {
     }
 
     #[test]
-    fn a_member_without_the_common_lints_is_found() {
+    fn a_member_or_library_without_the_common_lints_is_found() {
         assert!(lints("a", "[package]\n\n[lints]\nworkspace = true\n").is_none());
         for manifest in
             ["[package]\n", "[lints]\n[dependencies]\nworkspace = true\n", "[lints]\n# workspace = true\n"]
         {
             assert!(lints("a", manifest).is_some(), "{manifest}");
         }
+        assert_eq!(found("crates/backup-a/src/lib.rs", "mod a;\n"), ["lints"]);
+        assert!(found("crates/backup-a/src/lib.rs", NO_PANICS).is_empty());
+        assert!(found("crates/backup-cli/src/lib.rs", "mod a;\n").is_empty());
     }
 }
