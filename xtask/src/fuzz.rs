@@ -20,7 +20,7 @@ pub(crate) fn run(options: &[String]) -> Result<()> {
     };
     let manifest = cargo::root().join(MANIFEST);
     let packages = cargo::members(&manifest)?;
-    let targets: Vec<&String> = packages.iter().flat_map(|package| &package.programs).collect();
+    let targets: Vec<&str> = packages.iter().flat_map(cargo::programs).collect();
     if targets.is_empty() {
         bail!("{MANIFEST} has no fuzz target");
     }

@@ -58,8 +58,7 @@ Usage: cargo xtask TASK [OPTIONS]
                 tasks start and stop what they need. tools/cassandra/README.md explains the options:
                 --name NAME, and for start --nodes N and --secured.
   tidy          Checks imports, that docs/FORMAT.md was read when the schema changed, and the style.
-                  --bless           say that docs/FORMAT.md is true, and lower the allowed counts
-                  --bless words     only lower the allowed counts
+                  --bless           say that docs/FORMAT.md is true
   fuzz          Runs each fuzz target. Needs nightly Rust and cargo-fuzz.
                   --seconds N       for so long per target; 60 by default
 ";

@@ -109,7 +109,7 @@ impl PageCheck {
             && range.last_root() == own.map(Vec::as_slice)
     }
 
-    /// Reads the following pages as far as the last partition goes on, for the digest.
+    /// Reads the following pages as far as the last partition reaches, for the digest.
     async fn read_on(
         &self,
         range: &mut RangeBuilder,

@@ -433,7 +433,7 @@ impl Known {
         &self.index
     }
 
-    /// Tells whether the caller must store this object; of several who ask for the same one, only the first. A patch without its
+    /// Returns true if the caller must store this object; of several who ask for the same one, only the first. A patch without its
     /// base is as good as missing.
     pub(crate) fn claim(&self, id: ObjectId) -> bool {
         if let Some(chain) = self.index.find(id).find_map(|place| self.index.kept_chain(place)) {

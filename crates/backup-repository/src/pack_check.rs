@@ -22,7 +22,7 @@ use crate::store::{CONFIG, Store};
 use crate::twice::{read_twice, second_result};
 use crate::work::{Stop, Stopped};
 
-/// Bytes of a pack that are read at once, and that are read between objects to go on with a check.
+/// Bytes of a pack that are read at once, and that are read between objects to continue a check.
 const PART_BYTES: u64 = 2 << 20;
 /// Packs that a page may go back and forth between: those of the bases and patches of a segment, for two segments. Each takes two
 /// kilobytes of memory.
@@ -171,12 +171,12 @@ impl Begun {
         }
     }
 
-    /// Leaves a pack to whoever checks what is left.
+    /// Leaves a pack to the one that checks what is left.
     fn give_up(&self, check: &PackCheck) {
         self.lock().insert(check.pack, true);
     }
 
-    /// Tells whether the pack was checked, once all that was begun is finished.
+    /// Returns true if the pack was checked, once all that was begun is finished.
     pub(crate) fn has_checked(&self, pack: ObjectId) -> bool {
         self.lock().get(&pack) == Some(&false)
     }

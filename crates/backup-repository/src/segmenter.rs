@@ -147,7 +147,7 @@ impl Segmenter {
         Ok(())
     }
 
-    /// Closes the open segment, if there is anything in it, and says whether the next one starts a page.
+    /// Closes the open segment, if there is anything in it, and returns true if the next one starts a page.
     fn close(&mut self, starts_page: bool) {
         let capacity = self.open.batch.byte_len();
         let next = Piece { batch: EntryBatch::with_capacity(capacity), starts_page };

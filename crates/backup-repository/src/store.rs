@@ -268,7 +268,7 @@ impl Store {
         Ok(())
     }
 
-    /// Writes a file unless there is one of that name; tells whether what is there now is what was to be written.
+    /// Writes a file unless there is one of that name; returns true if what is there now is what was to be written.
     pub(crate) async fn create(&self, path: &str, bytes: Bytes) -> Result<bool, RepositoryError> {
         let (inner, place, content) = (&self.inner, &self.path(path), &bytes);
         let put = move || async move {
