@@ -18,8 +18,7 @@ pub(super) fn clippy(exhaustive: bool) -> Result<String> {
     lint(&mut cargo::cargo(&APART))?;
     let mut runs = 2;
     for package in cargo::members(&cargo::root().join("Cargo.toml"))? {
-        let features: Vec<&str> = package.features.keys().map(String::as_str).collect();
-        for combination in combinations(&features, exhaustive) {
+        for combination in combinations(package.features.keys().map(String::as_str), exhaustive) {
             let targets = if exhaustive { &["--all-targets"][..] } else { &["--lib", "--bins"] };
             let mut command = cargo::cargo(&["clippy", "--package", &package.name]);
             lint(command.args(targets).args(combination))?;
@@ -38,8 +37,8 @@ fn lint(command: &mut Command) -> Result<()> {
 
 /// Returns the options for none of the features, and in an exhaustive run for each and all of them. A crate without features has no
 /// combination.
-fn combinations<'f>(features: &[&'f str], exhaustive: bool) -> Vec<Vec<&'f str>> {
-    let features: Vec<&str> = features.iter().copied().filter(|feature| *feature != "default").collect();
+fn combinations<'f>(features: impl Iterator<Item = &'f str>, exhaustive: bool) -> Vec<Vec<&'f str>> {
+    let features: Vec<&str> = features.filter(|feature| *feature != "default").collect();
     if features.is_empty() {
         return Vec::new();
     }
@@ -57,7 +56,10 @@ mod tests {
     use super::*;
 
     fn with(features: &[&str], exhaustive: bool) -> Vec<String> {
-        combinations(features, exhaustive).into_iter().map(|options| options.join(" ")).collect()
+        combinations(features.iter().copied(), exhaustive)
+            .into_iter()
+            .map(|options| options.join(" "))
+            .collect()
     }
 
     #[test]

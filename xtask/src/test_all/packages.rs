@@ -29,11 +29,7 @@ pub(super) fn build(exhaustive: bool) -> Result<String> {
     forget_unpacked(&cargo_home()?)?;
     run(&["clean"], "--package", &libraries)?;
     run(&["package", "--workspace", "--allow-dirty"], "--exclude", &[&own[..], &programs].concat())?;
-    Ok(format!(
-        "{} libraries built from their packages, {} programs packaged",
-        libraries.len(),
-        programs.len()
-    ))
+    Ok(format!("{} libraries built from packages, {} programs packaged", libraries.len(), programs.len()))
 }
 
 fn run(arguments: &[&str], option: &str, packages: &[&Package]) -> Result<()> {

@@ -23,15 +23,6 @@ struct Row<'d> {
     dev_imports: Vec<&'d str>,
 }
 
-/// Something that a crate imports.
-struct Import<'p> {
-    /// Its folder if it is ours, else its name.
-    name: &'p str,
-    is_ours: bool,
-    /// True if only tests, examples and benches see it.
-    dev_only: bool,
-}
-
 /// Checks the packages of all workspaces.
 pub(super) fn check(root: &Path, document: &str, packages: &[Package]) -> Vec<Finding> {
     let table = table(document);
@@ -44,17 +35,19 @@ fn check_package(root: &Path, table: &[Row<'_>], package: &Package) -> Vec<Findi
         let text = format!("has no row in the table of {DOCUMENT}");
         return vec![Finding::new("imports", package.name.as_str(), text)];
     };
-    let imports = package.dependencies.iter().map(|dependency| Import {
-        name: dependency.path.as_ref().map_or(&dependency.name, |path| short(root, path.as_std_path())),
-        is_ours: dependency.path.is_some(),
-        dev_only: dependency.kind == DependencyKind::Development,
+    let checked = package.dependencies.iter().map(|dependency| {
+        let dev_only = dependency.kind == DependencyKind::Development;
+        match &dependency.path {
+            Some(path) => check_import(row, short(root, path.as_std_path()), true, dev_only),
+            None => check_import(row, &dependency.name, false, dev_only),
+        }
     });
-    imports.filter_map(|import| check_import(row, &import)).collect()
+    checked.flatten().collect()
 }
 
-fn check_import(row: &Row<'_>, import: &Import<'_>) -> Option<Finding> {
+/// Checks an import: a crate of ours by its folder, or another one by its name.
+fn check_import(row: &Row<'_>, name: &str, is_ours: bool, dev_only: bool) -> Option<Finding> {
     let Row { name: crate_name, imports, dev_imports } = row;
-    let Import { name, is_ours, dev_only } = *import;
     let found = |rule, text: String| Some(Finding::new(rule, *crate_name, text));
     if is_ours && !imports.contains(&name) && !(dev_only && dev_imports.contains(&name)) {
         let tests = if dev_only { " for its tests" } else { "" };
@@ -106,7 +99,7 @@ mod tests {
         let table = table(TABLE);
         let row = table.iter().find(|row| row.name == crate_name).unwrap();
         let is_ours = table.iter().any(|row| row.name == name);
-        check_import(row, &Import { name, is_ours, dev_only }).map(|finding| finding.rule)
+        check_import(row, name, is_ours, dev_only).map(|finding| finding.rule)
     }
 
     #[test]

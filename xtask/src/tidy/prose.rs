@@ -113,9 +113,8 @@ mod tests {
 
     #[test]
     fn words_of_the_table_are_found_whole_and_in_any_case() {
-        assert!(
-            table().count() > 10 && table().all(|(word, instead)| !word.is_empty() && !instead.is_empty())
-        );
+        assert!(table().count() > 10);
+        assert!(table().all(|(word, instead)| !word.is_empty() && !instead.is_empty()));
         let (word, instead) = table().next().unwrap();
         let found = words(&format!("some\n/// {} reads\nx{word}\n{word}_x", word.to_uppercase()));
         assert_eq!(found, [(2, format!("`{word}`: say {instead}"))]);
@@ -131,10 +130,8 @@ mod tests {
         let wrapped = format!("One.\n{}\n{}.\n", "word ".repeat(20), "word ".repeat(11));
         assert_eq!(lines("a.md", &wrapped), [2]);
         assert_eq!(lines("a.md", &format!("{} end.", "word ".repeat(29))), [0; 0]);
-        assert_eq!(
-            lines("a.rs", &format!("// {long}\nfn a() {{}}\n    /// {long}\nlet a = \"{long}\";")),
-            [3]
-        );
+        let source = format!("// {long}\nfn a() {{}}\n    /// {long}\nlet a = \"{long}\";");
+        assert_eq!(lines("a.rs", &source), [3]);
     }
 
     #[test]
