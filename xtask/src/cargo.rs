@@ -5,42 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
+use cargo_metadata::{Metadata, MetadataCommand, Package};
 
 /// Manifest of the workspace that depends on linera's crates.
 pub(crate) const BOOT_MANIFEST: &str = "crates/worker-boot-tests/Cargo.toml";
-
-/// A package of the workspace, or of the small workspaces beside it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Package {
-    pub(crate) name: String,
-    pub(crate) version: String,
-    /// Path of its Cargo.toml.
-    pub(crate) manifest: PathBuf,
-    /// Its direct dependencies, for all targets and features.
-    pub(crate) dependencies: Vec<Dependency>,
-    /// Its features, without `default`.
-    pub(crate) features: Vec<String>,
-    /// The names of its programs.
-    pub(crate) programs: Vec<String>,
-    /// False for a package that never leaves this repository.
-    pub(crate) published: bool,
-}
-
-/// A direct dependency, under the name that the package has in its registry.
-#[derive(Clone, Debug)]
-pub(crate) struct Dependency {
-    pub(crate) name: String,
-    /// True if only tests, examples and benches see it.
-    pub(crate) dev_only: bool,
-}
-
-impl Package {
-    /// Returns the folder of the package's Cargo.toml.
-    pub(crate) fn folder(&self) -> &Path {
-        self.manifest.parent().expect("a manifest's path ends in Cargo.toml")
-    }
-}
 
 /// Returns the top folder of the workspace.
 pub(crate) fn root() -> PathBuf {
@@ -94,17 +62,15 @@ pub(crate) fn target_folder() -> Result<PathBuf> {
 
 /// Returns the workspace's packages in the order of their names.
 pub(crate) fn members(manifest: &Path) -> Result<Vec<Package>> {
-    let mut packages: Vec<_> = metadata(manifest)?.packages.into_iter().map(package).collect();
+    let mut packages = metadata(manifest)?.packages;
     packages.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(packages)
 }
 
 /// Returns the manifests of the small workspaces: boot tests, fuzz targets, downstream examples.
 pub(crate) fn outlying_manifests(root: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = vec![root.join(BOOT_MANIFEST)];
-    found.extend(manifests(root, "crates/*/fuzz")?);
-    found.extend(downstream_manifests(root)?);
-    Ok(found)
+    Ok([vec![root.join(BOOT_MANIFEST)], manifests(root, "crates/*/fuzz")?, downstream_manifests(root)?]
+        .concat())
 }
 
 /// Returns the manifests of the examples that depend on our crates as a user would.
@@ -124,40 +90,12 @@ fn metadata(manifest: &Path) -> Result<Metadata> {
     command.exec().with_context(|| format!("could not read the workspace of {manifest:?}"))
 }
 
-fn package(from: cargo_metadata::Package) -> Package {
-    let programs = from.targets.iter().filter(|target| target.is_bin());
-    Package {
-        name: from.name.to_string(),
-        version: from.version.to_string(),
-        manifest: from.manifest_path.into(),
-        programs: programs.map(|target| target.name.clone()).collect(),
-        features: from.features.into_keys().filter(|feature| feature != "default").collect(),
-        published: from.publish.is_none_or(|registries| !registries.is_empty()),
-        dependencies: from
-            .dependencies
-            .into_iter()
-            .map(|dependency| Dependency {
-                name: dependency.name,
-                dev_only: dependency.kind == DependencyKind::Development,
-            })
-            .collect(),
-    }
+/// Returns the names of a package's programs.
+pub(crate) fn programs(package: &Package) -> impl Iterator<Item = &str> {
+    package.targets.iter().filter(|target| target.is_bin()).map(|target| target.name.as_str())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_workspace_is_found_with_its_crates() {
-        let members = members(&root().join("Cargo.toml")).unwrap();
-        let format = members.iter().find(|package| package.name == "backup-format").unwrap();
-        assert!(format.published);
-        assert_eq!(format.folder(), root().join("crates/backup-format"));
-        let own = members.iter().find(|package| package.name == "xtask").unwrap();
-        assert!(!own.published);
-        assert_eq!(own.programs, ["xtask"]);
-        let dev = |name: &str| own.dependencies.iter().find(|d| d.name == name).unwrap().dev_only;
-        assert!(dev("tempfile") && !dev("anyhow"));
-    }
+/// Returns false for a package that never leaves this repository.
+pub(crate) fn is_published(package: &Package) -> bool {
+    package.publish.as_ref().is_none_or(|registries| !registries.is_empty())
 }

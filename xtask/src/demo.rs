@@ -146,11 +146,4 @@ mod tests {
             assert!(Row::parse("", bad).is_err(), "{bad}");
         }
     }
-
-    #[test]
-    fn lines_stand_below_the_header() {
-        let row = &rows(&["0123456789abcdef0123"])[0];
-        assert_eq!(header().find("digest"), row.line().find("0123456789abcdef"));
-        assert_eq!(row.line(), "digest of it                        0.50         7  0123456789abcdef");
-    }
 }

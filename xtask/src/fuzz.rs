@@ -4,25 +4,22 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{cargo, no_more_options, process};
+use crate::{cargo, no_more_options, process, take_option};
 
-const MANIFEST: &str = "crates/backup-format/fuzz/Cargo.toml";
+/// The crate that is fuzzed.
+const CRATE: &str = "crates/backup-format";
 
 /// Runs the task.
 pub(crate) fn run(options: &[String]) -> Result<()> {
-    let seconds = match options {
-        [] => 60,
-        [flag, seconds, rest @ ..] if flag == "--seconds" => {
-            no_more_options("fuzz", rest)?;
-            seconds.parse::<u32>().with_context(|| format!("`{seconds}` is no number of seconds"))?
-        }
-        other => return no_more_options("fuzz", other),
-    };
-    let manifest = cargo::root().join(MANIFEST);
+    let mut options = options.to_vec();
+    let seconds = take_option(&mut options, "--seconds")?.unwrap_or_else(|| "60".to_owned());
+    let seconds = seconds.parse::<u32>().with_context(|| format!("`{seconds}` is no number of seconds"))?;
+    no_more_options("fuzz", &options)?;
+    let manifest = cargo::root().join(CRATE).join("fuzz/Cargo.toml");
     let packages = cargo::members(&manifest)?;
-    let targets: Vec<&String> = packages.iter().flat_map(|package| &package.programs).collect();
+    let targets: Vec<&str> = packages.iter().flat_map(cargo::programs).collect();
     if targets.is_empty() {
-        bail!("{MANIFEST} has no fuzz target");
+        bail!("{manifest:?} has no fuzz target");
     }
     for target in targets {
         let corpus = manifest.with_file_name("corpus").join(target);
@@ -47,7 +44,6 @@ fn fuzz(target: &str, seconds: u32) -> Command {
     command.args(["+nightly", "fuzz", "run", target, &corpus, &seeds, "--", &time, &dictionary]);
     // One allocation above this is a finding: parsers take little more than their input.
     command.arg("-malloc_limit_mb=64");
-    let folder = cargo::root().join(MANIFEST).ancestors().nth(2).map(ToOwned::to_owned);
-    command.current_dir(folder.expect("the manifest's path has two folders above it"));
+    command.current_dir(cargo::root().join(CRATE));
     command
 }

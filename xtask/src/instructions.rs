@@ -7,23 +7,21 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use cargo_metadata::MetadataCommand;
 
 use crate::setup::{self, For};
-use crate::{cargo, process};
+use crate::{cargo, no_more_options, process, take_option};
 
 /// The package of the benchmarks.
 const PACKAGE: &str = "benches/instructions";
 
-#[derive(Debug, PartialEq)]
-struct Options {
-    baseline: Option<String>,
-    threshold_percent: f64,
-    out: Option<PathBuf>,
-}
-
 /// Runs the task. Both revisions are built in one git worktree, because paths reach into programs and move counts.
 pub(crate) fn run(options: &[String]) -> Result<()> {
-    let options = parse(options)?;
+    let mut options = options.to_vec();
+    let (baseline, threshold) =
+        (take_option(&mut options, "--baseline")?, take_option(&mut options, "--threshold")?);
+    let threshold_percent = percent(threshold.as_deref())?;
+    no_more_options("bench-instructions", &options)?;
     setup::ensure(&[For::Callgrind])?;
     let (root, target) = (cargo::root(), cargo::target_folder()?);
     let tree = target.join("instructions/tree");
@@ -32,33 +30,22 @@ pub(crate) fn run(options: &[String]) -> Result<()> {
         // A benchmark that the baseline lacks must not meet counts of an earlier run.
         fs::remove_dir_all(&counts).with_context(|| format!("could not remove {counts:?}"))?;
     }
-    let commit = options.baseline.as_deref().map(|revision| commit(&root, revision)).transpose()?;
-    let (mut arguments, mut title) = (Vec::new(), "Instructions of the hot paths".to_owned());
+    let commit = baseline.as_deref().map(|revision| commit(&root, revision)).transpose()?;
+    let mut arguments = Vec::new();
     if let Some(commit) = commit {
         check_out(&root, &tree, &commit)?;
         if tree.join(PACKAGE).is_dir() {
             let save = ["--save-baseline=before".to_owned()];
-            count(&tree, &target, &save, &mut String::new()).with_context(|| format!("at {commit}"))?;
-            let limit = format!("--callgrind-limits=ir={}%", options.threshold_percent);
+            count(&tree, &target, &save).with_context(|| format!("at {commit}"))?;
+            let limit = format!("--callgrind-limits=ir={}%", threshold_percent);
             arguments = vec!["--baseline=before".to_owned(), limit];
-            title += &format!(", compared with {commit}");
         } else {
             println!("{commit} has no {PACKAGE}: there is nothing to compare with");
         }
     }
     check_out(&root, &tree, &working_copy(&root, &target)?)?;
-    if !tree.join(PACKAGE).is_dir() {
-        bail!("the working copy has no {PACKAGE}: there is nothing to count");
-    }
-    let mut lines = String::new();
-    let counted = count(&tree, &target, &arguments, &mut lines);
-    if let Some(out) = &options.out {
-        let text = format!("# {title}\n\n```text\n{lines}```\n");
-        fs::write(out, text).with_context(|| format!("could not write {}", out.display()))?;
-    }
-    let limit = options.threshold_percent;
-    counted.with_context(|| {
-        format!("if counts grew by more than {limit} %: make them cheaper, or say why they may")
+    count(&tree, &target, &arguments).with_context(|| {
+        format!("if counts grew by more than {threshold_percent} %: make them cheaper, or say why they may")
     })
 }
 
@@ -99,23 +86,23 @@ fn check_out(root: &Path, tree: &Path, id: &str) -> Result<()> {
     process::run(&mut git(tree, &["read-tree", "--reset", "-u", id]))
 }
 
-/// Builds and runs the benchmarks of the worktree, and adds what they print to `lines`.
-fn count(tree: &Path, target: &Path, arguments: &[String], lines: &mut String) -> Result<()> {
+/// Builds and runs the benchmarks of the worktree.
+fn count(tree: &Path, target: &Path, arguments: &[String]) -> Result<()> {
     let runner = runner(tree, target)?;
     let mut command = cargo::cargo(&["bench", "--locked", "--package", "kvbackup-instructions"]);
     command.args(["--bench", "hot_paths", "--"]).args(arguments).current_dir(tree);
     command.env("CARGO_TARGET_DIR", target.join("instructions/build")).env("GUNGRAUN_RUNNER", runner);
-    process::run_watched(command.env("GUNGRAUN_COLOR", "never"), |line| {
-        lines.push_str(line);
-        lines.push('\n');
-    })
+    process::run(command.env("GUNGRAUN_COLOR", "never"))
 }
 
 /// Returns the runner of gungraun that fits the checkout's Cargo.lock, and installs it if it is missing.
 fn runner(tree: &Path, target: &Path) -> Result<PathBuf> {
-    let lock = tree.join("Cargo.lock");
-    let text = fs::read_to_string(&lock).with_context(|| format!("could not read {}", lock.display()))?;
-    let version = locked_version(&text, "gungraun").with_context(|| format!("{lock:?} has no gungraun"))?;
+    let mut metadata = MetadataCommand::new();
+    metadata.manifest_path(tree.join("Cargo.toml")).other_options(["--locked".to_owned()]);
+    let packages =
+        metadata.exec().with_context(|| format!("could not read the workspace of {tree:?}"))?.packages;
+    let gungraun = packages.iter().find(|package| package.name == "gungraun");
+    let version = &gungraun.with_context(|| format!("{tree:?} does not depend on gungraun"))?.version;
     let home = target.join("tools").join(format!("gungraun-runner-{version}"));
     let program = home.join("bin/gungraun-runner");
     if !program.is_file() {
@@ -126,29 +113,9 @@ fn runner(tree: &Path, target: &Path) -> Result<PathBuf> {
     Ok(program)
 }
 
-/// Returns the version of a package that a lock file has once.
-fn locked_version<'a>(lock: &'a str, package: &str) -> Option<&'a str> {
-    let name = format!("name = \"{package}\"");
-    let mut lines = lock.lines().skip_while(|line| *line != name);
-    lines.nth(1)?.strip_prefix("version = \"")?.strip_suffix('"')
-}
-
-fn parse(options: &[String]) -> Result<Options> {
-    let mut parsed = Options { baseline: None, threshold_percent: 1.0, out: None };
-    let mut rest = options.iter();
-    while let Some(option) = rest.next() {
-        let mut value = || rest.next().with_context(|| format!("`{option}` needs a value"));
-        match option.as_str() {
-            "--baseline" => parsed.baseline = Some(value()?.clone()),
-            "--threshold" => parsed.threshold_percent = percent(value()?)?,
-            "--out" => parsed.out = Some(value()?.into()),
-            other => bail!("`bench-instructions` has no option `{other}`; see `cargo xtask --help`"),
-        }
-    }
-    Ok(parsed)
-}
-
-fn percent(text: &str) -> Result<f64> {
+/// Returns the growth that is allowed, in percent: 1 if none is given.
+fn percent(text: Option<&str>) -> Result<f64> {
+    let text = text.unwrap_or("1");
     match text.parse::<f64>() {
         Ok(percent) if percent.is_finite() && percent >= 0.0 => Ok(percent),
         _ => bail!("`{text}` is no threshold; give the growth that is allowed in percent, such as 0.5"),
@@ -159,33 +126,12 @@ fn percent(text: &str) -> Result<f64> {
 mod tests {
     use super::*;
 
-    fn parsed(line: &str) -> Result<Options> {
-        parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
-    }
-
-    #[test]
-    fn one_percent_is_allowed_unless_another_threshold_is_given() {
-        let plain = Options { baseline: None, threshold_percent: 1.0, out: None };
-        assert_eq!(parsed("").unwrap(), plain);
-        let all = parsed("--baseline main~2 --threshold 0.5 --out a.md").unwrap();
-        let (baseline, out) = (Some("main~2".into()), Some("a.md".into()));
-        assert_eq!(all, Options { baseline, threshold_percent: 0.5, out });
-    }
-
     #[test]
     fn a_threshold_that_would_allow_everything_is_refused() {
-        for line in
-            ["--threshold nan", "--threshold inf", "--threshold -1", "--threshold", "--threshold 1%", "main"]
-        {
-            assert!(parsed(line).is_err(), "{line}");
+        assert_eq!((percent(None).unwrap(), percent(Some("0.5")).unwrap()), (1.0, 0.5));
+        for text in ["nan", "inf", "-1", "1%", ""] {
+            assert!(percent(Some(text)).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn the_version_is_that_of_the_package_with_the_whole_name() {
-        let lock = "[[package]]\nname = \"gungraun-common\"\nversion = \"0.1.0\"\n\n[[package]]\nname = \"gungraun\"\nversion = \"0.20.3\"\n";
-        assert_eq!(locked_version(lock, "gungraun"), Some("0.20.3"));
-        assert_eq!(locked_version(lock, "gun"), None);
     }
 
     #[test]

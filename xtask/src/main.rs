@@ -24,7 +24,7 @@ The chores of this workspace. xtask/README.md says more.
 
 Usage: cargo xtask TASK [OPTIONS]
 
-  setup         Finds what the tasks need (a C++ compiler, libclang, ccache, protoc, Java, Maven), and
+  setup         Finds what the tasks need (a C++ compiler, clang, ccache, protoc, Java, Maven), and
                 installs what is missing with apt-get, dnf or brew. Each task does so for itself.
                   --check           only report; fails if something is missing
   demo          Builds kvbackup and shows it on the database of a real validator. The first build
@@ -52,9 +52,7 @@ Usage: cargo xtask TASK [OPTIONS]
   bench-instructions
                 Counts the instructions of the hot paths with Callgrind.
                   --baseline REV    compare with this revision, and fail if a count grew
-                  --threshold PERCENT
-                                    growth that is allowed; 1 by default
-                  --out FILE        write the report there as well, as Markdown
+                  --threshold N     growth that is allowed, in percent; 1 by default
   cql start | stop | status | kill NODE | revive NODE
                 Runs Apache Cassandra for tests. If SCYLLA_URI names a server, that one is used. Other
                 tasks start and stop what they need. tools/cassandra/README.md explains the options:
@@ -63,32 +61,23 @@ Usage: cargo xtask TASK [OPTIONS]
                 Runs versitygw (S3) and Azurite (Azure) for tests, and prints the variables that
                 kvbackup needs to use them. tools/object-stores/README.md says more.
   tidy          Checks imports, that docs/FORMAT.md was read when the schema changed, and the style.
-                  --bless           say that docs/FORMAT.md is true, and lower the allowed counts
-                  --bless words     only lower the allowed counts
+                  --bless           say that docs/FORMAT.md is true
   fuzz          Runs each fuzz target. Needs nightly Rust and cargo-fuzz.
                   --seconds N       for so long per target; 60 by default
 ";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match run(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    let Err(error) = run(&arguments) else { return ExitCode::SUCCESS };
+    eprintln!("error: {error:#}");
+    ExitCode::FAILURE
 }
 
 fn run(arguments: &[String]) -> Result<()> {
-    let Some((task, options)) = arguments.split_first() else {
+    let Some((task, options)) = arguments.split_first().filter(|_| !wants_help(arguments)) else {
         print!("{HELP}");
         return Ok(());
     };
-    if options.iter().take_while(|option| *option != "--").any(|o| o == "--help" || o == "-h") {
-        print!("{HELP}");
-        return Ok(());
-    }
     match task.as_str() {
         "setup" => setup::run(options),
         "demo" => demo::run(options),
@@ -103,12 +92,24 @@ fn run(arguments: &[String]) -> Result<()> {
         "stores" => stores::run(options),
         "tidy" => tidy::run(options),
         "fuzz" => fuzz::run(options),
-        "help" | "--help" | "-h" => {
-            print!("{HELP}");
-            Ok(())
-        }
         other => bail!("there is no task `{other}`; `cargo xtask --help` lists them"),
     }
+}
+
+/// What stands behind `--` is for another program.
+fn wants_help(arguments: &[String]) -> bool {
+    arguments[0] == "help"
+        || arguments.iter().take_while(|word| *word != "--").any(|word| word == "--help" || word == "-h")
+}
+
+/// Takes an option with its value out of the options of a task.
+fn take_option(options: &mut Vec<String>, name: &str) -> Result<Option<String>> {
+    let Some(at) = options.iter().position(|option| option == name) else { return Ok(None) };
+    options.remove(at);
+    if at == options.len() {
+        bail!("`{name}` needs a value");
+    }
+    Ok(Some(options.remove(at)))
 }
 
 /// Refuses options that the task does not know.

@@ -1,8 +1,8 @@
 //! Starts other programs: prints each command before it runs, and names it when it fails.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
 
@@ -16,7 +16,8 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 /// Prints the command and runs it. Prints each line of its output, and passes it to `line`.
 pub(crate) fn run_watched(command: &mut Command, mut line: impl FnMut(&str)) -> Result<()> {
     announce(command);
-    let mut child = piped(command)?;
+    let child = command.stdout(Stdio::piped()).spawn();
+    let mut child = child.with_context(|| format!("could not start `{}`", show(command)))?;
     let output = child.stdout.take().context("the output of the command was not piped")?;
     for text in BufReader::new(output).split(b'\n') {
         let text = text.with_context(|| format!("could not read from `{}`", show(command)))?;
@@ -30,12 +31,9 @@ pub(crate) fn run_watched(command: &mut Command, mut line: impl FnMut(&str)) -> 
 
 /// Runs the command and returns its standard output. Its errors stay visible.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
-    let mut child = piped(command)?;
-    let mut text = Vec::new();
-    let mut output = child.stdout.take().context("the output of the command was not piped")?;
-    output.read_to_end(&mut text).with_context(|| format!("could not read from `{}`", show(command)))?;
-    let status = child.wait().with_context(|| format!("could not await `{}`", show(command)))?;
-    let text = String::from_utf8_lossy(&text).into_owned();
+    let output = command.stderr(Stdio::inherit()).output();
+    let output = output.with_context(|| format!("could not start `{}`", show(command)))?;
+    let (text, status) = (String::from_utf8_lossy(&output.stdout).into_owned(), output.status);
     if !status.success() {
         print!("{text}");
     }
@@ -45,11 +43,6 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
 /// Returns true if the command could be started and succeeded. What it prints is dropped.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
-}
-
-fn piped(command: &mut Command) -> Result<Child> {
-    let child = command.stdout(Stdio::piped()).spawn();
-    child.with_context(|| format!("could not start `{}`", show(command)))
 }
 
 fn check(command: &Command, status: ExitStatus) -> Result<()> {
@@ -79,10 +72,8 @@ pub(crate) fn show(command: &Command) -> String {
 
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
+    let is_plain = !word.is_empty() && word.chars().all(plain);
+    if is_plain { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 #[cfg(test)]

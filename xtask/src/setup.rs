@@ -46,11 +46,11 @@ const NEEDS: [Need; 11] = [
         find: find_compiler,
     },
     Need {
-        name: "libclang",
+        name: "clang",
         task: For::Build,
-        why: "bindgen reads the C headers of RocksDB with it",
+        why: "bindgen reads the C headers of RocksDB with its library",
         packages: ["clang libclang-dev", "clang clang-devel", "llvm"],
-        find: find_libclang,
+        find: || program("clang").or_else(|| env::var_os("LIBCLANG_PATH").map(PathBuf::from)),
     },
     Need {
         name: "ccache",
@@ -185,7 +185,7 @@ fn install(missing: &[&Need]) -> Result<()> {
         process::run(command.args(words).env("DEBIAN_FRONTEND", "noninteractive"))?;
     }
     if let Some(need) = missing.iter().find(|need| (need.find)().is_none()) {
-        bail!("{} was installed and is not found; are CXX, LIBCLANG_PATH and PROTOC right?", need.name);
+        bail!("{} was installed and is not found; are CXX and PROTOC right?", need.name);
     }
     Ok(())
 }
@@ -220,97 +220,24 @@ fn find_go() -> Option<PathBuf> {
     (minor.parse::<u32>().ok()? >= 21).then_some(go)
 }
 
-/// Returns protoc if the types that come with it are there: beside its folder, or where systems keep them.
+/// Returns protoc if it finds the types that come with it, which some systems keep in another package.
 fn find_protoc() -> Option<PathBuf> {
     let protoc = program(env::var_os("PROTOC").map_or_else(|| "protoc".into(), PathBuf::from))?;
-    has_types(&protoc, Path::new("/")).then_some(protoc)
-}
-
-fn has_types(protoc: &Path, root: &Path) -> bool {
-    let real = protoc.canonicalize().unwrap_or_else(|_| protoc.to_owned());
-    let beside =
-        [protoc, &real].into_iter().filter_map(|path| Some(path.parent()?.parent()?.join("include")));
-    let common = ["usr/include", "usr/local/include"].map(|folder| root.join(folder));
-    beside.chain(common).any(|folder| folder.join("google/protobuf/empty.proto").is_file())
-}
-
-/// Where systems keep libclang.
-const LIBCLANG: [&str; 9] = [
-    "/usr/lib/llvm-*/lib",
-    "/usr/lib/*-linux-gnu",
-    "/usr/lib64/llvm*/lib64",
-    "/usr/lib64",
-    "/usr/lib",
-    "/usr/local/lib",
-    "/usr/local/opt/llvm*/lib",
-    "/opt/homebrew/opt/llvm*/lib",
-    "/Library/Developer/CommandLineTools/usr/lib",
-];
-
-/// Finds libclang as bindgen does: by `LIBCLANG_PATH` alone, else by llvm-config and in the usual folders.
-fn find_libclang() -> Option<PathBuf> {
-    if let Some(chosen) = env::var_os("LIBCLANG_PATH").map(PathBuf::from) {
-        return if chosen.is_file() { Some(chosen) } else { libclang_in(&chosen) };
-    }
-    let config = program(env::var_os("LLVM_CONFIG_PATH").map_or_else(|| "llvm-config".into(), PathBuf::from));
-    let folder = config.and_then(|config| process::output(Command::new(config).arg("--libdir")).ok());
-    let configured = folder.map(|folder| PathBuf::from(folder.trim()));
-    configured.into_iter().chain(LIBCLANG.into_iter().flat_map(paths)).find_map(|folder| libclang_in(&folder))
-}
-
-fn libclang_in(folder: &Path) -> Option<PathBuf> {
-    let names = ["libclang.so", "libclang.so.*", "libclang-[0-9]*.so*", "libclang.dylib"];
-    let found = names.iter().flat_map(|name| paths(&folder.join(name).to_string_lossy()));
-    // A link that was left behind when its library was removed is no library.
-    found.into_iter().find(|path| path.is_file())
-}
-
-fn paths(pattern: &str) -> Vec<PathBuf> {
-    glob::glob(pattern).into_iter().flatten().flatten().collect()
+    let check = ["--descriptor_set_out=/dev/null", "google/protobuf/empty.proto"];
+    process::succeeds(Command::new(&protoc).args(check).current_dir("/")).then_some(protoc)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn touch(root: &Path, path: &str) -> PathBuf {
-        let path = root.join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, "").unwrap();
-        path
-    }
-
     #[test]
     fn a_task_needs_only_its_own_programs() {
         let names = |tasks, servers| needs(tasks, servers).iter().map(|need| need.name).collect::<Vec<_>>();
-        assert_eq!(names(&[For::Build], true), ["C++ compiler", "libclang", "ccache"]);
+        assert_eq!(names(&[For::Build], true), ["C++ compiler", "clang", "ccache"]);
         assert_eq!(names(&[For::Callgrind], true), ["Valgrind"]);
         assert_eq!(names(&[For::Boot, For::Cql], true), ["protoc", "Java 17", "Maven"]);
         assert_eq!(names(&ALL, false).len(), NEEDS.len() - 3, "Valgrind, Java and Maven");
-    }
-
-    #[test]
-    fn a_library_with_a_similar_name_is_not_libclang() {
-        let root = tempfile::tempdir().unwrap();
-        for name in ["libclang-cpp.so.14", "libclang_rt.tsan-x86_64.so", "libclangAST.a"] {
-            touch(root.path(), name);
-        }
-        assert_eq!(libclang_in(root.path()), None);
-        for name in ["libclang-14.so.13", "libclang.so.1", "libclang.so"] {
-            let path = touch(root.path(), name);
-            assert_eq!(libclang_in(root.path()), Some(path));
-        }
-    }
-
-    #[test]
-    fn protoc_counts_only_with_the_types_that_come_with_it() {
-        for types in ["opt/own/include", "usr/include"] {
-            let root = tempfile::tempdir().unwrap();
-            let protoc = touch(root.path(), "opt/own/bin/protoc");
-            assert!(!has_types(&protoc, root.path()));
-            touch(root.path(), &format!("{types}/google/protobuf/empty.proto"));
-            assert!(has_types(&protoc, root.path()));
-        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ const WITH_SERVERS: [&str; 2] = ["backup-scylla", "backup-cli"];
 pub(crate) fn run(options: &[String]) -> Result<()> {
     setup::ensure(&[For::Build])?;
     let mut command = cargo::cargo(&["test"]);
-    if !options.iter().take_while(|option| *option != "--").any(|o| o == "-p" || o == "--package") {
+    if packages(options).is_empty() {
         command.arg("--workspace");
     }
     let command = command.args(options);
@@ -29,15 +29,17 @@ pub(crate) fn run(options: &[String]) -> Result<()> {
     cql::with_server(|| process::run(command))
 }
 
+/// Returns the packages that the options choose; none for all of them.
+fn packages(options: &[String]) -> Vec<&str> {
+    let ours = options.split(|option| option == "--").next().unwrap_or_default();
+    let pairs = ours.windows(2).filter(|pair| pair[0] == "-p" || pair[0] == "--package");
+    pairs.map(|pair| pair[1].as_str()).collect()
+}
+
 /// Returns true if the options choose tests that need servers.
 fn needs_servers(options: &[String]) -> bool {
-    let mut chosen = options
-        .windows(2)
-        .filter(|pair| pair[0] == "-p" || pair[0] == "--package")
-        .map(|pair| pair[1].as_str());
-    let first = chosen.next();
-    first.is_none_or(|first| WITH_SERVERS.contains(&first))
-        || chosen.any(|package| WITH_SERVERS.contains(&package))
+    let packages = packages(options);
+    packages.is_empty() || packages.iter().any(|package| WITH_SERVERS.contains(package))
 }
 
 /// The numbers that test runners print.

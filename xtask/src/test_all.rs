@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::test::Counts;
-use crate::{boot, cargo, cql, demo, process, setup, stores, test, tidy};
+use crate::{boot, cargo, cql, demo, no_more_options, process, setup, stores, take_option, test, tidy};
 
 /// Something to prove. The function gets true in an exhaustive run, and returns a remark for the table.
 struct Step {
@@ -92,24 +92,21 @@ fn table(rows: &[Row]) -> String {
 
 /// Returns the steps that the options choose, in their usual order, and true if the run is exhaustive.
 fn select(options: &[String]) -> Result<(Vec<&'static Step>, bool)> {
-    let (mut only, mut skip, mut exhaustive) = (Vec::new(), Vec::new(), false);
-    let mut rest = options.iter();
-    while let Some(option) = rest.next() {
-        let list = match option.as_str() {
-            "--only" => &mut only,
-            "--skip" => &mut skip,
-            "--exhaustive" => {
-                exhaustive = true;
-                continue;
-            }
-            other => bail!("`test-all` has no option `{other}`; see `cargo xtask --help`"),
-        };
-        let name = rest.next().with_context(|| format!("`{option}` needs the name of a step"))?;
-        if !STEPS.iter().any(|step| step.name == name) {
-            bail!("there is no step `{name}`; `cargo xtask test-all --list` names them");
+    let mut options = options.to_vec();
+    let before = options.len();
+    options.retain(|option| option != "--exhaustive");
+    let exhaustive = options.len() < before;
+    let mut names = |option| {
+        let mut names = Vec::new();
+        while let Some(name) = take_option(&mut options, option)? {
+            let known = STEPS.iter().map(|step| step.name).find(|known| *known == name);
+            let advice = || format!("there is no step `{name}`; `cargo xtask test-all --list` names them");
+            names.push(known.with_context(advice)?);
         }
-        list.push(name.as_str());
-    }
+        Ok::<_, anyhow::Error>(names)
+    };
+    let (only, skip) = (names("--only")?, names("--skip")?);
+    no_more_options("test-all", &options)?;
     let wanted = |step: &&Step| (only.is_empty() || only.contains(&step.name)) && !skip.contains(&step.name);
     let selected: Vec<&Step> = STEPS.iter().filter(wanted).collect();
     if selected.is_empty() {
@@ -213,12 +210,10 @@ mod tests {
 
     #[test]
     fn an_ignored_test_more_or_less_fails_and_says_what_to_do() {
-        assert!(
-            check_ignored("test", IGNORED[0].1, 0).is_ok()
-                && check_ignored("test", IGNORED[0].1 + 2, 2).is_ok()
-        );
-        for found in [IGNORED[0].1 + 1, IGNORED[0].1 - 1] {
-            let error = check_ignored("test", found, 0).unwrap_err().to_string();
+        let (step, known) = IGNORED[0];
+        assert!(check_ignored(step, known, 0).is_ok() && check_ignored(step, known + 2, 2).is_ok());
+        for found in [known + 1, known - 1] {
+            let error = check_ignored(step, found, 0).unwrap_err().to_string();
             assert!(error.contains("change IGNORED"), "{error}");
         }
     }

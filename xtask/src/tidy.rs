@@ -3,7 +3,6 @@
 mod files;
 mod imports;
 mod prose;
-mod ratchet;
 mod schema;
 mod siblings;
 mod text;
@@ -11,7 +10,7 @@ mod text;
 use std::fmt;
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::{cargo, no_more_options};
 
@@ -41,14 +40,10 @@ impl fmt::Display for Finding {
 /// Runs the task.
 pub(crate) fn run(options: &[String]) -> Result<()> {
     let root = cargo::root();
-    match options.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["--bless"] => {
-            schema::bless(&root)?;
-            return ratchet::bless(&root, &files::read(&root)?);
-        }
-        ["--bless", "words"] => return ratchet::bless(&root, &files::read(&root)?),
-        _ => no_more_options("tidy", options)?,
+    if options == ["--bless"] {
+        return schema::bless(&root);
     }
+    no_more_options("tidy", options)?;
     let findings = check(&root)?;
     findings.iter().for_each(|finding| println!("{finding}"));
     if !findings.is_empty() {
@@ -60,28 +55,20 @@ pub(crate) fn run(options: &[String]) -> Result<()> {
 
 /// Checks all rules on the workspace.
 fn check(root: &Path) -> Result<Vec<Finding>> {
-    let members = cargo::members(&root.join("Cargo.toml"))?;
-    let mut packages = members.clone();
+    let mut packages = cargo::members(&root.join("Cargo.toml"))?;
     for manifest in cargo::outlying_manifests(root)? {
         packages.extend(cargo::members(&manifest)?);
     }
-    let mut findings = imports::check(&packages);
-    findings.extend(schema::check(root)?);
     let files = files::read(root)?;
+    let architecture = files.iter().find(|(path, _)| path == "docs/ARCHITECTURE.md");
+    let (_, architecture) = architecture.with_context(|| format!("the files of {root:?} were not found"))?;
+    let mut findings = imports::check(root, architecture, &packages);
+    findings.extend(schema::check(root)?);
     findings.extend(siblings::check(&files));
-    if !files.iter().any(|(path, _)| path == "xtask/src/tidy.rs") {
-        bail!("the sources of {root:?} were not found");
-    }
     for (path, text) in &files {
         findings.extend(text::check(path, text));
+        findings.extend(prose::check(path, text));
     }
-    let manifests = members.iter().map(|member| member.manifest.as_path());
-    for (path, text) in
-        files.iter().filter(|(path, _)| manifests.clone().any(|manifest| manifest == root.join(path)))
-    {
-        findings.extend(text::lints(path, text));
-    }
-    findings.extend(ratchet::check(root, &files)?);
     Ok(findings)
 }
 
@@ -105,9 +92,8 @@ mod tests {
     #[test]
     fn the_readme_explains_every_rule() {
         let readme = include_str!("../README.md");
-        let rules =
-            ["imports", "anyhow", "schema", "siblings", "lints", "file-length", "ascii", "trailing-space"];
-        for rule in rules.into_iter().chain(["dropped-matches", "words", "sentences"]) {
+        let lines = "ascii trailing-space dropped-matches words sentences";
+        for rule in "imports anyhow schema siblings lints file-length".split(' ').chain(lines.split(' ')) {
             assert!(readme.contains(&format!("| `{rule}` |")), "{rule}");
         }
     }

@@ -1,5 +1,7 @@
 //! Entries on their way from an engine to a segment.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::ops::Range;
 
 use crate::codec::{Reader, put_bytes, uleb_len};
@@ -28,8 +30,8 @@ impl<'a> Group<'a> {
     /// Returns the length that this group takes in a segment, in bytes.
     #[must_use]
     pub fn encoded_len(&self) -> u64 {
-        let root = uleb_len(self.root_key.len() as u32) + self.root_key.len();
-        (root + uleb_len(self.entries) + self.body.len()) as u64
+        let lengths = [uleb_len(self.root_key.len() as u32), self.root_key.len(), uleb_len(self.entries)];
+        lengths.into_iter().fold(self.body.len(), usize::saturating_add) as u64
     }
 
     /// Returns the first key.
@@ -112,13 +114,14 @@ impl<'a> Iterator for Entries<'a> {
         let whole = self.body;
         let (key, rest) = split_bytes(whole)?;
         let (value, rest) = split_bytes(rest)?;
-        let encoded = whole.get(..whole.len() - rest.len())?;
+        let encoded = whole.get(..whole.len().checked_sub(rest.len())?)?;
         (self.body, self.left) = (rest, left);
         Some(Entry { key, value, encoded })
     }
 }
 
 /// Splits off one BCS byte string. `None` breaks an invariant, which [`Entries::end`] then reports.
+#[expect(clippy::arithmetic_side_effects, reason = "the index is below 5")]
 fn split_bytes(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut length = 0usize;
     for (index, byte) in bytes.iter().take(5).enumerate() {
@@ -232,7 +235,7 @@ impl EntryBatch {
     pub(crate) fn push_room(&mut self, root_key: &[u8], length: usize) -> &mut [u8] {
         self.open(root_key);
         let start = self.bytes.len();
-        self.bytes.resize(start + length, 0);
+        self.bytes.resize(start.saturating_add(length), 0);
         self.close(1);
         self.bytes.get_mut(start..).expect("the buffer was made longer")
     }
@@ -293,6 +296,6 @@ impl EntryBatch {
         let span = self.spans.last_mut().expect("a span is open");
         span.body.end = end;
         span.entries = span.entries.checked_add(entries).expect("a batch holds fewer than 2^32 entries");
-        self.entries += u64::from(entries);
+        self.entries = self.entries.saturating_add(u64::from(entries));
     }
 }

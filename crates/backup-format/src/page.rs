@@ -1,5 +1,7 @@
 //! Pages: runs of references to segments, and the root page that refers to those.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use crate::codec::{Reader, put_bytes, put_uleb, uleb_len};
 use crate::error::FormatError;
 use crate::id::ObjectId;
@@ -51,6 +53,7 @@ impl Reference {
     /// Returns the bytes that a reference takes in a page, if the first entry beneath has this root key and this
     /// key. The key is cut off here.
     #[must_use]
+    #[expect(clippy::arithmetic_side_effects, reason = "keys have at most 16 MiB")]
     pub fn encoded_len_at(root_key: &[u8], key: &[u8]) -> u64 {
         let bytes = |bytes: &[u8]| (uleb_len(bytes.len() as u32) + bytes.len()) as u64;
         32 + bytes(root_key) + bytes(Self::first_key_of(key)) + 16
@@ -95,7 +98,7 @@ impl Page {
     /// [`FormatError::TooLong`] when it is above the ceiling of its level. For pages of level 0 the cut rule
     /// prevents that; a root page grows with the dump.
     pub fn encode(&self) -> Result<Vec<u8>, FormatError> {
-        let mut out = Vec::with_capacity(128 * self.references.len() + 8);
+        let mut out = Vec::with_capacity(self.references.len().saturating_mul(128));
         out.push(self.level as u8);
         put_uleb(&mut out, self.references.len() as u32);
         for reference in &self.references {

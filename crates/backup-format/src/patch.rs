@@ -3,6 +3,8 @@
 //! A patch is a list of steps over the entries of its base, in their order. A step keeps entries, then drops some, then adds
 //! some. What the steps leave over of the base is kept.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::cmp::Ordering;
 
 use crate::codec::{Reader, put_bytes, put_uleb, uleb_len};
@@ -39,7 +41,7 @@ pub fn make(base: &Segment, new: &Segment, order: Order) -> Option<Vec<u8>> {
         let found = (ordering != Ordering::Less).then(|| found.next()).flatten();
         match (old, found) {
             (Some(old), Some(found)) => maker.merge(&old, &found),
-            (Some(old), None) => maker.drop += old.entries,
+            (Some(old), None) => maker.drop = maker.drop.saturating_add(old.entries),
             (None, Some(found)) => maker.add.push_run(found.root_key, found.into()),
             (None, None) => break,
         }
@@ -73,7 +75,7 @@ impl Maker {
             match (old, new) {
                 (Some(old), Some(new)) if old.encoded == new.encoded => self.keep(),
                 (old, new) => {
-                    self.drop += u32::from(old.is_some());
+                    self.drop = self.drop.saturating_add(u32::from(old.is_some()));
                     new.into_iter().for_each(|entry: Entry<'_>| {
                         self.add.push_run(found.root_key, Run::from(entry));
                     });
@@ -84,7 +86,7 @@ impl Maker {
 
     fn keep(&mut self) {
         self.close();
-        self.keep += 1;
+        self.keep = self.keep.saturating_add(1);
     }
 
     /// Ends the step, if it drops or adds anything.
@@ -103,7 +105,7 @@ impl Maker {
         }
         self.add.clear();
         (self.keep, self.drop) = (0, 0);
-        self.count += 1;
+        self.count = self.count.saturating_add(1);
     }
 
     fn finish(mut self) -> Option<Vec<u8>> {
@@ -111,7 +113,7 @@ impl Maker {
         if self.count == 0 {
             return None;
         }
-        let mut patch = Vec::with_capacity(self.steps.len() + uleb_len(self.count));
+        let mut patch = Vec::with_capacity(self.steps.len().saturating_add(uleb_len(self.count)));
         put_uleb(&mut patch, self.count);
         patch.extend_from_slice(&self.steps);
         Some(patch)
@@ -203,13 +205,15 @@ impl<'a> Patched<'a> {
     #[must_use]
     pub fn plain_len(&self) -> u64 {
         let groups = self.groups();
-        let count = uleb_len(u32::try_from(groups.clone().count()).unwrap_or(u32::MAX)) as u64;
+        let count = uleb_len(u32::try_from(groups.clone().count()).unwrap_or(u32::MAX));
         let sum = groups.map(|group| {
             let (root_key, entries) = sizes(group);
-            let head = uleb_len(root_key.len() as u32) + root_key.len() + uleb_len(entries);
-            head as u64 + group.iter().map(|piece| piece.encoded.len() as u64).sum::<u64>()
+            let head = [uleb_len(root_key.len() as u32), root_key.len(), uleb_len(entries)];
+            head.into_iter()
+                .chain(group.iter().map(|piece| piece.encoded.len()))
+                .fold(0, usize::saturating_add)
         });
-        count + sum.sum::<u64>()
+        sum.fold(count, usize::saturating_add) as u64
     }
 
     /// Returns the plaintext of the segment.
@@ -258,7 +262,7 @@ impl<'a> Base<'a> {
                 return Err(at.malformed(format!("the base has {entries} entries less than the step takes")));
             };
             if piece.entries <= entries {
-                entries -= piece.entries;
+                entries = entries.saturating_sub(piece.entries);
                 sink(piece);
                 continue;
             }
@@ -278,7 +282,7 @@ fn divide(piece: Piece<'_>, entries: u32) -> Result<(Piece<'_>, Piece<'_>), Form
         take_entry(&mut reader)?;
     }
     let (head, rest) = piece.encoded.split_at(reader.position());
-    let rest = Piece { encoded: rest, entries: piece.entries - entries, ..piece };
+    let rest = Piece { encoded: rest, entries: piece.entries.saturating_sub(entries), ..piece };
     Ok((Piece { encoded: head, entries, ..piece }, rest))
 }
 
@@ -311,7 +315,7 @@ fn add<'a>(reader: &mut Reader<'a>, groups: usize, pieces: &mut Vec<Piece<'a>>) 
             }
             last = Some(key);
         }
-        let encoded = body.take(reader.position() - body.position())?;
+        let encoded = body.take(reader.position().saturating_sub(body.position()))?;
         pieces.push(Piece { root_key, encoded, entries: entries as u32 });
     }
     Ok(())
@@ -322,7 +326,7 @@ fn count(reader: &mut Reader<'_>, bytes_min: usize, what: &'static str) -> Resul
     let at = reader.clone();
     let number = reader.uleb(u32::MAX as usize, what)?;
     let left = reader.remaining();
-    match number > left / bytes_min {
+    match number.saturating_mul(bytes_min) > left {
         true => Err(at.malformed(format!("{number} {what} cannot stand in the {left} bytes that are left"))),
         false => Ok(number),
     }

@@ -1,5 +1,7 @@
 //! Segments: runs of entries, the leaves of a dump.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::cmp::Ordering;
 
 use crate::codec::{Reader, put_bytes, put_uleb};
@@ -44,7 +46,8 @@ impl Segment {
     pub fn from_batch(batch: &EntryBatch) -> Self {
         let groups = batch.groups();
         let mut starts = Vec::with_capacity(groups.len());
-        let mut plaintext = Vec::with_capacity(batch.byte_len() + 16 + 8 * groups.len());
+        let mut plaintext =
+            Vec::with_capacity(batch.byte_len().saturating_add(groups.len().saturating_mul(16)));
         put_uleb(&mut plaintext, groups.len() as u32);
         for group in groups {
             starts.push(plaintext.len() as u32);
@@ -66,7 +69,7 @@ impl Segment {
         let mut reader = Reader::new(OBJECT, &plaintext);
         let groups = count(&mut reader, GROUP_BYTES_MIN, "groups")?;
         let mut starts = Vec::with_capacity(groups);
-        let mut entries = 0;
+        let mut entries = 0_u64;
         let mut previous: Option<(&[u8], &[u8])> = None;
         for _ in 0..groups {
             starts.push(reader.position() as u32);
@@ -79,7 +82,7 @@ impl Segment {
                 return Err(out_of_order(order, previous, (root_key, first)));
             }
             previous = Some((root_key, last));
-            entries += in_group as u64;
+            entries = entries.saturating_add(in_group as u64);
         }
         reader.end()?;
         Ok(Self { plaintext, starts, entries })
@@ -128,7 +131,7 @@ impl Segment {
     fn group(&self, index: usize) -> Group<'_> {
         const CHECKED: &str = "a segment is checked when it is made";
         let start = *self.starts.get(index).expect(CHECKED) as usize;
-        let end = self.starts.get(index + 1).map_or(self.plaintext.len(), |end| *end as usize);
+        let end = self.starts.get(index.saturating_add(1)).map_or(self.plaintext.len(), |end| *end as usize);
         let mut reader = Reader::new(OBJECT, self.plaintext.get(start..end).expect(CHECKED));
         let root_key = reader.byte_string(limits::ROOT_KEY_BYTES_MAX, "root key").expect(CHECKED);
         let entries = reader.uleb(u32::MAX as usize, "entries").expect(CHECKED);
@@ -152,7 +155,7 @@ fn count(reader: &mut Reader<'_>, bytes_min: usize, what: &'static str) -> Resul
     if number == 0 {
         return Err(at.malformed(format!("expected at least one of {what}, found none")));
     }
-    if number > reader.remaining() / bytes_min {
+    if number.saturating_mul(bytes_min) > reader.remaining() {
         let left = reader.remaining();
         return Err(at.malformed(format!("{number} {what} cannot stand in the {left} bytes that are left")));
     }

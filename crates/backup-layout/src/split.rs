@@ -88,7 +88,7 @@ impl Joiner {
             return match number {
                 0 => self.begin(root_key, key, segment),
                 _ => {
-                    self.stale += 1;
+                    self.stale = self.stale.saturating_add(1);
                     Ok(())
                 }
             };
@@ -96,7 +96,7 @@ impl Joiner {
         if pending.awaits(root_key, key, number) {
             check_entry(&self.limits, root_key, key, pending.value.len().saturating_add(segment.len()))?;
             pending.value.extend_from_slice(segment);
-            pending.next += 1;
+            pending.next = pending.next.saturating_add(1);
             if pending.next == pending.count {
                 out.push(root_key, key, &pending.value);
                 return Ok(());
@@ -104,7 +104,7 @@ impl Joiner {
         } else if number != 0 {
             // A stale segment of another key may sort between two segments of this value. If it comes after them, then
             // the value is found to be incomplete by the next entry, or at the end.
-            self.stale += 1;
+            self.stale = self.stale.saturating_add(1);
         } else {
             return Err(pending.missing());
         }

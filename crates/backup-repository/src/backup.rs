@@ -38,8 +38,8 @@ pub struct BackupOptions {
     /// Threads that encode; `None` means one for each core.
     pub workers: Option<NonZeroUsize>,
     /// Ranges of the namespace that are read at the same time, which take some 30 MB of memory each. `None` means one for
-    /// every two workers, but at least two where there are two, and none of less than 256 MiB, so one where the engine cannot
-    /// estimate; fewer where it makes several requests for each range.
+    /// every two workers, but at least two where there are two, and none of less than 256 MiB. So it is one where the engine
+    /// cannot estimate. It is fewer where the engine makes several requests for each range.
     pub ranges: Option<NonZeroUsize>,
     /// Ceilings on what is read.
     pub limits: Limits,
@@ -278,9 +278,10 @@ impl Repository {
     /// # Errors
     ///
     /// [`RepositoryError::Engine`] when the source fails, [`RepositoryError::Entry`] when it holds what cannot go into a
-    /// dump, [`RepositoryError::Bug`] when the engine breaks its contract, [`RepositoryError::Implausible`],
-    /// [`RepositoryError::Shrunk`], [`RepositoryError::Store`], [`RepositoryError::Changed`] when the repository is not what it
-    /// was, [`RepositoryError::Pruned`] when packs went away twice; before anything is read [`RepositoryError::Metadata`], [`RepositoryError::ClockBehind`] and
+    /// dump, [`RepositoryError::Bug`] when the engine breaks its contract.
+    /// [`RepositoryError::Implausible`], [`RepositoryError::Shrunk`], [`RepositoryError::Store`],
+    /// [`RepositoryError::Changed`] when the repository is not what it was, [`RepositoryError::Pruned`] when packs went
+    /// away twice. Before anything is read [`RepositoryError::Metadata`], [`RepositoryError::ClockBehind`] and
     /// [`RepositoryError::LastSequence`].
     pub async fn backup(
         &self,

@@ -2,6 +2,8 @@
 //!
 //! It is the one that covers the first key of the new one, so one that was divided serves both halves.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::cmp::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -65,7 +67,7 @@ impl Bases {
 
     fn note(&self, error: &RepositoryError) {
         let mut unreadable = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
-        unreadable.count += 1;
+        unreadable.count = unreadable.count.saturating_add(1);
         unreadable.first.get_or_insert_with(|| error.to_string());
     }
 
@@ -118,7 +120,7 @@ impl BaseFinder {
         let Bases { reader, pages, second, .. } = &*self.bases;
         // A dump before that has no second phase has all in the first one.
         let range = if phase == 0 || *second == pages.len() { 0..*second } else { *second..pages.len() };
-        let number = range.start + covering(reader.order, pages.get(range)?, first);
+        let number = range.start.saturating_add(covering(reader.order, pages.get(range)?, first));
         if self.open.as_ref().is_none_or(|(open, _)| *open != number) {
             // What cannot be read is noted once, and then counts as a page without segments.
             let page = reader.page(pages.get(number)?).await.unwrap_or_else(|error| {
@@ -142,14 +144,16 @@ impl Base {
     ) -> Result<Option<Stored>, RepositoryError> {
         let Some(body) = patch::make(&self.segment, segment, order) else { return Ok(None) };
         let plain_len = segment.plaintext().len() as u64;
-        if body.len() as u64 >= plain_len || self.patch_bytes + body.len() as u64 > limits::PATCH_BYTES_MAX {
+        let patch_bytes = self.patch_bytes.saturating_add(body.len() as u64);
+        if body.len() as u64 >= plain_len || patch_bytes > limits::PATCH_BYTES_MAX {
             return Ok(None);
         }
         let stored = codec::encode_patch(compression, (id, segment), (self.id, &self.segment), &body)?;
         let Some((whole, patches)) = self.chain.split_last() else { return Ok(None) };
-        let sum: u64 = patches.iter().map(|place| place.stored_len).sum::<u64>() + stored.bytes.len() as u64;
-        let estimate =
-            u128::from(whole.stored_len) * u128::from(plain_len) / u128::from(whole.plain_len.max(1));
+        let stored_lens = patches.iter().map(|place| place.stored_len);
+        let sum = stored_lens.fold(stored.bytes.len() as u64, u64::saturating_add);
+        let estimate = u128::from(whole.stored_len).saturating_mul(u128::from(plain_len));
+        let estimate = estimate.checked_div(u128::from(whole.plain_len)).unwrap_or(estimate);
         Ok((u128::from(sum) <= estimate).then_some(stored))
     }
 

@@ -3,6 +3,8 @@
 //! In most cases all that is needed is read at once, and only the result is checked by its id. When that fails, the segment is
 //! read link by link: each by itself is checked, and read from the first of its places where it is right.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use backup_format::patch::Patched;
 use backup_format::{Kind, ObjectId, Segment, limits};
 use bytes::Bytes;
@@ -39,7 +41,7 @@ pub(crate) fn assemble(
     let mut bodies = Vec::with_capacity(patches.len());
     for (place, stored) in patches.iter().rev() {
         let body = codec::decode_patch(place.codec, stored, left).map_err(problem)?;
-        left -= body.len() as u64;
+        left = left.saturating_sub(body.len() as u64);
         bodies.push((place.plain_len, body));
     }
     let mut patched = Patched::new(&base);
@@ -47,7 +49,7 @@ pub(crate) fn assemble(
         patched.apply(body)?;
         check_len(&patched, *plain_len).map_err(problem)?;
     }
-    Ok((patched.plaintext(), PatchBytes(limits::PATCH_BYTES_MAX - left)))
+    Ok((patched.plaintext(), PatchBytes(limits::PATCH_BYTES_MAX.saturating_sub(left))))
 }
 
 fn check_len(patched: &Patched<'_>, expected: u64) -> Result<(), String> {

@@ -1,5 +1,7 @@
 //! Checking the segments of one page: order, cuts, digest.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::sync::Arc;
 
 use backup_format::{Cut, Cutter, FormatError, Order, OrderCheck, Reference, Segment, page_is_full, show};
@@ -107,7 +109,7 @@ impl PageCheck {
             && range.last_root() == own.map(Vec::as_slice)
     }
 
-    /// Reads the following pages as far as the last partition goes on, for the digest.
+    /// Reads the following pages as far as the last partition reaches, for the digest.
     async fn read_on(
         &self,
         range: &mut RangeBuilder,
@@ -134,8 +136,8 @@ impl PageCheck {
     fn check_segment(&mut self, reference: &Reference, segment: &Segment) -> Result<(), FormatError> {
         self.order.advance(segment.first(), segment.last(), false)?;
         self.check_cuts(segment)?;
-        self.references += 1;
-        self.reference_bytes += reference.encoded_len();
+        self.references = self.references.saturating_add(1);
+        self.reference_bytes = self.reference_bytes.saturating_add(reference.encoded_len());
         Ok(())
     }
 
@@ -166,9 +168,9 @@ pub(crate) fn neighbours(order: Order, pages: &[CheckedPage]) -> Result<(), Repo
     let mut check = OrderCheck::new(order);
     for (index, page) in pages.iter().enumerate() {
         let (first, last) = (&page.first, &page.last);
-        check
-            .advance((&first.0, &first.1), (&last.0, &last.1), true)
-            .map_err(|source| inconsistent(format!("page {} of the root", index + 1), source))?;
+        check.advance((&first.0, &first.1), (&last.0, &last.1), true).map_err(|source| {
+            inconsistent(format!("page {} of the root", index.saturating_add(1)), source)
+        })?;
     }
     Ok(())
 }

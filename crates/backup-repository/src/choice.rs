@@ -1,5 +1,7 @@
 //! Which packs go.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 /// A pack, as far as its bytes are concerned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PackUse {
@@ -32,25 +34,29 @@ pub(crate) fn choose(packs: &[PackUse], max_unused_percent: u8) -> Choice {
             choice.empty.push(number);
             continue;
         }
-        bytes += pack.bytes;
-        unused += pack.unused;
+        bytes = pack.bytes.saturating_add(bytes);
+        unused = pack.unused.saturating_add(unused);
         if pack.may_go && pack.live < pack.unused {
-            poor.push(number);
+            poor.push((number, *pack));
         }
     }
-    let share =
-        |number: &usize| packs[*number].live as u128 * 1_000_000 / u128::from(packs[*number].bytes.max(1));
-    poor.sort_by_key(share);
-    for number in poor {
-        if unused as u128 * 100 <= bytes as u128 * u128::from(max_unused_percent) {
+    poor.sort_by_key(|(_, pack)| part_of(pack.live, pack.bytes));
+    for (number, pack) in poor {
+        let allowed = u128::from(bytes).saturating_mul(u128::from(max_unused_percent));
+        if u128::from(unused).saturating_mul(100) <= allowed {
             break;
         }
-        let pack = packs[number];
-        bytes -= pack.bytes - pack.live.min(pack.bytes);
-        unused -= pack.unused;
+        bytes = bytes.saturating_sub(pack.bytes.saturating_sub(pack.live));
+        unused = unused.saturating_sub(pack.unused);
         choice.repacked.push(number);
     }
     choice
+}
+
+/// Returns how many millionths of all bytes these are.
+pub(crate) fn part_of(bytes: u64, all: u64) -> u128 {
+    let millionths = u128::from(bytes).saturating_mul(1_000_000);
+    millionths.checked_div(u128::from(all)).unwrap_or(millionths)
 }
 
 #[cfg(test)]

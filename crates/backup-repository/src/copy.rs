@@ -111,6 +111,13 @@ pub struct CopyReport {
     pub stored_bytes: u64,
 }
 
+impl CopyReport {
+    /// Says that the dump of this number lies in the target, under this id.
+    fn copied(&mut self, number: usize, to: ObjectId) {
+        self.dumps.get_mut(number).expect("each dump to be copied was counted").to = Some(to);
+    }
+}
+
 impl Repository {
     /// Copies dumps to another repository.
     ///
@@ -225,7 +232,7 @@ impl Copy {
         for (number, dump) in dumps {
             let bytes = publish_copy(&self.from, &self.to, &dump, &index).await?;
             self.report.stored_bytes += bytes;
-            self.report.dumps[number].to = Some(dump.id);
+            self.report.copied(number, dump.id);
         }
         Ok(())
     }
@@ -237,7 +244,7 @@ impl Copy {
             self.report.packs += made.new_packs;
             self.report.stored_bytes += made.stored_bytes;
             if !self.options.dry_run {
-                self.report.dumps[number].to = Some(made.dump);
+                self.report.copied(number, made.dump);
             }
         }
         Ok(())

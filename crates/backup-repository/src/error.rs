@@ -199,7 +199,7 @@ pub enum RepositoryError {
         /// Which dump was asked for, what is there, what to do.
         problem: String,
     },
-    /// Which dump is the latest cannot be told, because manifests cannot be read.
+    /// Which dump is the latest cannot be known, because manifests cannot be read.
     #[error("{}, so the latest dump is not certain; name a dump by its id", unreadable(*damaged, *unsupported))]
     Uncertain {
         /// How many are damaged.
@@ -219,13 +219,13 @@ pub enum RepositoryError {
         /// What is wrong with the first of them, of the damaged ones if there are any.
         source: Box<RepositoryError>,
     },
-    /// Which dump is the latest cannot be told from what their manifests say.
+    /// Which dump is the latest cannot be known from what their manifests say.
     #[error("{problem}; name a dump by its id")]
     NoLatest {
         /// What speaks against choosing.
         problem: String,
     },
-    /// A repository that is no more what it was when it was opened.
+    /// A repository that changed since it was opened.
     #[error(
         "the repository changed or went away while it was written to: {problem}; no dump was made. Run the backup again \
          when it is in its place"
@@ -268,7 +268,7 @@ pub enum RepositoryError {
         /// Which dump, and why.
         problem: String,
     },
-    /// What a backup was told to say of its dump cannot stand in a manifest.
+    /// What a backup was asked to say of its dump cannot stand in a manifest.
     #[error("the manifest of the dump would not be right; nothing was read")]
     Metadata {
         /// Which field, and why.

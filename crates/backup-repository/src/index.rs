@@ -1,5 +1,7 @@
 //! Where in the packs each object lies.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,7 +43,7 @@ pub(crate) struct Location {
 
 impl Location {
     pub(crate) fn range(&self) -> Range<u64> {
-        self.offset..self.offset + self.stored_len
+        self.offset..self.offset.saturating_add(self.stored_len)
     }
 
     pub(crate) fn is_patch(&self) -> bool {
@@ -128,18 +130,18 @@ impl Index {
     ) -> Result<(), FormatError> {
         let start = self.starts.last().copied().unwrap_or_default();
         let end = start.saturating_add(len);
-        if end > ADDRESS_MAX || self.places.len() + objects.len() >= MISSING as usize {
+        if end > ADDRESS_MAX || self.places.len().saturating_add(objects.len()) >= MISSING as usize {
             let problem = "with it the packs have more bytes or objects than can be counted".to_owned();
             return Err(FormatError::Malformed { object: "pack", offset: 0, problem });
         }
         self.packs.push((name, len));
         self.starts.push(end);
-        let mut address = start + self.version.head_bytes();
+        let mut address = start.saturating_add(self.version.head_bytes());
         self.places.reserve(objects.len());
         for object in objects {
             self.places.push(Place::new(object, address, bases.len() as u32));
             bases.extend(object.base.map(|base| base.prefix()));
-            address += object.line.stored_len;
+            address = address.saturating_add(object.line.stored_len);
         }
         Ok(())
     }
@@ -272,7 +274,7 @@ impl Index {
         let places = self.places.get(first..).unwrap_or_default();
         let id = places.first().map(|place| place.id);
         let same = places.iter().take_while(move |place| Some(place.id) == id);
-        same.enumerate().map(move |(offset, place)| (self.pack_of(place), first + offset))
+        same.enumerate().map(move |(offset, place)| (self.pack_of(place), first.saturating_add(offset)))
     }
 
     /// Returns true if the object of this place is the first in its pack, and looks like the salt of a pack.
@@ -280,7 +282,7 @@ impl Index {
         self.places.get(number).is_some_and(|place| {
             let start = self.starts.get(self.pack_of(place)).copied().unwrap_or_default();
             self.version == PackVersion::V1
-                && place.address() == start + self.version.head_bytes()
+                && place.address() == start.saturating_add(self.version.head_bytes())
                 && [place.stored_len(), place.plain_len()] == [SEGMENT_SALT_BYTES; 2]
                 && place.codec() == Codec::Raw
         })
@@ -348,7 +350,7 @@ impl Index {
         let pack = self.pack_of(place);
         Some(Location {
             pack: self.packs.get(pack)?.0,
-            offset: place.address() - self.starts.get(pack)?,
+            offset: place.address().checked_sub(*self.starts.get(pack)?)?,
             stored_len: place.stored_len(),
             plain_len: place.plain_len(),
             codec: place.codec(),
@@ -398,12 +400,12 @@ async fn read_end(
     version: PackVersion,
     (path, len): (&str, u64),
 ) -> Result<(Bytes, Bytes), RepositoryError> {
-    let tail_start = len - len.min(TAIL_BYTES);
+    let tail_start = len.saturating_sub(TAIL_BYTES);
     let tail = store.read_range(path, tail_start..len).await?;
     let Ok(trailer) = decode_trailer(version, &tail, len) else { return Ok((tail, Bytes::new())) };
     let range = trailer.table_range();
     let table = match range.start.checked_sub(tail_start) {
-        Some(start) => tail.slice(start as usize..(range.end - tail_start) as usize),
+        Some(start) => tail.slice(start as usize..range.end.saturating_sub(tail_start) as usize),
         None => store.read_range(path, range).await?,
     };
     Ok((tail, table))
@@ -441,7 +443,7 @@ impl Known {
         &self.index
     }
 
-    /// Tells whether the caller must store this object; of several who ask for the same one, only the first. A patch without its
+    /// Returns true if the caller must store this object; of several who ask for the same one, only the first. A patch without its
     /// base is as good as missing.
     pub(crate) fn claim(&self, id: ObjectId) -> bool {
         if let Some(chain) = self.index.find(id).find_map(|place| self.index.kept_chain(place)) {

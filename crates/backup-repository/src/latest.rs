@@ -14,7 +14,7 @@ use time::format_description::well_known::Rfc3339;
 use crate::error::RepositoryError;
 use crate::repository::{Dump, Dumps, no_dump};
 
-/// How far the clock of whoever made a dump may be ahead of ours.
+/// How far the clock of the machine that made a dump may be ahead of ours.
 pub(crate) const AHEAD: Duration = Duration::from_secs(5 * 60);
 /// No dump is older than the format.
 const FIRST_YEAR: i32 = 2025;
@@ -51,7 +51,7 @@ pub(crate) fn heads<'a>(dumps: &[&'a Dump]) -> Vec<&'a Dump> {
     dumps.iter().copied().filter(|dump| !named.contains(&dump.id)).collect()
 }
 
-/// Tells whether a dump says that it was finished after this moment, and more than clocks differ.
+/// Returns true if a dump says that it was finished after this moment, and more than clocks differ.
 pub(crate) fn is_from_the_future(manifest: &Manifest, now: OffsetDateTime) -> bool {
     finished_time(manifest).is_some_and(|time| time > now + AHEAD)
 }

@@ -1,5 +1,7 @@
 //! Checking the names of packs: what is read of a pack anyway is hashed as it comes, and only the rest is read for that.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::ops::Range;
@@ -20,7 +22,7 @@ use crate::store::{CONFIG, Store};
 use crate::twice::{read_twice, second_result};
 use crate::work::{Stop, Stopped};
 
-/// Bytes of a pack that are read at once, and that are read between objects to go on with a check.
+/// Bytes of a pack that are read at once, and that are read between objects to continue a check.
 const PART_BYTES: u64 = 2 << 20;
 /// Packs that a page may go back and forth between: those of the bases and patches of a segment, for two segments. Each takes two
 /// kilobytes of memory.
@@ -105,7 +107,7 @@ impl PackCheck {
         self.read_to(offset).await?;
         if self.at == offset {
             self.hasher.update(bytes);
-            self.at += bytes.len() as u64;
+            self.at = self.at.saturating_add(bytes.len() as u64);
         }
         Ok(())
     }
@@ -128,8 +130,8 @@ impl PackCheck {
         let path = Store::pack_path(self.pack);
         while self.at < end {
             self.stopped.check()?;
-            let part = self.read_part(&path, self.at..end.min(self.at + PART_BYTES)).await?;
-            self.at += part.len() as u64;
+            let part = self.read_part(&path, self.at..end.min(self.at.saturating_add(PART_BYTES))).await?;
+            self.at = self.at.saturating_add(part.len() as u64);
             let mut hasher = std::mem::take(&mut self.hasher);
             let hash = move || {
                 hasher.update(&part);
@@ -158,22 +160,23 @@ impl Begun {
     fn begin(&self, pack: ObjectId, stopped: Stopped) -> Option<PackCheck> {
         let packs = self.index.packs();
         let found = packs.binary_search_by_key(&pack, |(name, _)| *name).ok()?;
+        let found = *packs.get(found)?;
         match self.lock().entry(pack) {
             Entry::Occupied(_) => None,
             Entry::Vacant(begun) => {
                 begun.insert(false);
                 let place = (self.store.clone(), self.index.version());
-                Some(PackCheck::new(place, packs[found], stopped))
+                Some(PackCheck::new(place, found, stopped))
             }
         }
     }
 
-    /// Leaves a pack to whoever checks what is left.
+    /// Leaves a pack to the one that checks what is left.
     fn give_up(&self, check: &PackCheck) {
         self.lock().insert(check.pack, true);
     }
 
-    /// Tells whether the pack was checked, once all that was begun is finished.
+    /// Returns true if the pack was checked, once all that was begun is finished.
     pub(crate) fn has_checked(&self, pack: ObjectId) -> bool {
         self.lock().get(&pack) == Some(&false)
     }
@@ -215,7 +218,7 @@ impl Alongside {
                 None => return Ok(()),
             },
         };
-        if offset > check.at + PART_BYTES {
+        if offset > check.at.saturating_add(PART_BYTES) {
             self.begun.give_up(&check);
             return Ok(());
         }

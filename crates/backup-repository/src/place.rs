@@ -1,5 +1,7 @@
 //! A line of the index in 32 bytes.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use backup_format::Kind;
 use backup_format::pack::{Codec, Object};
 
@@ -35,6 +37,7 @@ impl Place {
         Self { id: line.id.prefix(), packed: codec | u128::from(address) << 2 | lengths }
     }
 
+    #[expect(clippy::arithmetic_side_effects, reason = "both are constants that fit the packed number")]
     fn bits(&self, from: u32, count: u32) -> u64 {
         (self.packed >> from) as u64 & ((1 << count) - 1)
     }

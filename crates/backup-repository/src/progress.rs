@@ -1,4 +1,4 @@
-//! What a pump tells about its work while it goes on.
+//! What a pump reports while it works.
 
 use std::sync::Arc;
 use std::time::Duration;

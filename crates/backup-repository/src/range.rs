@@ -1,8 +1,8 @@
 //! The digest of ranges that may begin and end inside a partition.
 //!
-//! Parts of one partition cannot be hashed apart. So the range in which a partition begins hashes it whole, reading on
-//! beyond its own end where it must; the range that it goes on into hashes what it sees of it apart from the rest, and
-//! that is dropped when ranges are joined.
+//! Parts of one partition cannot be hashed apart. So the range in which a partition begins hashes it whole, and
+//! reads beyond its own end where it must. The range into which the partition reaches hashes what it sees of it apart
+//! from the rest. That is dropped when ranges are joined.
 
 use backup_format::{DigestBuilder, DigestState, Group, LeafHasher, show};
 
@@ -58,7 +58,7 @@ impl RangeBuilder {
         self.last_root.as_deref()
     }
 
-    /// Appends a group from beyond the end of the range, if it goes on with the last partition; tells whether it did.
+    /// Appends a group from beyond the end of the range, if it continues the last partition; returns true if it did.
     pub(crate) fn read_on(&mut self, group: &Group<'_>) -> bool {
         let goes_on = self.last_root() == Some(group.root_key);
         if goes_on {

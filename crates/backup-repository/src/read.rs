@@ -1,7 +1,7 @@
 //! One worker of a backup: from ranges to pages.
 //!
-//! Where ranges begin no pages, the worker of a range begins at the first page that the keys begin in it, and reads on into
-//! the next range up to the first page there. So segments and pages are the same for any number of ranges.
+//! Where ranges begin no pages, the worker of a range begins at the first page that the keys begin in it. It reads on
+//! into the next range, up to the first page there. So segments and pages are the same for any number of ranges.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;

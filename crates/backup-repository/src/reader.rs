@@ -443,7 +443,7 @@ fn worse(first: Option<RepositoryError>, error: RepositoryError) -> Option<Repos
     Some(first.filter(|first| first.is_gone() || !error.is_gone()).unwrap_or(error))
 }
 
-/// Tells whether an error is about one place of an object, and not about the object.
+/// Returns true if an error is about one place of an object, and not about the object.
 pub(crate) fn may_be_right_elsewhere(error: &RepositoryError) -> bool {
     matches!(
         error,

@@ -1,5 +1,7 @@
 //! Copying objects to new packs, as they are stored.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
@@ -84,7 +86,7 @@ impl Copier {
         let mut offset = version.head_bytes();
         let mut batch = Batch::default();
         for object in objects.map_err(damaged)? {
-            let range = offset..offset + object.line.stored_len;
+            let range = offset..offset.saturating_add(object.line.stored_len);
             offset = range.end;
             let Some(first) = self.index.number(object.line.id) else { continue };
             let whole = match action(first) {
@@ -119,7 +121,7 @@ impl Copier {
             let stored = self.checked(pack, wanted, bytes).await?;
             let len = stored.bytes.len() as u64;
             self.writer.push(kind, id, plain_len, stored).await?;
-            self.bytes += len;
+            self.bytes = self.bytes.saturating_add(len);
             self.progress.advance(plain_len, 0);
         }
         Ok(())
@@ -245,7 +247,7 @@ struct Batch {
 
 impl Batch {
     fn push(&mut self, wanted: Wanted) {
-        self.bytes += wanted.object.line.stored_len;
+        self.bytes = self.bytes.saturating_add(wanted.object.line.stored_len);
         self.wanted.push(wanted);
     }
 

@@ -282,9 +282,9 @@ impl Repository {
     ///
     /// # Errors
     ///
-    /// [`RepositoryError::NoDump`] when there is no such dump, or the digits fit several; when the latest is meant,
+    /// [`RepositoryError::NoDump`] when there is no such dump, or the digits fit several. When the latest is meant,
     /// [`RepositoryError::Uncertain`] while any manifest cannot be read, and [`RepositoryError::NoLatest`] when the dumps are of
-    /// several namespaces or origins, or another one may be later; [`RepositoryError::Damaged`], [`RepositoryError::WrongName`] or
+    /// several namespaces or origins, or another one may be later. [`RepositoryError::Damaged`], [`RepositoryError::WrongName`] or
     /// [`RepositoryError::Unsupported`] when that of the dump is.
     pub async fn dump(&self, choice: &DumpChoice) -> Result<Dump, RepositoryError> {
         match choice {

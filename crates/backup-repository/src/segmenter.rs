@@ -1,5 +1,7 @@
 //! Cutting a stream of entries into segments and pages.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::cmp::Ordering;
 
 use backup_format::limits::{KEY_BYTES_MAX, ROOT_KEY_BYTES_MAX};
@@ -82,8 +84,8 @@ impl Segmenter {
         let mut taken = 0;
         for group in batch.groups() {
             match self.take_group(&group, stop_at_page)? {
-                Reached::Page(index) => return Ok(Reached::Page(taken + index)),
-                Reached::End => taken += group.entries as usize,
+                Reached::Page(index) => return Ok(Reached::Page(index.saturating_add(taken))),
+                Reached::End => taken = (group.entries as usize).saturating_add(taken),
             }
         }
         Ok(Reached::End)
@@ -118,7 +120,7 @@ impl Segmenter {
             } else if index == 0 && self.open.batch.is_empty() {
                 self.count_reference(group.root_key, entry.key);
             }
-            index += 1;
+            index = index.saturating_add(1);
         }
         entries.end()?;
         self.open.batch.push_run(group.root_key, pending.until(&entries));
@@ -145,7 +147,7 @@ impl Segmenter {
         Ok(())
     }
 
-    /// Closes the open segment, if there is anything in it, and says whether the next one starts a page.
+    /// Closes the open segment, if there is anything in it, and returns true if the next one starts a page.
     fn close(&mut self, starts_page: bool) {
         let capacity = self.open.batch.byte_len();
         let next = Piece { batch: EntryBatch::with_capacity(capacity), starts_page };
@@ -160,8 +162,9 @@ impl Segmenter {
     }
 
     fn count_reference(&mut self, root_key: &[u8], key: &[u8]) {
-        self.references += 1;
-        self.reference_bytes += Reference::encoded_len_at(root_key, key);
+        self.references = self.references.saturating_add(1);
+        let reference = Reference::encoded_len_at(root_key, key);
+        self.reference_bytes = self.reference_bytes.saturating_add(reference);
     }
 
     fn check_root(&self, group: &Group<'_>) -> Result<(), FormatError> {

@@ -1,5 +1,7 @@
 //! The files of a repository in an object store.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 mod emptiness;
 mod list;
 
@@ -205,7 +207,7 @@ impl Store {
         let get = move || async move { inner.get_range(place, wanted.clone()).await };
         let read = || async { self.patience.run(get).await.map_err(self.failed("reading", path)) };
         let check = |bytes: Bytes| async {
-            check_length(path, wanted.end - wanted.start, &bytes)?;
+            check_length(path, wanted.end.saturating_sub(wanted.start), &bytes)?;
             Ok(bytes)
         };
         read_twice(self, path, read, check).await
@@ -221,7 +223,7 @@ impl Store {
         let read = || async { self.patience.run(get).await.map_err(self.failed("reading", path)) };
         let check = |parts: Vec<Bytes>| async {
             for (range, part) in ranges.iter().zip(&parts) {
-                check_length(path, range.end - range.start, part)?;
+                check_length(path, range.end.saturating_sub(range.start), part)?;
             }
             Ok(parts)
         };
@@ -266,7 +268,7 @@ impl Store {
         Ok(())
     }
 
-    /// Writes a file unless there is one of that name; tells whether what is there now is what was to be written.
+    /// Writes a file unless there is one of that name; returns true if what is there now is what was to be written.
     pub(crate) async fn create(&self, path: &str, bytes: Bytes) -> Result<bool, RepositoryError> {
         let (inner, place, content) = (&self.inner, &self.path(path), &bytes);
         let put = move || async move {

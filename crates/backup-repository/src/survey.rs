@@ -1,11 +1,13 @@
 //! What a pruner sees of a repository at one time.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use backup_format::ObjectId;
 
-use crate::choice::PackUse;
+use crate::choice::{self, PackUse};
 use crate::depth::Depths;
 use crate::error::RepositoryError;
 use crate::index::Index;
@@ -77,7 +79,7 @@ fn living(index: &Index, marks: &Marks) -> Vec<u64> {
     for first in marks.iter() {
         for (pack, number) in index.places_of(first) {
             if let Some(bytes) = living.get_mut(pack) {
-                *bytes += index.lengths(number).0 + LINE_BYTES;
+                *bytes = u64::saturating_add(*bytes, bytes_of(index, number));
             }
         }
     }
@@ -91,9 +93,9 @@ impl Survey {
     /// of which most must stay. So what was copied is had from its new pack.
     pub(crate) fn home(&self, first: usize) -> Option<usize> {
         let share = |pack: usize| {
-            let bytes = self.index.packs().get(pack).map_or(1, |(_, bytes)| (*bytes).max(1));
+            let bytes = self.index.packs().get(pack).map_or(1, |(_, bytes)| *bytes);
             let living = self.living.get(pack).copied().unwrap_or(0);
-            u128::from(living) * 1_000_000 / u128::from(bytes)
+            choice::part_of(living, bytes)
         };
         let stays = |pack| !self.index.is_condemned(pack);
         self.kept.best(&self.index, first, stays, share).map(|(pack, _)| pack)
@@ -112,7 +114,8 @@ impl Survey {
             .iter()
             .enumerate()
             .map(|(number, (name, bytes))| {
-                let is_old = self.times.get(name).is_some_and(|written| self.now - written >= min_age);
+                let is_old =
+                    self.times.get(name).is_some_and(|written| self.now.saturating_sub(*written) >= min_age);
                 PackUse {
                     bytes: *bytes,
                     may_go: is_old && !self.index.is_condemned(number),
@@ -124,11 +127,11 @@ impl Survey {
             let home = if self.marks.has(first) { self.home(first) } else { None };
             for (pack, number) in self.index.places_of(first) {
                 let Some(pack_use) = uses.get_mut(pack) else { continue };
-                let bytes = self.index.lengths(number).0 + LINE_BYTES;
+                let bytes = bytes_of(&self.index, number);
                 match home == Some(pack) {
-                    true => pack_use.live += bytes,
+                    true => pack_use.live = pack_use.live.saturating_add(bytes),
                     false if self.index.may_be_salt(number) => {}
-                    false => pack_use.unused += bytes,
+                    false => pack_use.unused = pack_use.unused.saturating_add(bytes),
                 }
             }
         }
@@ -138,7 +141,7 @@ impl Survey {
     /// Returns the tombstones of that age whose packs may be removed.
     pub(crate) fn due(&self, age: i64) -> impl Iterator<Item = &Pending> {
         let is_due = move |pending: &&Pending| {
-            self.settled.contains(&pending.name) && self.now - pending.written >= age
+            self.settled.contains(&pending.name) && self.now.saturating_sub(pending.written) >= age
         };
         self.pending.iter().filter(is_due)
     }
@@ -155,4 +158,9 @@ impl Survey {
         let found = packs.binary_search_by_key(&pack, |(name, _)| *name).ok()?;
         packs.get(found).map(|(_, bytes)| *bytes)
     }
+}
+
+/// Returns the bytes that an object takes in its pack, with its line in the table.
+fn bytes_of(index: &Index, number: usize) -> u64 {
+    index.lengths(number).0.saturating_add(LINE_BYTES)
 }

@@ -1,5 +1,7 @@
 //! Counting what a dump holds of each kind of partition.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -34,10 +36,10 @@ impl Tally {
     pub(crate) fn push(&mut self, group: &Group<'_>, kind: Option<&'static str>) {
         let Some(kind) = kind else { return };
         let count = self.kinds.entry(Cow::Borrowed(kind)).or_default();
-        count.entries += u64::from(group.entries);
-        count.plain_bytes += group.encoded_len();
+        count.entries = count.entries.saturating_add(u64::from(group.entries));
+        count.plain_bytes = count.plain_bytes.saturating_add(group.encoded_len());
         if self.last_root.as_deref() != Some(group.root_key) {
-            count.partitions += 1;
+            count.partitions = count.partitions.saturating_add(1);
             self.first.get_or_insert(kind);
             self.last_root = Some(group.root_key.to_vec());
         }

@@ -79,7 +79,7 @@ impl Subset {
         index % self.of == self.part - 1
     }
 
-    /// Tells whether a pack, or a dump, is in this part. Their names are spread evenly.
+    /// Returns true if a pack, or a dump, is in this part. Their names are spread evenly.
     pub(crate) fn has_name(self, name: ObjectId) -> bool {
         let start = name.0.first_chunk().copied().unwrap_or_default();
         self.has(u64::from_le_bytes(start))

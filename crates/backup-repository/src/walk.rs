@@ -1,5 +1,7 @@
 //! Dumps side by side, in the order of their entries: a segment that comes next in several of them comes once.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -91,7 +93,7 @@ impl Walk {
         while let Some(cursor) = self.cursors.get_mut(index) {
             let is_at_end = cursor.open.as_ref().is_none_or(|(_, page)| cursor.next >= page.references.len());
             if !is_at_end {
-                index += 1;
+                index = index.saturating_add(1);
                 continue;
             }
             let Some(reference) = cursor.pages.next() else {
@@ -131,8 +133,8 @@ impl Walk {
             }
             let (references, reference_bytes) = (cursor.next, cursor.reference_bytes);
             members.push(Member { dump: cursor.dump, references, reference_bytes });
-            cursor.next += 1;
-            cursor.reference_bytes += reference.encoded_len();
+            cursor.next = cursor.next.saturating_add(1);
+            cursor.reference_bytes = cursor.reference_bytes.saturating_add(reference.encoded_len());
         }
         Some(Step { reference, page, members })
     }

@@ -130,7 +130,7 @@ impl RocksDbNamespace {
     /// # Errors
     ///
     /// [`RocksDbError::Locked`] when another program has the database open; [`RocksDbError::OtherOwner`] when it is not of
-    /// the user of this process; [`RocksDbError::BadBackups`] when `backups` lies in the database, or holds something else;
+    /// the user of this process. [`RocksDbError::BadBackups`] when `backups` lies in the database, or holds something else;
     /// [`RocksDbError::LogMissing`] and [`RocksDbError::LogElsewhere`] as when reading;
     /// [`RocksDbError::NoDatabase`], [`RocksDbError::Engine`] and [`RocksDbError::Io`].
     pub async fn native_backup(&self, backups: impl Into<PathBuf>) -> Result<NativeBackup, RocksDbError> {

@@ -80,7 +80,7 @@ fn weigh(view: &dyn View, whole: &[RawRange], count: usize) -> Result<Vec<Cut>, 
     Ok(cuts)
 }
 
-/// Moves a cut back to the start of the partition that it lies in; drops it where that cannot be told.
+/// Moves a cut back to the start of the partition that it lies in; drops it where that cannot be found.
 fn align(
     view: &dyn View,
     layout: Layout,

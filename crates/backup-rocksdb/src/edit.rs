@@ -1,5 +1,7 @@
 //! Edits of RocksDB's manifest, as far as they name files and logs.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 /// Tags above this may be left out by a reader that does not know them: a length and so many bytes follow.
 const TAG_IGNORABLE: u64 = 1 << 13;
 
@@ -79,7 +81,7 @@ impl Edit {
                 input.numbers(3)?;
                 input.custom_fields(0, |_, _| Some(()))?;
             }
-            tag if tag > TAG_IGNORABLE => self.ignorable(tag - TAG_IGNORABLE, input)?,
+            tag if tag > TAG_IGNORABLE => self.ignorable(tag.saturating_sub(TAG_IGNORABLE), input)?,
             _ => return None,
         }
         Some(())

@@ -250,9 +250,9 @@ pub enum RocksDbError {
         /// Number of column families.
         found: usize,
     },
-    /// A root key that begins another root key, so that the rows of both cannot be told apart.
+    /// A root key that begins another root key, so that the rows of both cannot be distinguished.
     #[error(
-        "root key {shorter} is the beginning of root key {longer}: in layout linera-0.15 their rows cannot be told \
+        "root key {shorter} is the beginning of root key {longer}: in layout linera-0.15 their rows cannot be kept \
          apart"
     )]
     NestedRoots {
@@ -298,7 +298,7 @@ pub enum RocksDbError {
     Locked {
         /// Directory of the database.
         path: PathBuf,
-        /// Who holds it, as far as it can be told.
+        /// Who holds it, as far as it is known.
         holder: &'static str,
         /// What to do.
         advice: &'static str,

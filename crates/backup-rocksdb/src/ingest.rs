@@ -139,7 +139,7 @@ impl Ingest {
         taken.map_err(self.engine("taking SST files into the database being restored in"))
     }
 
-    /// Takes files in so slowly that RocksDB can merge them: a hundred overlapping files would need memory for each of
+    /// Takes files in so slowly that RocksDB can merge them. A hundred overlapping files would need memory for each of
     /// them at once, and would stop the first program that opens the database.
     fn take_in_overlapping(
         &self,

@@ -1,5 +1,7 @@
 //! The write-ahead logs of a database: where they lie, and whether they continue what its SST files hold.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
@@ -121,7 +123,7 @@ impl Logs {
                     });
                 }
                 // A batch without rows takes a number in databases that count batches.
-                last = last.max(sequence.saturating_add(count.max(1) - 1));
+                last = last.max(sequence.saturating_add(count.saturating_sub(1)));
             }
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! Reading RocksDB's log format, in which manifests and write-ahead logs are written.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -105,7 +107,7 @@ impl Records {
         // The first fragment is empty where its header ends a block, so the record's length does not tell.
         let mut begun = false;
         loop {
-            let left = BLOCK_BYTES - self.offset % BLOCK_BYTES;
+            let left = BLOCK_BYTES.saturating_sub(self.offset % BLOCK_BYTES);
             if left < HEADER_BYTES {
                 self.skip(left)?;
                 continue;
@@ -131,7 +133,7 @@ impl Records {
     fn header(&mut self, left: u64) -> io::Result<(Kind, u64)> {
         let mut header = [0u8; HEADER_BYTES as usize];
         self.file.read_exact(&mut header)?;
-        self.offset += HEADER_BYTES;
+        self.offset = self.offset.saturating_add(HEADER_BYTES);
         let [_, _, _, _, low, high, kind] = header;
         let length = u64::from(u16::from_le_bytes([low, high]));
         if kind == 0 && length == 0 {
@@ -140,7 +142,7 @@ impl Records {
         let data = |plain: u8| Kind::Data { first: matches!(plain, 1 | 2), last: matches!(plain, 1 | 4) };
         let (kind, numbered) = match kind {
             1..=4 => (data(kind), false),
-            5..=8 => (data(kind - 4), true),
+            5..=8 => (data(kind.saturating_sub(4)), true),
             9 => (Kind::Packed, false),
             10 | 130 => (Kind::Skipped, false),
             11 | 131 => (Kind::Skipped, true),
@@ -150,10 +152,10 @@ impl Records {
         };
         let mut needed = HEADER_BYTES + length;
         if numbered {
-            needed += NUMBER_BYTES;
+            needed = needed.saturating_add(NUMBER_BYTES);
             let mut number = [0u8; NUMBER_BYTES as usize];
             self.file.read_exact(&mut number)?;
-            self.offset += NUMBER_BYTES;
+            self.offset = self.offset.saturating_add(NUMBER_BYTES);
             if u32::from_le_bytes(number) != self.number {
                 return Ok((Kind::Unwritten, 0));
             }
@@ -168,13 +170,17 @@ impl Records {
             return Err(ErrorKind::InvalidData.into());
         }
         let kept = self.file.by_ref().take(length.min(room)).read_to_end(record)? as u64;
-        self.offset += kept;
-        if kept < length.min(room) { Err(ErrorKind::UnexpectedEof.into()) } else { self.skip(length - kept) }
+        self.offset = self.offset.saturating_add(kept);
+        if kept < length.min(room) {
+            Err(ErrorKind::UnexpectedEof.into())
+        } else {
+            self.skip(length.saturating_sub(kept))
+        }
     }
 
     fn skip(&mut self, bytes: u64) -> io::Result<()> {
         let skipped = io::copy(&mut self.file.by_ref().take(bytes), &mut io::sink())?;
-        self.offset += skipped;
+        self.offset = self.offset.saturating_add(skipped);
         if skipped < bytes { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
     }
 }

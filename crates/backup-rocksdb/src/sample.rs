@@ -1,4 +1,4 @@
-//! Some rows of a database, by which its layout is told.
+//! Some rows of a database, by which its layout is recognised.
 
 use backup_layout::rocksdb::{INDEX, Sample};
 

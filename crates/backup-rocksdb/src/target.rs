@@ -228,8 +228,8 @@ fn is_mount_point(path: &Path) -> Result<bool, RocksDbError> {
 #[derive(Debug)]
 pub(crate) struct WorkLock(#[expect(dead_code, reason = "it is held, not used")] File);
 
-/// The directory in which a restore works: `marker.json`, `db` with the database, `sst` with files that are not in it
-/// yet, `units` with a record for each unit that is written.
+/// The directory in which a restore works. It has `marker.json`, `db` with the database, `sst` with files that are not
+/// in it yet, `units` with a record for each unit that is written.
 #[derive(Clone, Debug)]
 pub(crate) struct Work {
     pub path: PathBuf,

@@ -18,7 +18,7 @@ use crate::worker::{self, Worker};
 
 /// A database at one moment.
 pub(crate) trait View: Sync {
-    /// Opens an iterator over a column family; without a position until it is told to seek.
+    /// Opens an iterator over a column family; without a position until it is asked to seek.
     fn rows(&self, family: &str, options: ReadOptions) -> Result<Rows<'_>, RocksDbError>;
 
     /// Returns a property as text; `None` when there is none.

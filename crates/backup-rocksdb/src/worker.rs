@@ -44,7 +44,7 @@ struct Task<T> {
     _thread: Worker,
 }
 
-/// Says whether the result of a thread is still waited for.
+/// Knows whether the result of a thread is still waited for.
 pub(crate) struct Caller<'a>(&'a dyn Fn() -> bool);
 
 impl Caller<'_> {

@@ -38,7 +38,8 @@ impl Route {
     /// last.
     fn replicas(&self) -> Vec<(NodeRef<'_>, Option<Shard>)> {
         let first = self.first.load(Ordering::Relaxed) % self.replicas.len().max(1);
-        let turned = self.replicas[first..].iter().chain(&self.replicas[..first]);
+        let (before, after) = self.replicas.split_at_checked(first).unwrap_or_default();
+        let turned = after.iter().chain(before);
         let (mut connected, apart): (Vec<_>, Vec<_>) =
             turned.map(|(node, shard)| (node, *shard)).partition(|(node, _)| node.is_connected());
         connected.extend(apart);

@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![warn(clippy::indexing_slicing, clippy::unwrap_used)]
 
 mod capabilities;
 mod cases;
@@ -9,6 +10,7 @@ mod faults;
 mod faulty_engine;
 mod faulty_store;
 mod gated_store;
+mod heartbeat;
 mod misbehaving_engine;
 mod read;
 mod ring;
@@ -28,6 +30,7 @@ pub use faults::{Fault, Faults, InjectedFault};
 pub use faulty_engine::FaultyEngine;
 pub use faulty_store::FaultyStore;
 pub use gated_store::{Gate, GatedStore};
+pub use heartbeat::{Beats, FILE_BYTES_MAX, Heartbeat, longest_allowed};
 pub use misbehaving_engine::{EngineFlaw, MisbehavingEngine};
 pub use read::{OwnedEntry, read_all, read_all_in_order, read_phases, read_range};
 pub use ring::Ring;

@@ -4,8 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::cargo::{self, Package};
-use crate::{boot, process};
+use crate::{boot, cargo, process};
 
 /// Tests that run only when asked for. Cargo does not count them among "all targets". With another package choice it would pick other
 /// features for what they depend on, and check all of that again.
@@ -19,7 +18,7 @@ pub(super) fn clippy(exhaustive: bool) -> Result<String> {
     lint(&mut cargo::cargo(&APART))?;
     let mut runs = 2;
     for package in cargo::members(&cargo::root().join("Cargo.toml"))? {
-        for combination in combinations(&package, exhaustive) {
+        for combination in combinations(package.features.keys().map(String::as_str), exhaustive) {
             let targets = if exhaustive { &["--all-targets"][..] } else { &["--lib", "--bins"] };
             let mut command = cargo::cargo(&["clippy", "--package", &package.name]);
             lint(command.args(targets).args(combination))?;
@@ -38,21 +37,17 @@ fn lint(command: &mut Command) -> Result<()> {
 
 /// Returns the options for none of the features, and in an exhaustive run for each and all of them. A crate without features has no
 /// combination.
-fn combinations(package: &Package, exhaustive: bool) -> Vec<Vec<String>> {
-    let none = "--no-default-features".to_owned();
-    if package.features.is_empty() {
+fn combinations<'f>(features: impl Iterator<Item = &'f str>, exhaustive: bool) -> Vec<Vec<&'f str>> {
+    let features: Vec<&str> = features.filter(|feature| *feature != "default").collect();
+    if features.is_empty() {
         return Vec::new();
     }
-    let mut combinations = vec![vec![none.clone()]];
-    if !exhaustive {
-        return combinations;
+    let mut combinations = vec![vec!["--no-default-features"]];
+    if exhaustive {
+        let alone = features.iter().filter(|_| features.len() > 1);
+        combinations.extend(alone.map(|feature| vec!["--no-default-features", "--features", feature]));
+        combinations.push(vec!["--all-features"]);
     }
-    if package.features.len() > 1 {
-        for feature in &package.features {
-            combinations.push(vec![none.clone(), "--features".into(), feature.clone()]);
-        }
-    }
-    combinations.push(vec!["--all-features".into()]);
     combinations
 }
 
@@ -61,14 +56,15 @@ mod tests {
     use super::*;
 
     fn with(features: &[&str], exhaustive: bool) -> Vec<String> {
-        let features = features.iter().map(ToString::to_string).collect();
-        let package = Package { features, ..Package::default() };
-        combinations(&package, exhaustive).into_iter().map(|options| options.join(" ")).collect()
+        combinations(features.iter().copied(), exhaustive)
+            .into_iter()
+            .map(|options| options.join(" "))
+            .collect()
     }
 
     #[test]
     fn none_each_and_all_features_are_combined_in_an_exhaustive_run_and_none_in_any() {
-        assert_eq!(with(&[], true), [""; 0]);
+        assert_eq!(with(&["default"], true), [""; 0]);
         assert_eq!(with(&["a", "b"], false), ["--no-default-features"]);
         assert_eq!(with(&["a"], true), ["--no-default-features", "--all-features"]);
         let two = with(&["a", "b"], true);

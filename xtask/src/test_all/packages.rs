@@ -1,11 +1,12 @@
 //! Every crate that is published packages, and builds from the files in its package.
 
 use std::path::{Path, PathBuf};
-use std::{env, fs, io};
+use std::{env, fs};
 
 use anyhow::{Context, Result, bail};
 
-use crate::cargo::Package;
+use cargo_metadata::Package;
+
 use crate::{cargo, process};
 
 /// Runs the step: packages every crate, and in an exhaustive run builds libraries from what is in their packages. Programs are not
@@ -15,9 +16,9 @@ use crate::{cargo, process};
 /// earlier runs unpacked and built of them is removed first.
 pub(super) fn build(exhaustive: bool) -> Result<String> {
     let members = cargo::members(&cargo::root().join("Cargo.toml"))?;
-    let (published, own): (Vec<_>, Vec<_>) = members.iter().partition(|member| member.published);
+    let (published, own): (Vec<_>, Vec<_>) = members.iter().partition(|member| cargo::is_published(member));
     let (programs, libraries): (Vec<_>, Vec<_>) =
-        published.into_iter().partition(|member| !member.programs.is_empty());
+        published.into_iter().partition(|member| cargo::programs(member).count() > 0);
     if libraries.is_empty() {
         bail!("the workspace has no crate to publish");
     }
@@ -25,46 +26,26 @@ pub(super) fn build(exhaustive: bool) -> Result<String> {
     if !exhaustive {
         return Ok(format!("{} crates packaged", libraries.len() + programs.len()));
     }
-    forget_unpacked(&cargo_home()?, &members)?;
+    forget_unpacked(&cargo_home()?)?;
     run(&["clean"], "--package", &libraries)?;
     run(&["package", "--workspace", "--allow-dirty"], "--exclude", &[&own[..], &programs].concat())?;
-    Ok(format!(
-        "{} libraries built from their packages, {} programs packaged",
-        libraries.len(),
-        programs.len()
-    ))
+    Ok(format!("{} libraries built from packages, {} programs packaged", libraries.len(), programs.len()))
 }
 
 fn run(arguments: &[&str], option: &str, packages: &[&Package]) -> Result<()> {
     let mut command = cargo::cargo(arguments);
-    command.args(packages.iter().flat_map(|package| [option, &package.name]));
+    command.args(packages.iter().flat_map(|package| [option, package.name.as_str()]));
     process::run(cargo::without_linking(&mut command)?)
 }
 
-/// Removes what Cargo unpacked of these packages in earlier runs.
+/// Removes what Cargo unpacked of local registries, which stood in for the published crates in earlier runs.
 ///
-/// A local registry stands in for the published crates. Cargo keeps what it unpacked of it by name and version, so a later run
-/// would build the old sources.
-fn forget_unpacked(cargo_home: &Path, members: &[Package]) -> Result<()> {
-    let unpacked = cargo_home.join("registry/src");
-    if !unpacked.is_dir() {
-        return Ok(());
-    }
-    for registry in fs::read_dir(&unpacked).with_context(|| format!("could not list {unpacked:?}"))? {
-        let registry = registry.with_context(|| format!("could not list {unpacked:?}"))?;
-        // The folder of a registry is named by host and hash. A local registry has no host.
-        if !registry.file_name().to_string_lossy().starts_with('-') {
-            continue;
-        }
-        for member in members {
-            let folder = registry.path().join(format!("{}-{}", member.name, member.version));
-            match fs::remove_dir_all(&folder) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(error).with_context(|| format!("could not remove {folder:?}"));
-                }
-                _ => (),
-            }
-        }
+/// Cargo keeps it by name and version, so a later run would build the old sources. The folder of a registry is named by host and
+/// hash, and a local registry has no host.
+fn forget_unpacked(cargo_home: &Path) -> Result<()> {
+    for folder in glob::glob(&format!("{}/registry/src/-*", cargo_home.display()))? {
+        let folder = folder?;
+        fs::remove_dir_all(&folder).with_context(|| format!("could not remove {folder:?}"))?;
     }
     Ok(())
 }
@@ -80,17 +61,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_own_packages_of_local_registries_are_removed() {
+    fn only_local_registries_are_removed() {
         let home = tempfile::tempdir().unwrap();
-        let member = Package { name: "backup-format".into(), version: "0.1.0".into(), ..Package::default() };
         let folder = |path: &str| home.path().join("registry/src").join(path);
-        let kept = [folder("-0a1b/bytes-1.0.0"), folder("index.crates.io-1949/backup-format-0.1.0")];
-        let stale = folder("-0a1b/backup-format-0.1.0/src");
-        for folder in kept.iter().chain([&stale]) {
+        let (kept, stale) = (folder("index.crates.io-1949/bytes-1.0.0"), folder("-0a1b/backup-format-0.1.0"));
+        for folder in [&kept, &stale] {
             fs::create_dir_all(folder).unwrap();
         }
-        forget_unpacked(home.path(), std::slice::from_ref(&member)).unwrap();
-        assert!(!stale.parent().unwrap().exists() && kept.iter().all(|folder| folder.exists()));
-        forget_unpacked(&home.path().join("nothing"), &[member]).unwrap();
+        forget_unpacked(home.path()).unwrap();
+        assert!(!stale.exists() && kept.exists());
+        forget_unpacked(&home.path().join("nothing")).unwrap();
     }
 }

@@ -1,191 +1,150 @@
-//! The table of docs/ARCHITECTURE.md as data: which crate may import which.
+//! The table of docs/ARCHITECTURE.md: which crate may import which.
+
+use std::path::Path;
+
+use cargo_metadata::{DependencyKind, Package};
 
 use super::Finding;
-use crate::cargo::Package;
+
+const DOCUMENT: &str = "docs/ARCHITECTURE.md";
+/// The examples stand for crates of users, and have one row.
+const EXAMPLES: &str = "tests/downstream";
+const ADAPTER: &str = "linera-views-adapter";
+/// The crates that may depend on those of linera.
+const USES_LINERA: [&str; 4] = [ADAPTER, "bootproof", "validator-network", "worker-boot-tests"];
+/// Libraries, whose errors are for callers. The other crates report errors to people.
+const LIBRARIES: [&str; 9] =
+    ["format", "layout", "repository", "memory", "rocksdb", "scylla", "testkit", "sources", ADAPTER];
 
 /// A crate, what it may import of ours, and what its tests may import besides.
-struct Row {
-    name: &'static str,
-    imports: &'static [&'static str],
-    dev_imports: &'static [&'static str],
+struct Row<'d> {
+    name: &'d str,
+    imports: Vec<&'d str>,
+    dev_imports: Vec<&'d str>,
 }
-
-const FORMAT: &str = "backup-format";
-const LAYOUT: &str = "backup-layout";
-const REPOSITORY: &str = "backup-repository";
-const MEMORY: &str = "backup-memory";
-const ROCKSDB: &str = "backup-rocksdb";
-const SCYLLA: &str = "backup-scylla";
-const TESTKIT: &str = "backup-testkit";
-const SOURCES: &str = "backup-sources";
-const PROGRAM: &str = "backup-cli";
-const CASSANDRA: &str = "kvbackup-cassandra";
-const STORES: &str = "kvbackup-object-stores";
-const BOOT_TESTS: &str = "worker-boot-tests";
-const BOOTPROOF: &str = "bootproof";
-const VIEWS_ADAPTER: &str = "linera-views-adapter";
-const NETWORK: &str = "validator-network";
-
-const OURS: [&str; 15] = [
-    FORMAT,
-    LAYOUT,
-    REPOSITORY,
-    MEMORY,
-    ROCKSDB,
-    SCYLLA,
-    TESTKIT,
-    SOURCES,
-    PROGRAM,
-    CASSANDRA,
-    STORES,
-    VIEWS_ADAPTER,
-    BOOTPROOF,
-    NETWORK,
-    BOOT_TESTS,
-];
-const FOR_USERS: &[&str] = &[FORMAT, LAYOUT, REPOSITORY, MEMORY, ROCKSDB, SCYLLA];
-const FOR_DOWNSTREAM: &[&str] = &[FORMAT, LAYOUT, REPOSITORY, MEMORY, ROCKSDB, SCYLLA, SOURCES, PROGRAM];
-const FOR_TESTS: &[&str] = &[FORMAT, LAYOUT, REPOSITORY, MEMORY, ROCKSDB, SCYLLA, TESTKIT, CASSANDRA];
-/// The crates that may depend on those of linera.
-const USES_LINERA: [&str; 4] = [VIEWS_ADAPTER, BOOTPROOF, NETWORK, BOOT_TESTS];
-/// The conformance suite and what it needs.
-const SUITE: &[&str] = &[TESTKIT, REPOSITORY];
-
-const fn row(
-    name: &'static str,
-    imports: &'static [&'static str],
-    dev_imports: &'static [&'static str],
-) -> Row {
-    Row { name, imports, dev_imports }
-}
-
-const TABLE: [Row; 22] = [
-    row(FORMAT, &[], &[]),
-    row(LAYOUT, &[FORMAT], &[]),
-    row(REPOSITORY, &[FORMAT], &[MEMORY, TESTKIT]),
-    row(MEMORY, &[FORMAT], SUITE),
-    row(ROCKSDB, &[FORMAT, LAYOUT], SUITE),
-    row(SCYLLA, &[FORMAT, LAYOUT], &[TESTKIT, REPOSITORY, CASSANDRA]),
-    row(TESTKIT, &[FORMAT, REPOSITORY], &[MEMORY]),
-    row(SOURCES, &[FORMAT, LAYOUT, MEMORY, ROCKSDB, SCYLLA], &[]),
-    row(PROGRAM, &[FORMAT, LAYOUT, REPOSITORY, MEMORY, SOURCES], &[TESTKIT, CASSANDRA, STORES]),
-    row(VIEWS_ADAPTER, &[FORMAT, LAYOUT], &[TESTKIT, ROCKSDB, SCYLLA, NETWORK]),
-    row(BOOTPROOF, &[FORMAT, LAYOUT, REPOSITORY, ROCKSDB, SCYLLA, SOURCES, NETWORK], &[MEMORY, TESTKIT]),
-    row(NETWORK, &[], &[]),
-    row(BOOT_TESTS, &[FORMAT, LAYOUT, REPOSITORY, ROCKSDB, SCYLLA, TESTKIT, VIEWS_ADAPTER, NETWORK], &[]),
-    row("backup-format-fuzz", &[FORMAT], &[]),
-    row(CASSANDRA, &[], &[]),
-    row(STORES, &[], &[]),
-    row("xtask", &[CASSANDRA, STORES], &[]),
-    row("kvbackup-benches", FOR_USERS, &[]),
-    row("kvbackup-bench-content", &[], &[]),
-    row("kvbackup-bench-cql", &[LAYOUT, REPOSITORY, MEMORY, SCYLLA], &[]),
-    row("kvbackup-instructions", &[FORMAT, LAYOUT], &[]),
-    row("kvbackup-tests", FOR_TESTS, &[]),
-];
-
-/// A crate of tests/downstream stands for that of a user: of libraries, or of the program and its registry of engines.
-const DOWNSTREAM: Row = row("downstream", FOR_DOWNSTREAM, &[]);
-
-/// Libraries, whose errors are for callers. The other crates report errors to people.
-const LIBRARIES: [&str; 11] = [
-    FORMAT,
-    LAYOUT,
-    REPOSITORY,
-    MEMORY,
-    ROCKSDB,
-    SCYLLA,
-    TESTKIT,
-    SOURCES,
-    VIEWS_ADAPTER,
-    "backup-format-fuzz",
-    "kvbackup-instructions",
-];
 
 /// Checks the packages of all workspaces.
-pub(super) fn check(packages: &[Package]) -> Vec<Finding> {
-    packages.iter().flat_map(check_package).collect()
+pub(super) fn check(root: &Path, document: &str, packages: &[Package]) -> Vec<Finding> {
+    let table = table(document);
+    packages.iter().flat_map(|package| check_package(root, &table, package)).collect()
 }
 
-fn check_package(package: &Package) -> Vec<Finding> {
-    let is_example = package.folder().parent().is_some_and(|parent| parent.ends_with("tests/downstream"));
-    let row = TABLE.iter().find(|row| row.name == package.name).or(is_example.then_some(&DOWNSTREAM));
-    let Some(row) = row else {
-        let text = "has no row in the table of xtask/src/tidy/imports.rs";
-        return vec![Finding::new("imports", &package.name, text)];
+fn check_package(root: &Path, table: &[Row<'_>], package: &Package) -> Vec<Finding> {
+    let folder = package.manifest_path.parent().map(|folder| short(root, folder.as_std_path()));
+    let Some(row) = table.iter().find(|row| folder == Some(row.name)) else {
+        let text = format!("has no row in the table of {DOCUMENT}");
+        return vec![Finding::new("imports", package.name.as_str(), text)];
     };
-    let mut findings = Vec::new();
-    let mut found = |rule, text| findings.push(Finding::new(rule, &package.name, text));
-    for dependency in &package.dependencies {
-        let (name, dev) = (dependency.name.as_str(), dependency.dev_only);
-        let allowed = row.imports.contains(&name) || dev && row.dev_imports.contains(&name);
-        if OURS.contains(&name) && !allowed {
-            let tests = if dev { " for its tests" } else { "" };
-            found(
-                "imports",
-                format!("imports {name}{tests}; of ours it may import {}", row.imports.join(", ")),
-            );
+    let checked = package.dependencies.iter().map(|dependency| {
+        let dev_only = dependency.kind == DependencyKind::Development;
+        match &dependency.path {
+            Some(path) => check_import(row, short(root, path.as_std_path()), true, dev_only),
+            None => check_import(row, &dependency.name, false, dev_only),
         }
-        if name.starts_with("linera-") && name != VIEWS_ADAPTER && !USES_LINERA.contains(&row.name) {
-            found("imports", format!("imports {name}; only {} may", USES_LINERA.join(", ")));
-        }
-        if name == "anyhow" && LIBRARIES.contains(&row.name) && !dev {
-            found("anyhow", "imports anyhow; a library has an error enum of its own".to_owned());
-        }
+    });
+    checked.flatten().collect()
+}
+
+/// Checks an import: a crate of ours by its folder, or another one by its name.
+fn check_import(row: &Row<'_>, name: &str, is_ours: bool, dev_only: bool) -> Option<Finding> {
+    let Row { name: crate_name, imports, dev_imports } = row;
+    let found = |rule, text: String| Some(Finding::new(rule, *crate_name, text));
+    if is_ours && !imports.contains(&name) && !(dev_only && dev_imports.contains(&name)) {
+        let tests = if dev_only { " for its tests" } else { "" };
+        return found("imports", format!("imports {name}{tests}, which {DOCUMENT} does not allow"));
     }
-    findings
+    if !is_ours && name.starts_with("linera-") && !USES_LINERA.contains(crate_name) {
+        return found("imports", format!("imports {name}; only {} may", USES_LINERA.join(", ")));
+    }
+    if name == "anyhow" && LIBRARIES.contains(crate_name) && !dev_only {
+        return found("anyhow", "imports anyhow; a library has an error enum of its own".to_owned());
+    }
+    None
+}
+
+/// Returns the rows of the document's table. No other table there has four columns.
+fn table(document: &str) -> Vec<Row<'_>> {
+    let rows = document.lines().filter_map(|line| {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let [name, _, imports, dev_imports] = cells[..] else { return None };
+        let name = without_prefix(name.strip_prefix('`')?.strip_suffix('`')?);
+        Some(Row {
+            name,
+            imports: imports.split(", ").collect(),
+            dev_imports: dev_imports.split(", ").collect(),
+        })
+    });
+    rows.collect()
+}
+
+/// Returns the name of a crate's folder as the table has it.
+fn short<'p>(root: &Path, folder: &'p Path) -> &'p str {
+    let folder = folder.strip_prefix(root).unwrap_or(folder).to_str().unwrap_or_default();
+    if folder.starts_with(EXAMPLES) { EXAMPLES } else { without_prefix(folder) }
+}
+
+fn without_prefix(folder: &str) -> &str {
+    let name = folder.strip_prefix("crates/").unwrap_or(folder);
+    name.strip_prefix("backup-").unwrap_or(name)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::rules;
     use super::*;
-    use crate::cargo::Dependency;
+    use crate::cargo;
 
-    fn found(name: &str, dependency: &str, dev_only: bool) -> Vec<&'static str> {
-        let dependencies = vec![Dependency { name: dependency.into(), dev_only }];
-        let manifest = format!("/w/crates/{name}/Cargo.toml").into();
-        rules(&check(&[Package { name: name.into(), manifest, dependencies, ..Package::default() }]))
+    const TABLE: &str = include_str!("../../../docs/ARCHITECTURE.md");
+
+    fn found(crate_name: &str, name: &str, dev_only: bool) -> Option<&'static str> {
+        let table = table(TABLE);
+        let row = table.iter().find(|row| row.name == crate_name).unwrap();
+        let is_ours = table.iter().any(|row| row.name == name);
+        check_import(row, name, is_ours, dev_only).map(|finding| finding.rule)
     }
 
     #[test]
     fn each_crate_imports_what_its_row_allows_and_nothing_else() {
-        for row in &TABLE {
-            for name in OURS {
-                let allowed = row.imports.contains(&name);
-                let dev = allowed || row.dev_imports.contains(&name);
-                assert_eq!(found(row.name, name, false).is_empty(), allowed, "{} {name}", row.name);
-                assert_eq!(found(row.name, name, true).is_empty(), dev, "{} {name}", row.name);
-            }
-            assert_eq!(found(row.name, PROGRAM, true), ["imports"], "{} imports the program", row.name);
+        assert_eq!(
+            (found("layout", "format", false), found("format", "layout", false)),
+            (None, Some("imports"))
+        );
+        assert_eq!(
+            (found("memory", "testkit", true), found("memory", "testkit", false)),
+            (None, Some("imports"))
+        );
+        for row in table(TABLE).iter().filter(|row| row.name != EXAMPLES) {
+            assert_eq!(found(row.name, "cli", true), Some("imports"), "{} imports the program", row.name);
         }
     }
 
     #[test]
     fn engines_never_import_each_other_not_even_for_tests() {
-        for one in [MEMORY, ROCKSDB, SCYLLA] {
-            for other in [MEMORY, ROCKSDB, SCYLLA].into_iter().filter(|other| *other != one) {
-                assert_eq!(found(one, other, true), ["imports"], "{one} {other}");
+        let engines = ["memory", "rocksdb", "scylla"];
+        for one in engines {
+            for other in engines.into_iter().filter(|other| *other != one) {
+                assert_eq!(found(one, other, true), Some("imports"), "{one} {other}");
             }
         }
     }
 
     #[test]
     fn only_four_crates_import_linera_and_only_programs_anyhow() {
-        assert!(found(BOOT_TESTS, "linera-core", false).is_empty());
-        assert_eq!(found("kvbackup-tests", "linera-core", true), ["imports"]);
-        assert_eq!(found(TESTKIT, "anyhow", false), ["anyhow"]);
-        assert!(found(TESTKIT, "anyhow", true).is_empty() && found(PROGRAM, "anyhow", false).is_empty());
+        assert_eq!(found("worker-boot-tests", "linera-core", false), None);
+        assert_eq!(found("tests", "linera-core", true), Some("imports"));
+        assert_eq!(found("testkit", "anyhow", false), Some("anyhow"));
+        assert_eq!((found("testkit", "anyhow", true), found("cli", "anyhow", false)), (None, None));
     }
 
     #[test]
-    fn a_new_crate_needs_a_row_and_an_example_is_a_user() {
-        assert_eq!(found("backup-new", "some", false), ["imports"]);
-        let manifest = "/w/tests/downstream/memory-only/Cargo.toml".into();
-        let mut example = Package { name: "memory-only".into(), manifest, ..Package::default() };
-        example.dependencies = vec![Dependency { name: MEMORY.into(), dev_only: false }];
-        assert!(check(std::slice::from_ref(&example)).is_empty());
-        example.dependencies[0].name = TESTKIT.into();
-        assert_eq!(rules(&check(&[example])), ["imports"]);
+    fn packages_are_found_by_their_folders_and_need_a_row() {
+        let packages = cargo::members(&cargo::root().join("Cargo.toml")).unwrap();
+        let rules = |document: &str| super::super::rules(&check(&cargo::root(), document, &packages));
+        assert_eq!(rules(TABLE), [""; 0]);
+        assert_eq!(rules(""), vec!["imports"; packages.len()]);
+        assert_eq!(rules(&TABLE.replace("| nothing | memory, testkit", "| nothing | testkit")), [""; 0]);
+        assert_eq!(
+            rules(&TABLE.replace("| format | memory, testkit |", "| format | testkit |")),
+            ["imports"]
+        );
     }
 }

@@ -1,16 +1,23 @@
 //! Plain English: words to avoid, and sentences that are too long.
 
+use super::Finding;
+
 const SENTENCE_WORDS_MAX: usize = 30;
 
 /// Lines `WORD = SAY INSTEAD`.
 const TABLE: &str = include_str!("../../words.txt");
 
-/// Something to say in another way.
-#[derive(Debug, PartialEq)]
-pub(super) struct Place {
-    /// From 1.
-    pub(super) line: usize,
-    pub(super) advice: String,
+/// Something to say in another way: the number of its line, from 1, and an advice.
+type Place = (usize, String);
+
+/// Checks a document or a source.
+pub(super) fn check(path: &str, text: &str) -> Vec<Finding> {
+    if !path.ends_with(".md") && !path.ends_with(".rs") {
+        return Vec::new();
+    }
+    let finding = |rule| move |(line, advice)| Finding::new(rule, format!("{path}:{line}"), advice);
+    let words = words(text).into_iter().map(finding("words"));
+    words.chain(sentences(path, text).into_iter().map(finding("sentences"))).collect()
 }
 
 /// Returns the words of the table with what to say instead.
@@ -19,13 +26,13 @@ fn table() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 /// Finds the words of the table in the lines of a document or source.
-pub(super) fn words(text: &str) -> Vec<Place> {
+fn words(text: &str) -> Vec<Place> {
     let mut found = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
         let line = line.to_ascii_lowercase();
         for (word, instead) in table() {
             for _ in line.match_indices(word).filter(|(at, _)| is_whole(&line, *at, word)) {
-                found.push(Place { line: number, advice: format!("`{word}`: say {instead}") });
+                found.push((number, format!("`{word}`: say {instead}")));
             }
         }
     }
@@ -42,7 +49,7 @@ fn is_whole(line: &str, at: usize, word: &str) -> bool {
 }
 
 /// Finds the long sentences of a document, or of the doc comments of a source.
-pub(super) fn sentences(path: &str, text: &str) -> Vec<Place> {
+fn sentences(path: &str, text: &str) -> Vec<Place> {
     let (mut found, mut sentence, mut in_code) = (Vec::new(), Sentence::default(), false);
     for (number, line) in (1..).zip(text.lines()) {
         let line = if path.ends_with(".md") { line } else { doc_comment(line) };
@@ -96,7 +103,7 @@ impl Sentence {
     fn end(&mut self) -> Option<Place> {
         let Self { words, line } = std::mem::take(self);
         let advice = format!("a sentence of {words} words; the limit is {SENTENCE_WORDS_MAX}");
-        (words > SENTENCE_WORDS_MAX).then_some(Place { line, advice })
+        (words > SENTENCE_WORDS_MAX).then_some((line, advice))
     }
 }
 
@@ -106,12 +113,11 @@ mod tests {
 
     #[test]
     fn words_of_the_table_are_found_whole_and_in_any_case() {
-        assert!(
-            table().count() > 10 && table().all(|(word, instead)| !word.is_empty() && !instead.is_empty())
-        );
+        assert!(table().count() > 10);
+        assert!(table().all(|(word, instead)| !word.is_empty() && !instead.is_empty()));
         let (word, instead) = table().next().unwrap();
         let found = words(&format!("some\n/// {} reads\nx{word}\n{word}_x", word.to_uppercase()));
-        assert_eq!(found, [Place { line: 2, advice: format!("`{word}`: say {instead}") }]);
+        assert_eq!(found, [(2, format!("`{word}`: say {instead}"))]);
         let more = table().map(|(word, _)| word).find(|word| word.ends_with(" more")).unwrap();
         assert!(words(&format!("it {more} than one")).is_empty() && words(&format!("it {more}.")).len() == 1);
     }
@@ -120,14 +126,12 @@ mod tests {
     fn long_sentences_are_found_across_lines() {
         let long = "word ".repeat(31);
         let lines =
-            |path: &str, text: &str| sentences(path, text).iter().map(|place| place.line).collect::<Vec<_>>();
+            |path: &str, text: &str| sentences(path, text).iter().map(|(line, _)| *line).collect::<Vec<_>>();
         let wrapped = format!("One.\n{}\n{}.\n", "word ".repeat(20), "word ".repeat(11));
         assert_eq!(lines("a.md", &wrapped), [2]);
         assert_eq!(lines("a.md", &format!("{} end.", "word ".repeat(29))), [0; 0]);
-        assert_eq!(
-            lines("a.rs", &format!("// {long}\nfn a() {{}}\n    /// {long}\nlet a = \"{long}\";")),
-            [3]
-        );
+        let source = format!("// {long}\nfn a() {{}}\n    /// {long}\nlet a = \"{long}\";");
+        assert_eq!(lines("a.rs", &source), [3]);
     }
 
     #[test]

@@ -4,6 +4,9 @@ use super::Finding;
 
 const FILE_LINES_MAX: usize = 500;
 
+/// What the root of a library turns on. Cargo has no lints for the libraries of packages alone.
+const NO_PANICS: &str = "#![warn(clippy::indexing_slicing, clippy::unwrap_used)]";
+
 /// Checks the lines of a file. Its path decides which rules hold.
 pub(super) fn check(path: &str, text: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -25,7 +28,21 @@ pub(super) fn check(path: &str, text: &str) -> Vec<Finding> {
         let text = format!("has {lines} lines before its tests; the limit is {FILE_LINES_MAX}");
         findings.push(Finding::new("file-length", path, text));
     }
+    if is_library(path) && !text.contains(NO_PANICS) {
+        findings.push(Finding::new("lints", path, format!("lacks `{NO_PANICS}`")));
+    }
+    let inherits = || format!("\n{text}\n").contains("\n[lints]\nworkspace = true\n");
+    if is_member(path) && !inherits() {
+        findings.push(Finding::new("lints", path, "lacks the section `[lints]` with `workspace = true`"));
+    }
     findings
+}
+
+/// Returns true for the manifest of a package. Those of users and of nightly Rust have lints of their own.
+fn is_member(path: &str) -> bool {
+    path.ends_with("/Cargo.toml")
+        && !path.starts_with("tests/downstream/")
+        && !path.ends_with("/fuzz/Cargo.toml")
 }
 
 /// Returns true for the sources of the product and its tools, which have a limit of lines.
@@ -34,10 +51,10 @@ fn is_product(path: &str) -> bool {
     path.ends_with(".rs") && matches!(parts[..], ["xtask", "src", ..] | ["crates" | "tools", _, "src", ..])
 }
 
-/// Checks that a manifest inherits the lints of the workspace.
-pub(super) fn lints(path: &str, manifest: &str) -> Option<Finding> {
-    let inherits = format!("\n{manifest}\n").contains("\n[lints]\nworkspace = true\n");
-    (!inherits).then(|| Finding::new("lints", path, "lacks the section `[lints]` with `workspace = true`"))
+/// Returns true for the root of a library that other programs may use.
+fn is_library(path: &str) -> bool {
+    let folder = path.strip_suffix("/src/lib.rs").and_then(|path| path.strip_prefix("crates/backup-"));
+    folder.is_some_and(|name| name != "cli")
 }
 
 #[cfg(test)]
@@ -62,19 +79,20 @@ mod tests {
         assert_eq!(found("README.md", "# a\u{2013}b\n"), ["ascii"]);
         assert_eq!(found("Cargo.toml", "# a\n# b \n"), ["trailing-space"]);
         assert_eq!(found("tests/it/a.rs", "fn a() {\n    matches!(b, C);\n}\n"), ["dropped-matches"]);
-        assert!(
-            found("tests/it/a.rs", "fn a() {\n    assert!(matches!(b, C));\n    matches!(b, D)\n}\n")
-                .is_empty()
-        );
+        let used = "fn a() {\n    assert!(matches!(b, C));\n    matches!(b, D)\n}\n";
+        assert!(found("tests/it/a.rs", used).is_empty());
     }
 
     #[test]
-    fn a_member_without_the_common_lints_is_found() {
-        assert!(lints("a", "[package]\n\n[lints]\nworkspace = true\n").is_none());
+    fn a_member_or_library_without_the_common_lints_is_found() {
+        assert!(found("xtask/Cargo.toml", "[package]\n\n[lints]\nworkspace = true\n").is_empty());
         for manifest in
             ["[package]\n", "[lints]\n[dependencies]\nworkspace = true\n", "[lints]\n# workspace = true\n"]
         {
-            assert!(lints("a", manifest).is_some(), "{manifest}");
+            assert_eq!(found("xtask/Cargo.toml", manifest), ["lints"], "{manifest}");
         }
+        assert_eq!(found("crates/backup-a/src/lib.rs", "mod a;\n"), ["lints"]);
+        assert!(found("crates/backup-a/src/lib.rs", NO_PANICS).is_empty());
+        assert!(found("crates/backup-cli/src/lib.rs", "mod a;\n").is_empty());
     }
 }

@@ -55,8 +55,8 @@ pub(crate) struct BackupArgs {
     namespace: Option<String>,
     /// Ranges of the namespace that are read at the same time
     ///
-    /// By default one for every two cores, but two on two or three, and none of less than 256 MiB; from ScyllaDB, which answers
-    /// several requests at a time for each range, one for every four cores. Each takes some 30 MB of memory.
+    /// By default one for every two cores, but two on two or three, and none of less than 256 MiB. ScyllaDB answers several
+    /// requests at a time for each range, so there it is one for every four cores. Each takes some 30 MB of memory.
     #[arg(long, value_name = "N", hide_short_help = true)]
     ranges: Option<NonZeroUsize>,
     #[command(flatten)]

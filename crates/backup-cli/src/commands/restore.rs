@@ -20,7 +20,7 @@ use crate::session::Session;
 
 /// Restore a dump into a namespace that is empty, or half restored from the same dump
 ///
-/// All objects are known to be there before the first entry is written, each is checked before it is used, and in the end
+/// All objects are known to be there before the first entry is written, and each is checked before it is used. In the end
 /// the digest is computed from what the target holds. Only then does the namespace get its name. A restore that was
 /// interrupted resumes when the same command runs again.
 #[derive(Args, Debug)]

@@ -3,6 +3,8 @@
 //! Bit-equal with the `bcs` crate in both directions, but made for hostile input. Before anything is allocated, a length
 //! is compared with its ceiling and with the bytes that are left.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 mod reader;
 mod writer;
 

@@ -28,7 +28,7 @@ impl<'a> Reader<'a> {
     /// Returns how many bytes are left.
     #[must_use]
     pub fn remaining(&self) -> usize {
-        self.bytes.len() - self.position
+        self.bytes.len().saturating_sub(self.position)
     }
 
     /// Takes one byte.
@@ -36,6 +36,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     ///
     /// [`FormatError::Malformed`] at the end of the bytes.
+    #[expect(clippy::arithmetic_side_effects, reason = "the position is below the length")]
     pub fn u8(&mut self) -> Result<u8, FormatError> {
         match self.bytes.get(self.position) {
             Some(byte) => {

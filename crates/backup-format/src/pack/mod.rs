@@ -1,5 +1,7 @@
 //! Packs: files of many objects and a table of them.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 mod table;
 
 use crate::codec::{Reader, put_uleb};
@@ -37,7 +39,7 @@ impl PackVersion {
     pub fn head_bytes(self) -> u64 {
         match self {
             Self::V1 => MAGIC.len() as u64,
-            Self::V2 => (MAGIC_2.len() + SALT_BYTES) as u64,
+            Self::V2 => MAGIC_2.len().saturating_add(SALT_BYTES) as u64,
         }
     }
 
@@ -59,7 +61,7 @@ impl PackVersion {
 
     /// Returns the bytes of a pack that are neither bodies nor table.
     fn frame_bytes(self) -> u64 {
-        self.head_bytes() + TRAILER_BYTES
+        self.head_bytes().saturating_add(TRAILER_BYTES)
     }
 }
 
@@ -140,8 +142,8 @@ impl PackBuilder {
     pub fn push_object(&mut self, object: Object, stored: Vec<u8>) -> u64 {
         debug_assert_eq!(object.line.stored_len, stored.len() as u64);
         assert!(object.base.is_none() || self.salt.is_some(), "a pack of version 1 has no patches");
-        let offset = self.version().head_bytes() + self.bodies_len;
-        self.bodies_len += stored.len() as u64;
+        let offset = self.version().head_bytes().saturating_add(self.bodies_len);
+        self.bodies_len = self.bodies_len.saturating_add(stored.len() as u64);
         self.bodies.push(stored);
         self.table.push(object);
         offset
@@ -162,7 +164,8 @@ impl PackBuilder {
     /// Returns the file, which must hold an object.
     #[must_use]
     pub fn finish(self) -> PackFile {
-        let mut end = Vec::with_capacity(table::LINE_2_BYTES * self.table.len() + 8 + TRAILER_BYTES as usize);
+        let mut end =
+            Vec::with_capacity(self.table.len().saturating_add(2).saturating_mul(table::LINE_2_BYTES));
         let mut head = match self.version() {
             PackVersion::V1 => MAGIC.to_vec(),
             PackVersion::V2 => {
@@ -262,7 +265,7 @@ impl Trailer {
         if table_len > limits::TABLE_BYTES_MAX {
             return Err(too_long("table", table_len, limits::TABLE_BYTES_MAX));
         }
-        if table_len + version.frame_bytes() > file_len {
+        if table_len.saturating_add(version.frame_bytes()) > file_len {
             return Err(malformed(format!("a table of {table_len} bytes does not fit a file of {file_len}")));
         }
         Ok(Self { version, table_len, check, file_len })
@@ -271,8 +274,8 @@ impl Trailer {
     /// Returns where in the file the table lies.
     #[must_use]
     pub fn table_range(&self) -> std::ops::Range<u64> {
-        let end = self.file_len - TRAILER_BYTES;
-        end - self.table_len..end
+        let end = self.file_len.saturating_sub(TRAILER_BYTES);
+        end.saturating_sub(self.table_len)..end
     }
 
     /// Parses and checks the table; returns its lines without the bases of patches.
@@ -300,7 +303,8 @@ impl Trailer {
             PackVersion::V2 => table::decode_2(table)?,
         };
         let bodies = objects.iter().map(|object| object.line.stored_len).fold(0, u64::saturating_add);
-        let expected = self.file_len - self.version.frame_bytes() - self.table_len;
+        let expected =
+            self.file_len.saturating_sub(self.version.frame_bytes()).saturating_sub(self.table_len);
         if bodies != expected {
             return Err(
                 start.malformed(format!("bodies of {bodies} bytes, but the file has room for {expected}"))

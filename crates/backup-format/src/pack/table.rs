@@ -24,7 +24,7 @@ impl Codec {
 
 /// Appends a line. Those of version 2 have the number of a key, which is 0, and the base of a patch.
 pub(super) fn put(out: &mut Vec<u8>, Object { line, base }: &Object, is_2: bool) {
-    let codec = line.codec as u8 + if base.is_some() { PATCH } else { 0 };
+    let codec = line.codec as u8 | if base.is_some() { PATCH } else { 0 };
     out.extend_from_slice(&[line.kind as u8, codec]);
     base.iter().for_each(|base| out.extend_from_slice(&base.0));
     out.push(0);
@@ -45,7 +45,10 @@ pub(super) fn decode_2(table: &[u8]) -> Result<Vec<Object>, FormatError> {
         return Err(reader.malformed(format!("{keys} keys: it is encrypted, which this program cannot read")));
     }
     let count = reader.uleb(u32::MAX as usize, "objects")?;
-    if count == 0 || count > limits::PACK_OBJECTS_MAX || count * LINE_2_BYTES > reader.remaining() {
+    if count == 0
+        || count > limits::PACK_OBJECTS_MAX
+        || count.saturating_mul(LINE_2_BYTES) > reader.remaining()
+    {
         let left = reader.remaining();
         return Err(reader.malformed(format!(
             "{count} objects in {left} bytes; expected at least {LINE_2_BYTES} bytes for each of 1 to {}",
@@ -108,7 +111,10 @@ fn decode_kind(at: &Reader<'_>, number: u8) -> Result<Kind, FormatError> {
 pub(super) fn decode(table: &[u8]) -> Result<Vec<Object>, FormatError> {
     let mut reader = Reader::new(TABLE, table);
     let count = reader.uleb(u32::MAX as usize, "objects")?;
-    if count == 0 || count > limits::PACK_OBJECTS_MAX || count * LINE_BYTES != reader.remaining() {
+    if count == 0
+        || count > limits::PACK_OBJECTS_MAX
+        || count.saturating_mul(LINE_BYTES) != reader.remaining()
+    {
         let left = reader.remaining();
         return Err(reader.malformed(format!(
             "{count} objects in {left} bytes; expected {LINE_BYTES} bytes for each of 1 to {}",

@@ -1,5 +1,7 @@
 //! The second pass over a partition: one cursor per run.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::cmp::Ordering;
 use std::io::{Read, Seek};
 use std::ops::Range;
@@ -66,6 +68,7 @@ impl Cursor {
     }
 
     /// Moves to the next entry; false at the end of the run.
+    #[expect(clippy::arithmetic_side_effects, reason = "the entry lies in the buffer and in the run")]
     pub(super) fn advance<R: Read + Seek>(
         &mut self,
         input: &mut Input<R>,
@@ -90,6 +93,10 @@ impl Cursor {
     }
 
     /// Makes sure that the next `length` bytes are in the buffer, or all that the run has.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "the entry lies in the buffer, which is shorter than `length`"
+    )]
     fn read_ahead<R: Read + Seek>(&mut self, length: usize, input: &mut Input<R>) -> Result<(), FormatError> {
         let held = self.buffer.len() - self.entry;
         if held >= length || self.ahead.is_empty() {
@@ -109,13 +116,14 @@ impl Cursor {
         let mut reader = Reader::new(FILE, held);
         let key = reader.byte_string(limits::KEY_BYTES_MAX, "key")?;
         let value = reader.uleb(limits.value_bytes_max(), "value")?;
-        let length = reader.position() + value;
+        let length = reader.position().saturating_add(value);
         if key.len() != self.key_len || length as u64 > left {
             return Err(reader.malformed("the file changed while it was read".to_owned()));
         }
         Ok(length)
     }
 
+    #[expect(clippy::arithmetic_side_effects, reason = "the key lies in the buffer")]
     fn key(&self) -> &[u8] {
         let start = self.entry + uleb_len(self.key_len as u32);
         self.buffer.get(start..start + self.key_len).unwrap_or_default()

@@ -1,5 +1,7 @@
 //! Pulling BCS out of a stream that can seek.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::io::{self, Read, Seek, SeekFrom};
 
 use crate::codec::Reader;
@@ -54,7 +56,7 @@ impl<R: Read + Seek> Input<R> {
     }
 
     pub(super) fn remaining(&self) -> u64 {
-        self.end - self.position
+        self.end.saturating_sub(self.position)
     }
 
     /// Sets how many bytes are read at a time, and forgets those that were read ahead.
@@ -74,7 +76,7 @@ impl<R: Read + Seek> Input<R> {
         let (object, position) = (self.object, self.position);
         let mut reader = Reader::new(object, self.peek(ULEB_BYTES_MAX)?);
         let number = reader.uleb(max, what).map_err(|error| shift(error, position))?;
-        self.position += reader.position() as u64;
+        self.position = position.saturating_add(reader.position() as u64);
         Ok(number)
     }
 
@@ -86,14 +88,15 @@ impl<R: Read + Seek> Input<R> {
     /// Takes `length` bytes, which stay in memory until the next call.
     pub(super) fn take(&mut self, length: usize) -> Result<&[u8], FormatError> {
         self.check(length)?;
-        self.position += length as u64;
-        self.buffered(self.position - length as u64, length)
+        let from = self.position;
+        self.position = from.saturating_add(length as u64);
+        self.buffered(from, length)
     }
 
     /// Passes over `length` bytes.
     pub(super) fn skip(&mut self, length: usize) -> Result<(), FormatError> {
         self.check(length)?;
-        self.position += length as u64;
+        self.position = self.position.saturating_add(length as u64);
         Ok(())
     }
 
@@ -107,7 +110,7 @@ impl<R: Read + Seek> Input<R> {
         while length > 0 {
             let part = length.min(self.chunk);
             out(self.take(part)?)?;
-            length -= part;
+            length = length.saturating_sub(part);
         }
         Ok(())
     }
@@ -122,7 +125,7 @@ impl<R: Read + Seek> Input<R> {
         }
         self.seek(offset)?;
         let result = self.source.read_exact(out);
-        self.source_at = result.is_ok().then_some(offset + out.len() as u64);
+        self.source_at = result.is_ok().then_some(offset.saturating_add(out.len() as u64));
         result.map_err(|source| FormatError::Io { doing: "reading the file", offset, source })
     }
 
@@ -151,6 +154,10 @@ impl<R: Read + Seek> Input<R> {
         self.buffered(self.position, length)
     }
 
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "what is asked for was compared with the length of the file"
+    )]
     fn buffered(&mut self, from: u64, length: usize) -> Result<&[u8], FormatError> {
         while from < self.start || self.buffer_end() < from + length as u64 {
             self.fill(from)?;
@@ -160,10 +167,14 @@ impl<R: Read + Seek> Input<R> {
     }
 
     fn buffer_end(&self) -> u64 {
-        self.start + self.buffer.len() as u64
+        self.start.saturating_add(self.buffer.len() as u64)
     }
 
     /// Appends a chunk to the buffer, after dropping what lies before `from` and is not pinned.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "`keep` is not before the buffer, and the buffer ends before the file"
+    )]
     fn fill(&mut self, from: u64) -> Result<(), FormatError> {
         let close = from.saturating_sub(self.pinned) < self.chunk as u64;
         let keep = if close { self.pinned.max(self.start) } else { from };
@@ -212,10 +223,10 @@ fn read_some(source: &mut impl Read, out: &mut [u8]) -> io::Result<usize> {
 pub(super) fn shift(error: FormatError, by: u64) -> FormatError {
     match error {
         FormatError::Malformed { object, offset, problem } => {
-            FormatError::Malformed { object, offset: offset + by, problem }
+            FormatError::Malformed { object, offset: offset.saturating_add(by), problem }
         }
         FormatError::TooLong { object, offset, what, found, limit } => {
-            FormatError::TooLong { object, offset: offset + by, what, found, limit }
+            FormatError::TooLong { object, offset: offset.saturating_add(by), what, found, limit }
         }
         other => other,
     }

@@ -135,9 +135,9 @@ impl Tally {
     }
 
     fn add(&mut self, row: &Row, fits: [bool; Candidate::ALL.len()]) {
-        self.rows += 1;
+        self.rows = self.rows.saturating_add(1);
         for (count, fits) in self.fits.iter_mut().zip(fits) {
-            *count += usize::from(fits);
+            *count = count.saturating_add(usize::from(fits));
         }
         if self.stranger.is_none() && !fits.contains(&true) {
             self.stranger = Some(format!("{} and {}", show(&row.partition_key), show(&row.key)));

@@ -78,9 +78,9 @@ impl Encoder {
     }
 
     fn encode_segments<E>(&mut self, key: &[u8], value: &[u8], emit: &mut EmitRow<'_, E>) -> Result<(), E> {
-        let first_bytes = value.len().min(self.segment_bytes_max - NUMBER_BYTES);
+        let first_bytes = value.len().min(self.segment_bytes_max.saturating_sub(NUMBER_BYTES));
         let (first, others) = value.split_at(first_bytes);
-        let count = 1 + others.len().div_ceil(self.segment_bytes_max);
+        let count = others.len().div_ceil(self.segment_bytes_max).saturating_add(1);
         let count =
             u32::try_from(count).expect("values are limited to 500 MiB and segments have 5 bytes or more");
         self.segment.clear();

@@ -16,9 +16,9 @@ pub(super) struct Span {
 impl Span {
     /// Returns the bytes.
     pub fn of(self, blocks: &[Vec<u8>]) -> &[u8] {
-        let start = self.start as usize;
+        let (start, length) = (self.start as usize, self.length as usize);
         let block = blocks.get(self.block as usize);
-        block.and_then(|block| block.get(start..start + self.length as usize)).unwrap_or_default()
+        block.and_then(|block| block.get(start..)?.get(..length)).unwrap_or_default()
     }
 }
 
@@ -107,7 +107,7 @@ impl BlockReader<'_> {
         let at = self.reader.clone();
         let number = self.reader.uleb(u32::MAX as usize, what)?;
         let left = self.reader.remaining();
-        if number > left / bytes_min {
+        if number.saturating_mul(bytes_min) > left {
             return Err(
                 at.malformed(format!("{number} {what} cannot stand in the {left} bytes that are left"))
             );

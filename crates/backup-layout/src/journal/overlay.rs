@@ -62,7 +62,7 @@ impl Overlay {
             if changed > key {
                 break;
             }
-            self.passed += 1;
+            self.passed = self.passed.saturating_add(1);
             if let Some(value) = change.value {
                 emit(changed, value.of(&self.blocks))?;
             }

@@ -146,8 +146,8 @@ fn locate_root(row_key: &[u8]) -> Result<Option<(usize, usize)>, LayoutError> {
     let Some(rest) = data_part(Layout::Linera016, row_key)? else { return Ok(None) };
     match split_prefixed(rest) {
         Ok((root_key, key)) => {
-            let end = row_key.len() - key.len();
-            Ok(Some((end - root_key.len(), end)))
+            let end = row_key.len().saturating_sub(key.len());
+            Ok(Some((end.saturating_sub(root_key.len()), end)))
         }
         Err(source) => Err(LayoutError::LengthPrefix { row_key: show(row_key), source }),
     }

@@ -158,7 +158,7 @@ impl<'a> Row<'a> {
                 (1, _) => true,
                 _ => neighbour_is(self.after, 1),
             },
-            _ => neighbour_is(self.before, number - 1),
+            _ => neighbour_is(self.before, number.saturating_sub(1)),
         };
         fits.then_some(key)
     }
@@ -202,6 +202,7 @@ impl Tally {
         tally
     }
 
+    #[expect(clippy::arithmetic_side_effects, reason = "each counts rows of a sample")]
     fn add(&mut self, key: &[u8], row: &Row<'_>) {
         let fits = Candidate::ALL.map(|candidate| candidate.fits(row));
         for (count, fits) in self.fits.iter_mut().zip(fits) {
@@ -249,7 +250,7 @@ impl Tally {
                 next: "?layout=plain copies the rows as they are",
             });
         }
-        if in_015 + in_016 + between + in_v0 == 0 && self.foreign > 0 {
+        if [in_015, in_016, between, in_v0] == [0; 4] && self.foreign > 0 {
             return Ok(Layout::Plain);
         }
         Err(LayoutError::Undetectable { seen: self.describe() })

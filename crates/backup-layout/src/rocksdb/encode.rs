@@ -101,9 +101,9 @@ impl Encoder {
     }
 
     fn encode_segments<E>(&mut self, value: &[u8], emit: &mut EmitRow<'_, E>) -> Result<(), E> {
-        let first_bytes = value.len().min(self.segment_bytes_max - COUNT_BYTES);
+        let first_bytes = value.len().min(self.segment_bytes_max.saturating_sub(COUNT_BYTES));
         let (first, others) = value.split_at(first_bytes);
-        let count = 1 + others.len().div_ceil(self.segment_bytes_max);
+        let count = others.len().div_ceil(self.segment_bytes_max).saturating_add(1);
         let count =
             u32::try_from(count).expect("values are limited to 500 MiB and segments have 5 bytes or more");
         self.segment.clear();
@@ -129,7 +129,7 @@ impl Encoder {
             self.row_key.clear();
             put_prefix(&mut self.row_key, self.layout, DATA, root_key);
             self.root_end = self.row_key.len();
-            self.root_at = self.root_end - root_key.len();
+            self.root_at = self.root_end.saturating_sub(root_key.len());
         }
         self.row_key.extend_from_slice(key);
     }

@@ -42,7 +42,7 @@ impl Store {
             return Ok(paths.iter().all(|found| expected.iter().any(|path| *found == directory.join(path))));
         }
         let (inner, prefix) = (&self.inner, &self.prefix);
-        let most = expected.len() + 1;
+        let most = expected.len().saturating_add(1);
         let list = move || async move {
             let files = inner.list(Some(prefix)).take(most).map_ok(|file| file.location);
             files.try_collect::<Vec<_>>().await

@@ -1,7 +1,6 @@
 //! The pump and the runtime that it runs on.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,7 +13,7 @@ use backup_repository::{
     BackupOptions, DigestOptions, DumpChoice, Repository, RestoreOptions, Store, VerifyLevel, VerifyOptions,
     digest,
 };
-use backup_testkit::Ring;
+use backup_testkit::{Beats, Heartbeat, Ring, longest_allowed};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, throttle::ThrottleConfig, throttle::ThrottledStore};
@@ -82,51 +81,6 @@ fn a_store_that_takes_minutes_does_not_change_what_a_dump_vouches_for() {
     });
 }
 
-/// A task that measures for how long others of its thread kept it waiting, in time of the processor: what other threads
-/// and programs do does not count.
-struct Heartbeat {
-    longest: Arc<AtomicU64>,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Heartbeat {
-    fn start() -> Self {
-        let longest = Arc::new(AtomicU64::new(0));
-        let seen = longest.clone();
-        let task = tokio::spawn(async move {
-            loop {
-                let before = thread_time();
-                tokio::time::sleep(Duration::from_millis(1)).await;
-                seen.fetch_max((thread_time() - before).as_micros() as u64, Ordering::Relaxed);
-            }
-        });
-        Self { longest, task }
-    }
-
-    /// Returns the longest wait.
-    fn stop(self) -> Duration {
-        self.task.abort();
-        Duration::from_micros(self.longest.load(Ordering::Relaxed))
-    }
-}
-
-fn thread_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
-/// Returns the longest that a task may wait: 10 ms, or more where this machine, as busy as it is, is slow. There it is the time
-/// of the processor in which 32 MiB are hashed, which takes some 10 ms.
-fn most() -> Duration {
-    let bytes = vec![7; 32 << 20];
-    let times = (0..3).map(|_| {
-        let before = thread_time();
-        std::hint::black_box(blake3::hash(&bytes));
-        thread_time() - before
-    });
-    times.max().unwrap_or_default().max(Duration::from_millis(10))
-}
-
 /// A target in which an earlier try wrote all units.
 struct Written;
 
@@ -160,48 +114,82 @@ impl RestoreSink for Written {
     }
 }
 
-/// Long root keys make a long root page of little content.
-const ROOT_KEY_BYTES: usize = 4 << 10;
-const PARTITIONS: u32 = 40_000;
-
-fn namespace_with_many_pages() -> MemoryNamespace {
-    let namespace = MemoryNamespace::new("many pages");
-    for number in 0..PARTITIONS {
-        let mut root_key = number.to_be_bytes().to_vec();
-        root_key.resize(ROOT_KEY_BYTES, 7);
-        namespace.put(&root_key, b"k", b"v").unwrap();
+/// Entries in so many partitions, whose root keys are long: each reference in a page has one.
+fn long_root_keys(partitions: u8, root_key_bytes: usize, keys: u32) -> MemoryNamespace {
+    let namespace = MemoryNamespace::new("long root keys");
+    for partition in 0..partitions {
+        let mut root_key = vec![7; root_key_bytes];
+        root_key[0] = partition;
+        for number in 0..keys {
+            namespace.put(&root_key, &number.to_be_bytes(), b"v").unwrap();
+        }
     }
     namespace
 }
 
-#[test]
-fn no_pump_keeps_the_tasks_of_the_runtime_waiting() {
-    let most = most();
-    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+/// What a pump has to handle, with the targets of segments and pages, and how many pages that makes.
+struct Load {
+    source: MemoryNamespace,
+    targets: (u64, u64),
+    pages: std::ops::Range<u64>,
+}
+
+/// Runs everything that handles pages, on the one thread of a runtime, beside a heartbeat.
+fn watch(Load { source, targets: (segment, page), pages }: Load, blocking_threads: usize) {
+    let allowed = longest_allowed();
+    let regular = |doing: &str, beats: Beats| {
+        println!("{doing}: {beats:?} of {allowed:?}");
+        assert!(beats.are_regular(allowed), "{doing}: {beats:?} of {allowed:?}");
+    };
+    let runtime =
+        Builder::new_current_thread().enable_all().max_blocking_threads(blocking_threads).build().unwrap();
     runtime.block_on(async {
         // The store in memory joins the parts of a pack on this thread, so packs are small.
-        let config = Config::new([7; 16], [9; 16]).with_targets(64, 64, 64 << 10);
+        let config = Config::new([7; 16], [9; 16]).with_targets(segment, page, 64 << 10);
         let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
         let repository = Repository::create(Store::new(store, Path::default()), config).await.unwrap();
-        let source = namespace_with_many_pages();
 
         let beats = Heartbeat::start();
         let options = BackupOptions { allow_implausible: true, ..options(2, 2) };
         let made = repository.backup(&source, options).await.unwrap();
-        let waited = beats.stop();
-        assert!(waited < most, "backup: {waited:?} of {most:?}");
-        assert!(made.manifest.pages > 2_000, "{} pages", made.manifest.pages);
+        regular("backup", beats.stop().await);
+        assert!(pages.contains(&made.manifest.pages), "{} pages, expected {pages:?}", made.manifest.pages);
 
         let dump = repository.dump(&DumpChoice::Latest).await.unwrap();
         let beats = Heartbeat::start();
         let resumed = repository.restore(&dump, &Written, &RestoreOptions::default()).await.unwrap_err();
-        let waited = beats.stop();
-        assert!(resumed.class() == ErrorClass::Refused && waited < most, "restore: {waited:?} {resumed:?}");
+        regular("resumed restore", beats.stop().await);
+        assert_eq!(resumed.class(), ErrorClass::Refused, "{resumed:?}");
 
-        let level = VerifyLevel::Structure;
+        let target = MemoryNamespace::new("copy");
         let beats = Heartbeat::start();
-        repository.verify(&dump, &VerifyOptions { level, ..VerifyOptions::default() }).await.unwrap();
-        let waited = beats.stop();
-        assert!(waited < most, "verify: {waited:?} of {most:?}");
+        repository.restore(&dump, &target, &RestoreOptions::default()).await.unwrap();
+        regular("restore", beats.stop().await);
+
+        for level in [VerifyLevel::Structure, VerifyLevel::Content] {
+            let beats = Heartbeat::start();
+            repository.verify(&dump, &VerifyOptions { level, ..VerifyOptions::default() }).await.unwrap();
+            regular("verify", beats.stop().await);
+        }
     });
+}
+
+#[test]
+fn thousands_of_pages_keep_no_task_of_the_runtime_waiting() {
+    watch(Load { source: long_root_keys(16, 4 << 10, 2_500), targets: (64, 64), pages: 2_000..4_000 }, 512);
+}
+
+/// A root page has at most 64 MiB: here some 1,000 references with root keys of 64 KiB.
+#[test]
+fn a_root_page_at_its_limit_keeps_no_task_of_the_runtime_waiting() {
+    watch(
+        Load { source: long_root_keys(4, 65_535, 3_900), targets: (256 << 10, 256 << 10), pages: 900..1_023 },
+        1,
+    );
+}
+
+/// A page ends at 8 MiB of references: here 128 with root keys of 64 KiB.
+#[test]
+fn pages_at_their_limit_keep_no_task_of_the_runtime_waiting() {
+    watch(Load { source: long_root_keys(2, 65_535, 600), targets: (64, 1 << 30), pages: 8..16 }, 1);
 }

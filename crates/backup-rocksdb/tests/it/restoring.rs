@@ -6,6 +6,8 @@ use backup_format::{ErrorClass, Order, RestoreTarget};
 use backup_layout::Layout;
 use backup_layout::rocksdb::Encoder;
 use backup_rocksdb::{RocksDbNamespace, RocksDbOptions};
+use backup_testkit::{Heartbeat, longest_allowed};
+use futures::{StreamExt, TryStreamExt};
 use rocksdb::DB;
 use tempfile::tempdir;
 
@@ -377,4 +379,40 @@ async fn an_empty_dump_becomes_an_empty_namespace() {
     drop(snapshot);
     restored.publish().await.unwrap();
     assert_eq!(read(&target).await, []);
+}
+
+#[test]
+fn a_resumed_restore_of_ten_thousand_units_keeps_no_task_of_the_runtime_waiting() {
+    let base = tempdir().unwrap();
+    let entries = chains(10_000, 1, 20);
+    let path = base.path().join("ns");
+    let restore = restore_of(1, Order::Plain, &entries);
+    let units = || entries.chunks(1).enumerate();
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let sink = with(&path, Layout::Linera015).begin(&restore).await.unwrap();
+        let written = futures::stream::iter(units()).map(|(number, some)| write_unit(&*sink, number, some));
+        let written =
+            written.buffer_unordered(64).try_fold(0, |sum, new| async move { Ok(sum + u32::from(new)) });
+        assert_eq!(written.await.unwrap(), 10_000);
+    });
+    let allowed = longest_allowed();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let beats = Heartbeat::start();
+        let sink = with(&path, Layout::Linera015).begin(&restore).await.unwrap();
+        for (number, some) in units() {
+            assert!(sink.writer(&unit(number, some)).await.unwrap().is_none());
+            tokio::task::yield_now().await;
+        }
+        let restored = sink.finish().await.unwrap();
+        restored.publish().await.unwrap();
+        let beats = beats.stop().await;
+        println!("{beats:?} of {allowed:?}");
+        assert!(beats.are_regular(allowed), "{beats:?} of {allowed:?}");
+    });
+    assert_eq!(
+        DB::open(&linera_options(), &path).unwrap().iterator(rocksdb::IteratorMode::Start).count() / 2,
+        10_000
+    );
 }

@@ -88,7 +88,7 @@ pub(super) async fn read_body(
         let piece = PIECE.min(length - body.len());
         let begin = body.len();
         body.resize(begin + piece, 0);
-        stream.read_exact(&mut body[begin..]).await?;
+        stream.read_exact(body.split_at_mut(begin).1).await?;
         pace.rest(piece).await;
     }
     Ok(body)
@@ -103,7 +103,7 @@ fn decode(text: &str) -> String {
         match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
             Some(decoded) => {
                 bytes.push(decoded);
-                rest = &tail[2..];
+                rest = tail.get(2..).unwrap_or_default();
             }
             None => {
                 bytes.push(*byte);
@@ -158,7 +158,7 @@ impl Answer {
 
     pub async fn write_half(&self, stream: &mut TcpStream) -> Result<()> {
         stream.write_all(self.head().as_bytes()).await?;
-        stream.write_all(&self.body[..self.body.len() / 2]).await?;
+        stream.write_all(self.body.split_at(self.body.len() / 2).0).await?;
         stream.flush().await
     }
 
