@@ -16,6 +16,8 @@ pub(crate) enum For {
     Build,
     /// Compiles linera.
     Boot,
+    /// Checks signatures with another program.
+    Signatures,
     /// Starts a CQL server.
     Cql,
     /// Counts instructions.
@@ -23,7 +25,7 @@ pub(crate) enum For {
 }
 
 /// The needs of `setup` without options, and of `test-all`.
-const ALL: [For; 3] = [For::Build, For::Boot, For::Cql];
+const ALL: [For; 4] = [For::Build, For::Signatures, For::Boot, For::Cql];
 
 /// A program or library, the reason for it, and its packages.
 struct Need {
@@ -35,7 +37,7 @@ struct Need {
     find: fn() -> Option<PathBuf>,
 }
 
-const NEEDS: [Need; 7] = [
+const NEEDS: [Need; 8] = [
     Need {
         name: "C++ compiler",
         task: For::Build,
@@ -56,6 +58,13 @@ const NEEDS: [Need; 7] = [
         why: "several workspaces build RocksDB, and it is compiled once",
         packages: ["ccache", "ccache", "ccache"],
         find: || program("ccache"),
+    },
+    Need {
+        name: "minisign",
+        task: For::Signatures,
+        why: "tests check with it what is signed here",
+        packages: ["minisign", "minisign", "minisign"],
+        find: || program("minisign"),
     },
     Need {
         name: "protoc",
@@ -248,7 +257,7 @@ mod tests {
         assert_eq!(names(&[For::Build], true), ["C++ compiler", "libclang", "ccache"]);
         assert_eq!(names(&[For::Callgrind], true), ["Valgrind"]);
         assert_eq!(names(&[For::Boot, For::Cql], true), ["protoc", "Java 17", "Maven"]);
-        assert_eq!(names(&ALL, false), ["C++ compiler", "libclang", "ccache", "protoc"]);
+        assert_eq!(names(&ALL, false), ["C++ compiler", "libclang", "ccache", "minisign", "protoc"]);
     }
 
     #[test]

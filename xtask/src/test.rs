@@ -16,7 +16,7 @@ const WITH_CQL: [&str; 2] = ["backup-scylla", "backup-cli"];
 
 /// Runs the task.
 pub(crate) fn run(options: &[String]) -> Result<()> {
-    setup::ensure(&[For::Build])?;
+    setup::ensure(&[For::Build, For::Signatures])?;
     let mut command = cargo::cargo(&["test"]);
     if !options.iter().take_while(|option| *option != "--").any(|o| o == "-p" || o == "--package") {
         command.arg("--workspace");

@@ -12,6 +12,7 @@ struct Row {
 
 const FORMAT: &str = "backup-format";
 const LAYOUT: &str = "backup-layout";
+const SIGN: &str = "backup-sign";
 const REPOSITORY: &str = "backup-repository";
 const MEMORY: &str = "backup-memory";
 const ROCKSDB: &str = "backup-rocksdb";
@@ -25,9 +26,10 @@ const BOOTPROOF: &str = "bootproof";
 const VIEWS_ADAPTER: &str = "linera-views-adapter";
 const NETWORK: &str = "validator-network";
 
-const OURS: [&str; 14] = [
+const OURS: [&str; 15] = [
     FORMAT,
     LAYOUT,
+    SIGN,
     REPOSITORY,
     MEMORY,
     ROCKSDB,
@@ -42,8 +44,9 @@ const OURS: [&str; 14] = [
     BOOT_TESTS,
 ];
 const FOR_USERS: &[&str] = &[FORMAT, LAYOUT, REPOSITORY, MEMORY, ROCKSDB, SCYLLA];
-const FOR_DOWNSTREAM: &[&str] = &[FORMAT, LAYOUT, REPOSITORY, MEMORY, ROCKSDB, SCYLLA, SOURCES, PROGRAM];
-const FOR_TESTS: &[&str] = &[FORMAT, LAYOUT, REPOSITORY, MEMORY, ROCKSDB, SCYLLA, TESTKIT, CASSANDRA];
+const FOR_DOWNSTREAM: &[&str] =
+    &[FORMAT, LAYOUT, SIGN, REPOSITORY, MEMORY, ROCKSDB, SCYLLA, SOURCES, PROGRAM];
+const FOR_TESTS: &[&str] = &[FORMAT, LAYOUT, SIGN, REPOSITORY, MEMORY, ROCKSDB, SCYLLA, TESTKIT, CASSANDRA];
 /// The crates that may depend on those of linera.
 const USES_LINERA: [&str; 4] = [VIEWS_ADAPTER, BOOTPROOF, NETWORK, BOOT_TESTS];
 /// The conformance suite and what it needs.
@@ -57,16 +60,17 @@ const fn row(
     Row { name, imports, dev_imports }
 }
 
-const TABLE: [Row; 21] = [
+const TABLE: [Row; 22] = [
     row(FORMAT, &[], &[]),
     row(LAYOUT, &[FORMAT], &[]),
-    row(REPOSITORY, &[FORMAT], &[MEMORY, TESTKIT]),
+    row(SIGN, &[], &[]),
+    row(REPOSITORY, &[FORMAT, SIGN], &[MEMORY, TESTKIT]),
     row(MEMORY, &[FORMAT], SUITE),
     row(ROCKSDB, &[FORMAT, LAYOUT], SUITE),
     row(SCYLLA, &[FORMAT, LAYOUT], &[TESTKIT, REPOSITORY, CASSANDRA]),
     row(TESTKIT, &[FORMAT, REPOSITORY], &[MEMORY]),
     row(SOURCES, &[FORMAT, LAYOUT, MEMORY, ROCKSDB, SCYLLA], &[]),
-    row(PROGRAM, &[FORMAT, LAYOUT, REPOSITORY, MEMORY, SOURCES], &[TESTKIT, CASSANDRA]),
+    row(PROGRAM, &[FORMAT, LAYOUT, SIGN, REPOSITORY, MEMORY, SOURCES], &[TESTKIT, CASSANDRA]),
     row(VIEWS_ADAPTER, &[FORMAT, LAYOUT], &[TESTKIT, ROCKSDB, SCYLLA, NETWORK]),
     row(BOOTPROOF, &[FORMAT, LAYOUT, REPOSITORY, ROCKSDB, SCYLLA, SOURCES, NETWORK], &[MEMORY, TESTKIT]),
     row(NETWORK, &[], &[]),
@@ -85,9 +89,10 @@ const TABLE: [Row; 21] = [
 const DOWNSTREAM: Row = row("downstream", FOR_DOWNSTREAM, &[]);
 
 /// Libraries, whose errors are for callers. The other crates report errors to people.
-const LIBRARIES: [&str; 11] = [
+const LIBRARIES: [&str; 12] = [
     FORMAT,
     LAYOUT,
+    SIGN,
     REPOSITORY,
     MEMORY,
     ROCKSDB,

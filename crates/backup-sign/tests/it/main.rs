@@ -1,0 +1,4 @@
+//! Tests of keys and signatures, with minisign itself beside them.
+
+mod codec;
+mod minisign;
