@@ -3,8 +3,9 @@
 mod class;
 
 use backup_format::{Digest, EngineError, FormatError, Kind, ObjectId};
+use backup_sign::SignError;
 
-use crate::warning::unreadable;
+use crate::warning::Unusable;
 
 /// An error of a repository or of a pump.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +84,79 @@ pub enum RepositoryError {
         path: String,
         /// What it asks for.
         source: FormatError,
+    },
+    /// A dump that another one follows, and that is neither there nor known to be forgotten.
+    #[error(
+        "dump {dump:.12}, which dump {named_by:.12} of sequence {sequence} came after, is missing, and {problem}: it was lost, or somebody took it \
+         away. `repair` puts it back from another copy of the repository"
+    )]
+    MissingDump {
+        /// The dump that is missing.
+        dump: ObjectId,
+        /// The dump that came after it.
+        named_by: ObjectId,
+        /// The sequence of that.
+        sequence: u64,
+        /// What is known of the dump.
+        problem: String,
+        /// Why a record that is there does not count.
+        source: Option<Box<RepositoryError>>,
+    },
+    /// A repository whose newest dump is older than one that was seen.
+    #[error(
+        "the newest dump of namespace {namespace} has sequence {found}, and at least {expected} is expected: newer ones were lost, or somebody took \
+         them away; an older one in their place forgets votes"
+    )]
+    RolledBack {
+        /// The namespace.
+        namespace: String,
+        /// The least sequence that is expected.
+        expected: u64,
+        /// The largest that is there; 0 if there is no dump.
+        found: u64,
+    },
+    /// A repository without a new dump.
+    #[error(
+        "the newest dump of namespace {namespace} is more than {hours} hours old{}: backups fail, or newer dumps were taken away",
+        newest.as_ref().map(|time| format!(", it was finished at {time}")).unwrap_or_default()
+    )]
+    TooOld {
+        /// The namespace.
+        namespace: String,
+        /// When the newest dump was finished; `None` if there is none.
+        newest: Option<String>,
+        /// How old it may be.
+        hours: u64,
+    },
+    /// Something that is not signed by a trusted key.
+    #[error(
+        "{what} {dump:.12} is refused: {problem}. If you know that it is yours, sign it; else somebody who has not the key has \
+         written to the repository, or removed the signature"
+    )]
+    Untrusted {
+        /// What is refused: a dump, or a record about it.
+        what: String,
+        /// The dump.
+        dump: ObjectId,
+        /// What was found, and what is expected.
+        problem: String,
+        /// What is wrong with the signature; `None` if there is none.
+        source: Option<SignError>,
+    },
+    /// What is written cannot be signed.
+    #[error("what is written cannot be signed; nothing was written")]
+    Sign {
+        /// The reason.
+        source: SignError,
+    },
+    /// What is written would not be signed, where only what is signed is trusted.
+    #[error(
+        "only what is signed by key {expected} is trusted, and there is no key to sign with; what was written would be \
+         refused, so nothing was written"
+    )]
+    NoSigner {
+        /// The trusted keys.
+        expected: String,
     },
     /// A file's bytes do not hash to its name.
     #[error(
@@ -199,23 +273,27 @@ pub enum RepositoryError {
         /// Which dump was asked for, what is there, what to do.
         problem: String,
     },
-    /// Which dump is the latest cannot be told, because manifests cannot be read.
-    #[error("{}, so the latest dump is not certain; name a dump by its id", unreadable(*damaged, *unsupported))]
+    /// Which dump is the latest cannot be told, because manifests cannot be used.
+    #[error("{}, so the latest dump is not certain; name a dump by its id", Unusable { damaged: *damaged, unsupported: *unsupported, untrusted: *untrusted })]
     Uncertain {
         /// How many are damaged.
         damaged: usize,
         /// How many are of a later version.
         unsupported: usize,
+        /// How many no trusted key signed.
+        untrusted: usize,
         /// What is wrong with the first of them, of the damaged ones if there are any.
         source: Box<RepositoryError>,
     },
-    /// What no dump reaches is not known, because manifests cannot be read.
-    #[error("{}, so it is not known what is unreferenced; `list` names what cannot be read", unreadable(*damaged, *unsupported))]
+    /// What no dump reaches is not known, because manifests cannot be used.
+    #[error("{}, so it is not known what is unreferenced; `list` names what cannot be used", Unusable { damaged: *damaged, unsupported: *unsupported, untrusted: *untrusted })]
     Unlisted {
         /// How many are damaged.
         damaged: usize,
         /// How many are of a later version.
         unsupported: usize,
+        /// How many no trusted key signed.
+        untrusted: usize,
         /// What is wrong with the first of them, of the damaged ones if there are any.
         source: Box<RepositoryError>,
     },

@@ -38,6 +38,10 @@ const PACKS: &str = "packs";
 const MANIFESTS: &str = "manifests";
 /// Directory of the manifests of forgotten dumps.
 const FORGOTTEN: &str = "forgotten";
+/// How the name of a signature goes on after that of what is signed.
+const SIGNATURE: &str = ".minisig";
+/// How the name of the record of a dump goes on that a copy left out.
+const SKIPPED: &str = ".skipped";
 /// Directory of the manifests that are about to be published.
 const STAGED: &str = "staged";
 /// Directory of the tombstones.
@@ -140,6 +144,16 @@ impl Store {
 
     pub(crate) fn manifest_path(id: ObjectId) -> String {
         format!("{MANIFESTS}/{id}.json")
+    }
+
+    /// Returns the place of the record that a copy left out a dump.
+    pub(crate) fn skipped_path(id: ObjectId) -> String {
+        format!("{FORGOTTEN}/{id}{SKIPPED}")
+    }
+
+    /// Returns the place of the signature of a file.
+    pub(crate) fn signature_path(signed: &str) -> String {
+        format!("{signed}{SIGNATURE}")
     }
 
     pub(crate) fn forgotten_path(id: ObjectId) -> String {

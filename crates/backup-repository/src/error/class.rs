@@ -19,6 +19,9 @@ impl RepositoryError {
             | Self::BadObject { .. }
             | Self::BadChain { .. }
             | Self::Inconsistent { .. }
+            | Self::MissingDump { .. }
+            | Self::RolledBack { .. }
+            | Self::TooOld { .. }
             | Self::Different { .. } => ErrorClass::Damaged,
             Self::Implausible { .. }
             | Self::Shrunk { .. }
@@ -27,6 +30,9 @@ impl RepositoryError {
             | Self::NotDivisible { .. }
             | Self::Job { .. }
             | Self::Unsupported { .. }
+            | Self::Untrusted { .. }
+            | Self::Sign { .. }
+            | Self::NoSigner { .. }
             | Self::AboveLimit { .. }
             | Self::Forget { .. }
             | Self::Prune { .. }

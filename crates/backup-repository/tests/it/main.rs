@@ -19,6 +19,7 @@ mod refused;
 mod repair;
 mod rules;
 mod schedule;
+mod signed;
 mod stats;
 #[cfg(feature = "aws")]
 mod stores;
