@@ -366,8 +366,8 @@ pub(crate) async fn publish_copy(
     Ok(len)
 }
 
-/// Returns the signature of a dump for another repository: the same where that is a copy of the same one, otherwise a new one by the
-/// key of the target, if there is one.
+/// Returns the signature of a dump for another repository. It is the same where that is a copy of the same one. Otherwise the key of
+/// the target makes a new one, if there is one.
 async fn copied_signature(
     from: &Repository,
     to: &Repository,

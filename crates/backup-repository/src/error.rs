@@ -87,8 +87,8 @@ pub enum RepositoryError {
     },
     /// A dump that another one follows, and that is neither there nor known to be forgotten.
     #[error(
-        "dump {dump:.12}, which dump {named_by:.12} of sequence {sequence} came after, is missing, and {problem}: it was lost, or somebody took it \
-         away. `repair` puts it back from another copy of the repository"
+        "dump {dump:.12}, which dump {named_by:.12} of sequence {sequence} came after, is missing, and {problem}: it was lost, or somebody \
+         took it away. `repair` puts it back from another copy of the repository"
     )]
     MissingDump {
         /// The dump that is missing.
@@ -102,31 +102,13 @@ pub enum RepositoryError {
         /// Why a record that is there does not count.
         source: Option<Box<RepositoryError>>,
     },
-    /// A repository whose newest dump is older than one that was seen.
+    /// A repository whose newest dump is not as new as it should be.
     #[error(
-        "the newest dump of namespace {namespace} has sequence {found}, and at least {expected} is expected: newer ones were lost, or somebody took \
-         them away; an older one in their place forgets votes"
+        "{problem}: newer dumps were lost, or somebody took them away, or backups fail; an older one in their place forgets votes"
     )]
-    RolledBack {
-        /// The namespace.
-        namespace: String,
-        /// The least sequence that is expected.
-        expected: u64,
-        /// The largest that is there; 0 if there is no dump.
-        found: u64,
-    },
-    /// A repository without a new dump.
-    #[error(
-        "the newest dump of namespace {namespace} is more than {hours} hours old{}: backups fail, or newer dumps were taken away",
-        newest.as_ref().map(|time| format!(", it was finished at {time}")).unwrap_or_default()
-    )]
-    TooOld {
-        /// The namespace.
-        namespace: String,
-        /// When the newest dump was finished; `None` if there is none.
-        newest: Option<String>,
-        /// How old it may be.
-        hours: u64,
+    Stale {
+        /// The namespace, what was expected and found.
+        problem: String,
     },
     /// Something that is not signed by a trusted key.
     #[error(
@@ -143,20 +125,13 @@ pub enum RepositoryError {
         /// What is wrong with the signature; `None` if there is none.
         source: Option<SignError>,
     },
-    /// What is written cannot be signed.
-    #[error("what is written cannot be signed; nothing was written")]
+    /// What would be written cannot be signed as it must be.
+    #[error("{problem}; nothing was written")]
     Sign {
-        /// The reason.
-        source: SignError,
-    },
-    /// What is written would not be signed, where only what is signed is trusted.
-    #[error(
-        "only what is signed by key {expected} is trusted, and there is no key to sign with; what was written would be \
-         refused, so nothing was written"
-    )]
-    NoSigner {
-        /// The trusted keys.
-        expected: String,
+        /// What is in the way.
+        problem: String,
+        /// What is wrong with the key; `None` if there is none.
+        source: Option<SignError>,
     },
     /// A file's bytes do not hash to its name.
     #[error(
@@ -519,11 +494,5 @@ impl RepositoryError {
     pub(crate) fn engine(doing: &'static str, namespace: &str) -> impl FnOnce(EngineError) -> Self {
         let namespace = namespace.to_owned();
         move |source| Self::Engine { doing, namespace, source }
-    }
-}
-
-impl From<tokio::task::JoinError> for RepositoryError {
-    fn from(source: tokio::task::JoinError) -> Self {
-        if source.is_cancelled() { Self::Stopped } else { Self::Worker { problem: source.to_string() } }
     }
 }

@@ -135,7 +135,7 @@ impl Repository {
         if let Some(signature) = self.sign(Statement::Forgotten, (id, content.sequence), &json)? {
             self.store.write(&Statement::Forgotten.path(id), signature.into()).await?;
         }
-        // The signature of the dump itself stays where it is, for whoever takes this back.
+        // The signature of the dump itself stays where it is, for the one that takes this back.
         self.store.write(&Store::forgotten_path(id), json.into()).await?;
         self.store.remove(&manifest).await
     }

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use crate::error::RepositoryError;
 use crate::latest;
-use crate::repository::{Dump, Dumps, Repository};
+use crate::repository::{self, Dump, Dumps, Repository};
 use crate::signed::Statement;
 use crate::store::Store;
 
@@ -21,12 +21,12 @@ impl Dumps {
         past.map(|dump| (dump.manifest.namespace.as_str(), dump)).collect()
     }
 
-    /// Checks that the newest dump of a namespace, or of each one, has at least this sequence: who remembers the last one notices when
-    /// the end of a repository was taken away.
+    /// Checks that the newest dump of a namespace has at least this sequence; `None` means of each namespace. Who remembers the last one
+    /// notices when the end of a repository was taken away.
     ///
     /// # Errors
     ///
-    /// [`RepositoryError::RolledBack`], also when there is no dump.
+    /// [`RepositoryError::Stale`], also when there is no dump.
     pub fn check_sequence(&self, namespace: Option<&str>, least: u64) -> Result<(), RepositoryError> {
         let mut sequences: BTreeMap<&str, u64> = BTreeMap::new();
         for dump in &self.good {
@@ -42,7 +42,10 @@ impl Dumps {
         match wanted.into_iter().find(|(_, newest)| *newest < least) {
             None => Ok(()),
             Some((namespace, found)) => {
-                Err(RepositoryError::RolledBack { namespace: namespace.to_owned(), expected: least, found })
+                let problem = format!(
+                    "the newest dump of namespace {namespace} has sequence {found}, and at least {least} is expected"
+                );
+                Err(RepositoryError::Stale { problem })
             }
         }
     }
@@ -51,11 +54,15 @@ impl Dumps {
     ///
     /// # Errors
     ///
-    /// [`RepositoryError::TooOld`], also when there is no dump.
+    /// [`RepositoryError::Stale`], also when there is no dump.
     pub fn check_age(&self, most: Duration, now: OffsetDateTime) -> Result<(), RepositoryError> {
         let too_old = |namespace: &str, newest: Option<String>| {
             let hours = most.as_secs().div_ceil(3_600);
-            Err(RepositoryError::TooOld { namespace: namespace.to_owned(), newest, hours })
+            let newest =
+                newest.map_or("there is none".to_owned(), |time| format!("it was finished at {time}"));
+            let problem =
+                format!("the newest dump of namespace {namespace} is more than {hours} hours old, {newest}");
+            Err(RepositoryError::Stale { problem })
         };
         let newest = self.newest();
         // A namespace whose dumps all lie in the future has none that tells its age.
@@ -107,7 +114,7 @@ impl Repository {
                     named_by: named_by_id,
                     sequence,
                     problem,
-                    source: source.map(Box::new),
+                    source,
                 }),
             }
         }
@@ -136,7 +143,7 @@ impl Repository {
         let path = Store::manifest_path(id);
         match self.store.read(&path, limits::MANIFEST_BYTES_MAX).await? {
             Some(_) => Ok(Found::LeftOut),
-            None => Ok(Found::Nothing(problem.0.to_owned(), problem.1)),
+            None => Ok(Found::Nothing(problem.0.to_owned(), problem.1.map(Box::new))),
         }
     }
 
@@ -151,6 +158,29 @@ impl Repository {
     async fn skipped_record(&self, id: ObjectId) -> Result<(), RepositoryError> {
         let content = skipped_content(id);
         self.check_signature(Statement::Skipped, (id, 0), (&content, false)).await.map(drop)
+    }
+
+    /// Accepts that dumps are lost which [`Repository::missing`] finds: writes a record for each of them, and signs it if there is a key.
+    /// Returns their ids.
+    ///
+    /// # Errors
+    ///
+    /// [`RepositoryError::NoDump`] when the digits fit no missing dump or several; [`RepositoryError::Sign`].
+    pub async fn accept_missing(&self, digits: &[String]) -> Result<Vec<ObjectId>, RepositoryError> {
+        if digits.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.check_signs()?;
+        let missing = self.missing(&self.dumps().await?).await?;
+        let ids = missing.iter().filter_map(|error| match error {
+            RepositoryError::MissingDump { dump, .. } => Some(*dump),
+            _ => None,
+        });
+        let chosen =
+            digits.iter().map(|digits| repository::choose(ids.clone(), digits, ("missing dump", "list")));
+        let chosen: BTreeSet<ObjectId> = chosen.collect::<Result<_, _>>()?;
+        self.record_skipped(&chosen).await?;
+        Ok(chosen.into_iter().collect())
     }
 
     /// Writes a record for each of these dumps that they are not to be found here, and nothing before them.
@@ -187,7 +217,7 @@ impl Repository {
 enum Found {
     Forgotten(Box<Manifest>),
     LeftOut,
-    Nothing(String, Option<RepositoryError>),
+    Nothing(String, Option<Box<RepositoryError>>),
 }
 
 /// The dumps of which there are records.

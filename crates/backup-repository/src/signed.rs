@@ -111,20 +111,30 @@ impl Repository {
     ) -> Result<Option<Bytes>, RepositoryError> {
         let Some(key) = &self.signer else { return Ok(None) };
         let comment = statement.comment(id, &self.config.repository, sequence);
-        let signature = key.sign(content, &comment).map_err(|source| RepositoryError::Sign { source })?;
+        let signature = key.sign(content, &comment).map_err(|source| RepositoryError::Sign {
+            problem: format!("signing dump {id:.12}"),
+            source: Some(source),
+        })?;
         Ok(Some(signature.encode().into()))
     }
 
-    /// Refuses to write what could not be signed, and would be refused by whoever trusts the same keys.
+    /// Refuses to write what could not be signed, and would be refused by those who trust the same keys.
     pub(crate) fn check_signs(&self) -> Result<(), RepositoryError> {
-        match (&self.trust, &self.signer) {
-            (Some(trust), None) => Err(RepositoryError::NoSigner { expected: trust.ids() }),
-            (Some(trust), Some(key)) if !trust.keys().contains(key.public()) => {
-                let found = key.public().id().to_string();
-                Err(RepositoryError::Sign { source: SignError::Foreign { found, expected: trust.ids() } })
+        let (problem, source) = match (&self.trust, &self.signer) {
+            (Some(trust), None) => {
+                let expected = trust.ids();
+                let problem =
+                    format!("only what key {expected} signed is trusted, and there is no key to sign with");
+                (problem, None)
             }
-            _ => Ok(()),
-        }
+            (Some(trust), Some(key)) if !trust.keys().contains(key.public()) => {
+                let (found, expected) = (key.public().id().to_string(), trust.ids());
+                let problem = "what is written would be refused afterwards".to_owned();
+                (problem, Some(SignError::Foreign { found, expected }))
+            }
+            _ => return Ok(()),
+        };
+        Err(RepositoryError::Sign { problem, source })
     }
 
     /// Checks the signature of content that was read. `may_be_there` is false if none was listed: then it is looked for only

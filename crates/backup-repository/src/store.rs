@@ -38,9 +38,9 @@ const PACKS: &str = "packs";
 const MANIFESTS: &str = "manifests";
 /// Directory of the manifests of forgotten dumps.
 const FORGOTTEN: &str = "forgotten";
-/// How the name of a signature goes on after that of what is signed.
+/// What the name of a signature has behind that of what is signed.
 const SIGNATURE: &str = ".minisig";
-/// How the name of the record of a dump goes on that a copy left out.
+/// What the name of the record of a dump that a copy left out has behind the id.
 const SKIPPED: &str = ".skipped";
 /// Directory of the manifests that are about to be published.
 const STAGED: &str = "staged";

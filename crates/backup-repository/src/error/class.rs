@@ -20,8 +20,7 @@ impl RepositoryError {
             | Self::BadChain { .. }
             | Self::Inconsistent { .. }
             | Self::MissingDump { .. }
-            | Self::RolledBack { .. }
-            | Self::TooOld { .. }
+            | Self::Stale { .. }
             | Self::Different { .. } => ErrorClass::Damaged,
             Self::Implausible { .. }
             | Self::Shrunk { .. }
@@ -32,7 +31,6 @@ impl RepositoryError {
             | Self::Unsupported { .. }
             | Self::Untrusted { .. }
             | Self::Sign { .. }
-            | Self::NoSigner { .. }
             | Self::AboveLimit { .. }
             | Self::Forget { .. }
             | Self::Prune { .. }
@@ -61,5 +59,11 @@ impl RepositoryError {
     pub(crate) fn is_gone(&self) -> bool {
         let Self::Store { source, .. } = self else { return false };
         matches!(source, object_store::Error::NotFound { .. }) && !trouble::is_no_bucket(source)
+    }
+}
+
+impl From<tokio::task::JoinError> for RepositoryError {
+    fn from(source: tokio::task::JoinError) -> Self {
+        if source.is_cancelled() { Self::Stopped } else { Self::Worker { problem: source.to_string() } }
     }
 }

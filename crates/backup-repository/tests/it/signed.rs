@@ -367,11 +367,11 @@ async fn who_remembers_the_last_sequence_or_the_day_notices_that_the_end_is_gone
     assert!(repository.missing(&listed).await.unwrap().is_empty(), "nobody names the last one");
     for namespace in [None, Some("validator"), Some("other")] {
         let error = listed.check_sequence(namespace, 3).unwrap_err();
-        assert!(matches!(error, RepositoryError::RolledBack { .. }) && error.class() == ErrorClass::Damaged);
+        assert!(matches!(error, RepositoryError::Stale { .. }) && error.class() == ErrorClass::Damaged);
     }
     let late = time(&dumps[1].manifest) + Duration::from_secs(3_602);
     let error = listed.check_age(Duration::from_secs(3_600), late).unwrap_err();
-    assert!(matches!(error, RepositoryError::TooOld { .. }) && error.class() == ErrorClass::Damaged);
+    assert!(matches!(error, RepositoryError::Stale { .. }) && error.class() == ErrorClass::Damaged);
     let empty: Arc<InMemory> = Arc::default();
     let nothing = repository_of_nothing(&empty).await.dumps().await.unwrap();
     assert!(nothing.check_sequence(None, 1).is_err() && nothing.check_age(Duration::MAX, late).is_err());
