@@ -49,6 +49,11 @@ fn what_is_cut_short_or_too_long_is_refused() {
         assert!(matches!(check(&[&good, more].concat()), Err(SignError::Malformed { .. })));
     }
     assert!(matches!(Signature::decode(&vec![b'\n'; 1 << 20]), Err(SignError::Malformed { .. })));
+    // Lines that would be right, but for their length.
+    let long =
+        [b"untrusted comment: ".to_vec(), vec![b'x'; 4_000], good[b"untrusted comment: ".len()..].to_vec()];
+    let error = check(&long.concat()).unwrap_err();
+    assert!(error.to_string().contains("more than 4096"), "{error}");
 }
 
 #[test]
