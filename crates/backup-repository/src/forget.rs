@@ -223,9 +223,14 @@ fn named_untrusted(
             None => trusted.push(digits.clone()),
         }
     }
-    if let Some((id, _)) = untrusted.iter().find(|(_, is_named)| !**is_named) {
+    if let Some((id, error)) = dumps.untrusted.iter().find(|(id, _)| untrusted.get(id) == Some(&false)) {
+        let why = match error {
+            RepositoryError::Untrusted { source: Some(source), .. } => source.to_string(),
+            RepositoryError::Untrusted { problem, .. } => problem.clone(),
+            error => error.to_string(),
+        };
         let problem = format!(
-            "dump {id:.12} is not signed by a trusted key; if it is yours, sign it, and if it is not, forget it by its id"
+            "dump {id:.12} is not signed by a trusted key: {why}. If it is yours, sign it; if it is not, forget it by its id"
         );
         return Err(RepositoryError::Forget { problem });
     }
