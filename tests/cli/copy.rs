@@ -61,6 +61,6 @@ fn what_makes_no_sense_is_refused_and_what_cannot_be_read_is_named() {
     assert!(!place.path("copy").exists());
     fs::write(place.path("repo/manifests").join(format!("{:064}.json", 1)), "{}").unwrap();
     let found = place.exits(3, &["copy", "repo", "copy", "--all"]);
-    found.says("1 manifest of the source cannot be read");
+    found.says("1 manifest of the source cannot be used");
     place.done(&["verify", "copy"]);
 }

@@ -57,6 +57,7 @@ fn check(tables: &BTreeMap<String, Fields>, headings: &[&str], found: &Map<Strin
 }
 
 const DUMP: &str = "Fields of a dump";
+const SIGNED: &str = "Who signed a dump";
 const BACKUP: &str = "`backup`, `import`";
 
 #[test]
@@ -70,6 +71,7 @@ fn every_command_prints_what_the_document_says() {
     };
     let source = "rocksdb:db/validator_0";
     run(&["`init`"], &["init", "empty"]);
+    run(&["`key generate`"], &["key", "generate", "--sign", "node.key"]);
     let dry = run(&[DUMP, BACKUP], &["backup", source, "repo", "--dry-run"]);
     assert!(dry["dump"].is_null() && dry["root"].is_null(), "{dry}");
     let made = run(&[DUMP, BACKUP], &["backup", source, "repo"]);
@@ -79,17 +81,17 @@ fn every_command_prints_what_the_document_says() {
     run(&[DUMP, BACKUP], &["import", "out.bcs", "imported"]);
     run(&[DUMP, "`restore`"], &["restore", "repo", "rocksdb:copy/a", "--for-key", "none"]);
     run(&[DUMP, "`restore`"], &["restore", "repo", "rocksdb:copy/b", "--dry-run"]);
-    run(&[DUMP, "`verify`"], &["verify", "repo", "--against", source]);
-    run(&[DUMP, "`verify`"], &["verify", "repo", "--subset", "1/2"]);
+    run(&[DUMP, SIGNED, "`verify`"], &["verify", "repo", "--against", source]);
+    run(&[DUMP, SIGNED, "`verify`"], &["verify", "repo", "--subset", "1/2"]);
     run(&["`verify --all`"], &["verify", "repo", "--all"]);
     run(&["`digest`, `inspect SOURCE`"], &["digest", source]);
     run(&["`digest`, `inspect SOURCE`"], &["inspect", source]);
-    run(&[DUMP], &["inspect", "repo"]);
+    run(&[DUMP, SIGNED], &["inspect", "repo"]);
     let listed = run(&["`list`"], &["list", "repo"]);
     let mut dump = listed["dumps"][0].as_object().unwrap().clone();
     assert!(dump.remove("future").is_some_and(|future| future == false));
     dump.insert("seconds".to_owned(), 1.into());
-    check(&tables, &[DUMP], &dump);
+    check(&tables, &[DUMP, SIGNED], &dump);
     run(&["`stats`"], &["stats", "repo"]);
     run(&["`probe`"], &["probe", "repo", "--big-object", "1MiB"]);
     run(&["`copy`"], &["copy", "repo", "other", "--all"]);

@@ -32,6 +32,7 @@ mod repair;
 mod scenarios;
 mod scratch;
 mod server;
+mod signed;
 mod stats;
 mod stores;
 mod upstream;

@@ -16,6 +16,8 @@ pub(crate) enum For {
     Build,
     /// Compiles linera.
     Boot,
+    /// Checks signatures with another program.
+    Signatures,
     /// Starts a CQL server.
     Cql,
     /// Starts object stores.
@@ -25,7 +27,7 @@ pub(crate) enum For {
 }
 
 /// The needs of `setup` without options, and of `test-all`.
-const ALL: [For; 4] = [For::Build, For::Boot, For::Cql, For::Stores];
+const ALL: [For; 5] = [For::Build, For::Signatures, For::Boot, For::Cql, For::Stores];
 
 /// A program or library, the reason for it, and its packages.
 struct Need {
@@ -37,7 +39,7 @@ struct Need {
     find: fn() -> Option<PathBuf>,
 }
 
-const NEEDS: [Need; 11] = [
+const NEEDS: [Need; 12] = [
     Need {
         name: "C++ compiler",
         task: For::Build,
@@ -58,6 +60,13 @@ const NEEDS: [Need; 11] = [
         why: "several workspaces build RocksDB, and it is compiled once",
         packages: ["ccache", "ccache", "ccache"],
         find: || program("ccache"),
+    },
+    Need {
+        name: "minisign",
+        task: For::Signatures,
+        why: "tests check with it what is signed here",
+        packages: ["minisign", "minisign", "minisign"],
+        find: || program("minisign"),
     },
     Need {
         name: "protoc",

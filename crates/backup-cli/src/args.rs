@@ -10,9 +10,10 @@ use backup_sources::{Opening, parse_layout, parse_rate, parse_size, parse_time};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    backup, completions, copy, digest, export, finish, forget, import, init, inspect, list, native_backup,
-    native_restore, probe, prune, repair, restore, stats, unforget, verify,
+    backup, completions, copy, digest, export, finish, forget, import, init, inspect, key, list,
+    native_backup, native_restore, probe, prune, repair, restore, stats, unforget, verify,
 };
+use crate::keys::SignArgs;
 use crate::origin;
 use crate::problem::Problem;
 
@@ -35,6 +36,9 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "TIME", value_parser = parse_patience, default_value = "10m")]
     #[arg(hide_default_value = true, hide_short_help = true, global = true)]
     pub(crate) store_patience: Duration,
+    /// Take only dumps that are signed by this key, written as it is or in a file of minisign; may be repeated [default: KVBACKUP_TRUST]
+    #[arg(long, value_name = "FILE|KEY", global = true, hide_short_help = true)]
+    pub(crate) trust: Vec<String>,
     /// Write at most so many bytes a second to a repository, like 2MiB; one pack passes at once
     #[arg(long, value_name = "RATE", value_parser = parse_rate, hide_short_help = true, global = true)]
     pub(crate) limit_upload: Option<NonZeroU64>,
@@ -64,6 +68,7 @@ pub(crate) enum Command {
     Probe(probe::ProbeArgs),
     Repair(repair::RepairArgs),
     Inspect(inspect::InspectArgs),
+    Key(key::KeyArgs),
     Import(import::ImportArgs),
     Export(export::ExportArgs),
     NativeBackup(native_backup::NativeBackupArgs),
@@ -130,6 +135,8 @@ pub(crate) struct WriteArgs {
     /// Counts of objects are exact for a repository that exists: a new one draws the salt that decides where segments end.
     #[arg(long)]
     pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) sign: SignArgs,
     /// A remark for the manifest; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_annotation)]
     annotate: Vec<(String, String)>,
@@ -254,11 +261,13 @@ Exit codes:
   1    failed: no such file, disk full, network down
   2    the command line is wrong
   3    damage or a difference was found
-  4    refused for safety: target not empty, implausible or much smaller namespace, unclear layout
+  4    refused for safety: target not empty, implausible or much smaller namespace, unclear layout, not signed by a trusted key
   130  interrupted by SIGINT, SIGTERM or SIGHUP; backup, copy, finish, import, prune and restore resume when the same command runs again
 
 Environment variables:
   KVBACKUP_CQL_PASSWORD           password of USER in scylla://USER@HOST/.., unless --password-file names its file
+  KVBACKUP_SIGN_KEY               file of the key to sign with, unless --sign-key names one
+  KVBACKUP_TRUST                  keys to trust or their files, with colons between them, unless --trust names some
   TMPDIR                          where scratch files go
   AWS_*                           credentials and settings for s3://, like AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION,
                                   AWS_ENDPOINT_URL, AWS_CA_BUNDLE; AWS_PROFILE names a profile with keys in ~/.aws

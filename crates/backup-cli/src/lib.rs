@@ -4,6 +4,7 @@ mod args;
 mod command_line;
 mod commands;
 mod exit;
+mod keys;
 mod limits;
 mod location;
 mod memory;
@@ -57,9 +58,13 @@ pub fn run(engines: &Engines) -> ExitCode {
     let meter = Meter::start(cli.quiet, cli.progress);
     let (progress, patience) = (meter.progress(), cli.store_patience);
     let rates = (cli.limit_upload, cli.limit_download);
-    let session = Session { engines: engines.clone(), opening, progress, patience, rates };
     let begun = limits::check_address_space().map_err(anyhow::Error::from);
-    let result = begun.and_then(|()| run_command(cli.command, session, meter)).and_then(|mut report| {
+    let trust = begun.and_then(|()| keys::trusted(&cli.trust));
+    let run = |trust| {
+        let session = Session { engines: engines.clone(), opening, progress, patience, trust, rates };
+        run_command(cli.command, session, meter)
+    };
+    let result = trust.and_then(run).and_then(|mut report| {
         let failure = report.failure.take();
         report.print(as_json, started.elapsed())?;
         failure.map_or(Ok(()), |problem| Err(problem.into()))

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use backup_format::{Content, EngineError, FormatError, Manifest, ObjectId};
 use backup_layout::LayoutError;
-use backup_repository::{Dump, RepositoryError};
+use backup_repository::{Dump, RepositoryError, Signed};
 use backup_sources::{Engines, SourceError};
 use indicatif::{HumanBytes, HumanCount, HumanDuration};
 use serde::Serialize;
@@ -81,6 +81,13 @@ impl Report {
         }
     }
 
+    /// Says who signed a dump.
+    pub(crate) fn signed(&mut self, signed: Signed) {
+        self.field("signed_by", signed_by(signed));
+        self.field("signature", signature(signed));
+        self.line("signature", signed_text(signed));
+    }
+
     /// Adds a table of kinds for people, unless the layout knows none.
     pub(crate) fn with_contents(mut self, contents: Vec<Content>) -> Self {
         if !contents.is_empty() {
@@ -104,6 +111,39 @@ impl Report {
             self.text
         };
         print(&text)
+    }
+}
+
+/// Returns the id of the key that a signature names.
+pub(crate) fn signed_by(signed: Signed) -> Option<String> {
+    match signed {
+        Signed::By(key) | Signed::Unchecked(key) => Some(key.to_string()),
+        _ => None,
+    }
+}
+
+/// Returns true if there is a signature of some key.
+pub(crate) fn is_signed(signed: Option<Signed>) -> bool {
+    signed.and_then(signed_by).is_some()
+}
+
+/// Returns what is known of a signature as one word.
+pub(crate) fn signature(signed: Signed) -> &'static str {
+    match signed {
+        Signed::By(_) => "good",
+        Signed::Unchecked(_) => "unchecked",
+        Signed::Unreadable => "unreadable",
+        _ => "none",
+    }
+}
+
+/// Says who signed a dump.
+pub(crate) fn signed_text(signed: Signed) -> String {
+    match signed {
+        Signed::By(key) => format!("signed by {key}"),
+        Signed::Unchecked(key) => format!("says {key}, not checked: --trust names keys"),
+        Signed::Unreadable => "what is there is none, and was not checked".to_owned(),
+        _ => "unsigned".to_owned(),
     }
 }
 
@@ -204,6 +244,10 @@ fn advice(error: &anyhow::Error, engines: &Engines) -> Option<&'static str> {
             }
             RepositoryError::ConfigLost { .. } => {
                 Some("kvbackup repair REPO puts it back; --from COPY names another copy of the repository")
+            }
+            RepositoryError::Sign { source: None, .. } => Some("--sign-key FILE names the key to sign with"),
+            RepositoryError::MissingDump { .. } => {
+                Some("`kvbackup forget REPO --missing ID` accepts that a dump is lost")
             }
             RepositoryError::Shrunk { .. } => Some("--max-shrink PERCENT allows it"),
             RepositoryError::ClockBehind { .. } => Some("--allow-clock-behind allows it"),

@@ -9,6 +9,7 @@ use backup_repository::{Dump, DumpChoice, Repository, RepositoryError, Store, op
 use clap::Args;
 use object_store::memory::InMemory;
 
+use crate::keys::Signer;
 use crate::location::RepositoryLocation;
 use crate::problem::Problem;
 use crate::session::Session;
@@ -23,7 +24,15 @@ pub(crate) struct DumpArgs {
 
 /// Opens a repository that is there.
 pub(crate) async fn open(location: &RepositoryLocation, session: &Session) -> Result<Repository> {
-    Ok(Repository::open(store(location, false, session)?).await?)
+    Ok(trusting(Repository::open(store(location, false, session)?).await?, session))
+}
+
+/// Takes only dumps that are signed by the trusted keys, if there are such.
+fn trusting(repository: Repository, session: &Session) -> Repository {
+    match &session.trust {
+        Some(keys) => repository.with_trust(keys.clone()),
+        None => repository,
+    }
 }
 
 /// Makes an empty repository of a version where nothing is. What is created can be read by its owner alone.
@@ -96,7 +105,12 @@ impl Destination {
             Err(RepositoryError::Location { .. }) => (create_like(store, config).await?, true),
             opened => (opened?, false),
         };
-        Ok(Self { repository, is_new, directory })
+        Ok(Self { repository: trusting(repository, session), is_new, directory })
+    }
+
+    /// Signs what is written.
+    pub(crate) fn signed_by(self, signer: &Signer) -> Self {
+        Self { repository: signer.of(self.repository), ..self }
     }
 
     /// Passes a result on. After an error, a repository that this run has made is removed if nothing was stored in it.
@@ -134,6 +148,14 @@ async fn open_for_dry_run(
 /// Finds the dump that is meant.
 pub(crate) async fn find(repository: &Repository, args: &DumpArgs) -> Result<Dump> {
     Ok(repository.dump(&args.choice).await?)
+}
+
+/// Checks that the newest dump of the namespace of a dump has at least this sequence, if one is expected.
+pub(crate) async fn check_sequence(repository: &Repository, dump: &Dump, least: Option<u64>) -> Result<()> {
+    if let Some(least) = least {
+        repository.dumps().await?.check_sequence(Some(&dump.manifest.namespace), least)?;
+    }
+    Ok(())
 }
 
 /// Opens the store of a repository, which need not be there.

@@ -27,6 +27,7 @@ use crate::read::{self, Phases};
 use crate::reader::DumpReader;
 use crate::repository::{Dumps, Repository};
 use crate::segmenter::Segmenter;
+use crate::signed::Statement;
 use crate::warning::BackupWarning;
 use crate::work::{self, Stop, Worker};
 
@@ -305,6 +306,7 @@ impl Repository {
         let (repository, dry_run) = (self.clone(), options.dry_run);
         let seen = work::drive(async move {
             if !dry_run {
+                repository.check_signs()?;
                 repository.check_writable().await?;
                 repository.store.remove_leftovers().await?;
             }
@@ -451,7 +453,9 @@ async fn publish(
     let bytes = json.len() as u64;
     if !context.options.dry_run {
         let packs = [context.known.reused(), written.packs.clone()].concat();
-        context.repository.publish((dump, json.into()), &packs).await?;
+        let place = (dump, manifest.sequence);
+        let signature = context.repository.sign(Statement::Dump, place, &json)?;
+        context.repository.publish((dump, json.into(), signature), &packs).await?;
         context.options.progress.stored(bytes);
     }
     let no_base = context.bases.as_ref().and_then(|bases| bases.warning());

@@ -20,6 +20,7 @@ use crate::mark::Marks;
 use crate::progress::Progress;
 use crate::reader::DumpReader;
 use crate::repository::{Dump, Repository, no_dump};
+use crate::signed::Statement;
 use crate::store::Store;
 use crate::twice::read_twice;
 use crate::verify;
@@ -182,6 +183,13 @@ impl Copy {
             }
             self.report.dumps.push(CopiedDump { from, to, outcome });
         }
+        let keeps_signatures = self.report.whole && self.from.config.repository == self.to.config.repository;
+        if !missing.is_empty() && !keeps_signatures && !self.options.dry_run {
+            self.to.check_signs()?;
+        }
+        if keeps_signatures && !self.options.dry_run {
+            self.copy_signatures().await?;
+        }
         if self.report.whole {
             self.copy_whole(missing).await?
         } else {
@@ -201,7 +209,20 @@ impl Copy {
         Ok(dumps.into_iter().filter_map(named).collect())
     }
 
-    /// Copies packs, then manifests.
+    /// Copies signatures of dumps that are there without one.
+    async fn copy_signatures(&self) -> Result<(), RepositoryError> {
+        let (_, signed) = self.to.store.manifests_and_signatures().await?;
+        let there = self.report.dumps.iter().filter(|dump| dump.outcome == CopyOutcome::There);
+        for dump in there.filter(|dump| !signed.contains(&dump.from)) {
+            let path = Statement::Dump.path(dump.from);
+            if let Some(signature) = self.from.read_signature(&path).await? {
+                self.to.store.write(&path, signature.into()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies packs, then records of what is left out, then manifests.
     async fn copy_whole(&mut self, dumps: Vec<(usize, Dump)>) -> Result<(), RepositoryError> {
         let index = self.from.index().await?;
         let mut needed = BTreeSet::new();
@@ -219,6 +240,10 @@ impl Copy {
         if self.options.dry_run {
             return Ok(());
         }
+        let skipped = self.to.unknown_previous(dumps.iter().map(|(_, dump)| dump)).await?;
+        if !skipped.is_empty() {
+            self.to.check_signs()?;
+        }
         self.options.progress.phase("copying packs", Some(bytes));
         let (from, to, progress) = (&self.from.store, &self.to.store, &self.options.progress);
         let copies = futures::stream::iter(missing).map(|pack| copy_pack(from, to, pack));
@@ -229,6 +254,7 @@ impl Copy {
         };
         copies.buffer_unordered(PACKS).try_for_each(count).await?;
         let index = self.to.index().await?;
+        self.to.record_skipped(&skipped).await?;
         for (number, dump) in dumps {
             let bytes = publish_copy(&self.from, &self.to, &dump, &index).await?;
             self.report.stored_bytes += bytes;
@@ -281,6 +307,7 @@ impl Copy {
         if let Err(error) = verify::compare(&dump.manifest, &made.manifest.digest_state(), what) {
             if !self.options.dry_run {
                 self.to.store.remove(&Store::manifest_path(made.dump)).await?;
+                self.to.store.remove(&Statement::Dump.path(made.dump)).await?;
             }
             return Err(error);
         }
@@ -341,6 +368,23 @@ pub(crate) async fn publish_copy(
     let needed = packs_of(index, &Marks::of(&reader, &dump.manifest).await?);
     let needed: Vec<_> = needed.into_iter().collect();
     let len = json.len() as u64;
-    to.publish((dump.id, json), &needed).await?;
+    let signature = copied_signature(from, to, dump, &json).await?;
+    to.publish((dump.id, json, signature), &needed).await?;
     Ok(len)
+}
+
+/// Returns the signature of a dump for another repository. It is the same where that is a copy of the same one. Otherwise the key of
+/// the target makes a new one, if there is one.
+async fn copied_signature(
+    from: &Repository,
+    to: &Repository,
+    dump: &Dump,
+    json: &Bytes,
+) -> Result<Option<Bytes>, RepositoryError> {
+    let place = (dump.id, dump.manifest.sequence);
+    let signed = from.check_signature(Statement::Dump, place, (json, true)).await?;
+    match signed.names_key() && from.config.repository == to.config.repository {
+        true => from.read_signature(&Statement::Dump.path(dump.id)).await,
+        false => to.sign(Statement::Dump, place, json),
+    }
 }

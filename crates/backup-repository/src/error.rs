@@ -3,8 +3,9 @@
 mod class;
 
 use backup_format::{Digest, EngineError, FormatError, Kind, ObjectId};
+use backup_sign::SignError;
 
-use crate::warning::unreadable;
+use crate::warning::Unusable;
 
 /// An error of a repository or of a pump.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +84,54 @@ pub enum RepositoryError {
         path: String,
         /// What it asks for.
         source: FormatError,
+    },
+    /// A dump that another one follows, and that is neither there nor known to be forgotten.
+    #[error(
+        "dump {dump:.12}, which dump {named_by:.12} of sequence {sequence} came after, is missing, and {problem}: it was lost, or somebody \
+         took it away. `repair` puts it back from another copy of the repository"
+    )]
+    MissingDump {
+        /// The dump that is missing.
+        dump: ObjectId,
+        /// The dump that came after it.
+        named_by: ObjectId,
+        /// The sequence of that.
+        sequence: u64,
+        /// What is known of the dump.
+        problem: String,
+        /// Why a record that is there does not count.
+        source: Option<Box<RepositoryError>>,
+    },
+    /// A repository whose newest dump is not as new as it should be.
+    #[error(
+        "{problem}: newer dumps were lost, or somebody took them away, or backups fail; an older one in their place forgets votes"
+    )]
+    Stale {
+        /// The namespace, what was expected and found.
+        problem: String,
+    },
+    /// Something that is not signed by a trusted key.
+    #[error(
+        "{what} {dump:.12} is refused: {problem}. If you know that it is yours, sign it; else somebody who has not the key has \
+         written to the repository, or removed the signature"
+    )]
+    Untrusted {
+        /// What is refused: a dump, or a record about it.
+        what: String,
+        /// The dump.
+        dump: ObjectId,
+        /// What was found, and what is expected.
+        problem: String,
+        /// What is wrong with the signature; `None` if there is none.
+        source: Option<SignError>,
+    },
+    /// What would be written cannot be signed as it must be.
+    #[error("{problem}; nothing was written")]
+    Sign {
+        /// What is in the way.
+        problem: String,
+        /// What is wrong with the key; `None` if there is none.
+        source: Option<SignError>,
     },
     /// A file's bytes do not hash to its name.
     #[error(
@@ -199,23 +248,27 @@ pub enum RepositoryError {
         /// Which dump was asked for, what is there, what to do.
         problem: String,
     },
-    /// Which dump is the latest cannot be known, because manifests cannot be read.
-    #[error("{}, so the latest dump is not certain; name a dump by its id", unreadable(*damaged, *unsupported))]
+    /// Which dump is the latest cannot be known, because manifests cannot be used.
+    #[error("{}, so the latest dump is not certain; name a dump by its id", Unusable { damaged: *damaged, unsupported: *unsupported, untrusted: *untrusted })]
     Uncertain {
         /// How many are damaged.
         damaged: usize,
         /// How many are of a later version.
         unsupported: usize,
+        /// How many no trusted key signed.
+        untrusted: usize,
         /// What is wrong with the first of them, of the damaged ones if there are any.
         source: Box<RepositoryError>,
     },
-    /// What no dump reaches is not known, because manifests cannot be read.
-    #[error("{}, so it is not known what is unreferenced; `list` names what cannot be read", unreadable(*damaged, *unsupported))]
+    /// What no dump reaches is not known, because manifests cannot be used.
+    #[error("{}, so it is not known what is unreferenced; `list` names what cannot be used", Unusable { damaged: *damaged, unsupported: *unsupported, untrusted: *untrusted })]
     Unlisted {
         /// How many are damaged.
         damaged: usize,
         /// How many are of a later version.
         unsupported: usize,
+        /// How many no trusted key signed.
+        untrusted: usize,
         /// What is wrong with the first of them, of the damaged ones if there are any.
         source: Box<RepositoryError>,
     },
@@ -441,11 +494,5 @@ impl RepositoryError {
     pub(crate) fn engine(doing: &'static str, namespace: &str) -> impl FnOnce(EngineError) -> Self {
         let namespace = namespace.to_owned();
         move |source| Self::Engine { doing, namespace, source }
-    }
-}
-
-impl From<tokio::task::JoinError> for RepositoryError {
-    fn from(source: tokio::task::JoinError) -> Self {
-        if source.is_cancelled() { Self::Stopped } else { Self::Worker { problem: source.to_string() } }
     }
 }

@@ -18,6 +18,7 @@ use crate::reader::DumpReader;
 use crate::record::{New, Record, RecordHash};
 use crate::repository::{Dump, Repository};
 use crate::share::barrier_of;
+use crate::signed::Statement;
 use crate::verify;
 use crate::work;
 
@@ -84,6 +85,9 @@ impl Repository {
         name: &JobName,
         options: &FinishOptions,
     ) -> Result<BackupReport, RepositoryError> {
+        if !options.dry_run {
+            self.check_signs()?;
+        }
         let Some(files) = JobFiles::find(self, name).await? else {
             let problem = "there is none of that name; it was never begun, or is finished already";
             return Err(refused(name, problem.to_owned()));
@@ -113,7 +117,8 @@ impl Repository {
             let unpublished = Dump { id: dump, manifest: manifest.clone() };
             // The shares relied on packs that this process did not see them ask for.
             let packs = self.check_reached(&files, &unpublished, options).await?;
-            self.publish((dump, json.into()), &packs).await?;
+            let signature = self.sign(Statement::Dump, (dump, manifest.sequence), &json)?;
+            self.publish((dump, json.into(), signature), &packs).await?;
             options.progress.stored(bytes);
             job_files::remove(self, name).await?;
         }

@@ -9,7 +9,8 @@ use crate::error::RepositoryError;
 use crate::keep::{self, KeepReason, KeepRules};
 use crate::progress::Progress;
 use crate::reader::DumpReader;
-use crate::repository::{self, Dump, Repository, no_dump};
+use crate::repository::{self, Dump, Dumps, Repository, no_dump};
+use crate::signed::{Signed, Statement};
 use crate::store::Store;
 use crate::{verify, work};
 
@@ -36,6 +37,8 @@ pub struct ForgetOptions {
 pub struct ForgetReport {
     /// The groups, in the order of namespace, origin and layout.
     pub groups: Vec<ForgetGroup>,
+    /// Dumps that were named, go, and are not signed by a trusted key. They are in no group.
+    pub untrusted: Vec<ObjectId>,
 }
 
 /// Dumps of one namespace of one validator in one layout: rules count them together.
@@ -95,7 +98,7 @@ impl Repository {
     ///
     /// # Errors
     ///
-    /// [`RepositoryError::Forget`] while a manifest is damaged or of a later version. Also when a dump is named that must stay,
+    /// [`RepositoryError::Forget`] while a manifest is damaged or of a later version, or no trusted key signed it and it is not named. Also when a dump is named that must stay,
     /// or when more than half would go. [`RepositoryError::NoDump`] when digits fit no dump or several.
     /// [`RepositoryError::Store`].
     pub async fn forget(&self, options: &ForgetOptions) -> Result<ForgetReport, RepositoryError> {
@@ -104,6 +107,9 @@ impl Repository {
     }
 
     async fn forget_dumps(&self, options: &ForgetOptions) -> Result<ForgetReport, RepositoryError> {
+        if !options.dry_run {
+            self.check_signs()?;
+        }
         let dumps = self.dumps().await?;
         if let Some((id, _)) = dumps.damaged.iter().chain(&dumps.unsupported).next() {
             let problem = format!(
@@ -111,20 +117,25 @@ impl Repository {
             );
             return Err(RepositoryError::Forget { problem });
         }
-        let report = judge(dumps.good, options, self.clock.now())?;
-        check_share(&report, options)?;
+        let (untrusted, options) = named_untrusted(&dumps, options)?;
+        let report = judge(dumps.good, &options, self.clock.now())?;
+        check_share(&report, &options)?;
         if !options.dry_run {
-            for dump in report.going() {
-                self.forget_one(dump.id).await?;
+            for id in report.going().map(|dump| dump.id).chain(untrusted.iter().copied()) {
+                self.forget_one(id).await?;
             }
         }
-        Ok(report)
+        Ok(ForgetReport { untrusted, ..report })
     }
 
     async fn forget_one(&self, id: ObjectId) -> Result<(), RepositoryError> {
         let manifest = Store::manifest_path(id);
         // Somebody else may have forgotten it meanwhile.
-        let Some((_, json)) = self.read_manifest(&manifest, id).await? else { return Ok(()) };
+        let Some((content, json)) = self.read_manifest(&manifest, id).await? else { return Ok(()) };
+        if let Some(signature) = self.sign(Statement::Forgotten, (id, content.sequence), &json)? {
+            self.store.write(&Statement::Forgotten.path(id), signature.into()).await?;
+        }
+        // The signature of the dump itself stays where it is, for the one that takes this back.
         self.store.write(&Store::forgotten_path(id), json.into()).await?;
         self.store.remove(&manifest).await
     }
@@ -170,6 +181,11 @@ impl Repository {
         let Some((manifest, json)) = self.read_manifest(&path, id).await? else {
             return Err(no_dump(format!("{path} is gone")));
         };
+        let signed = self.check_signature(Statement::Dump, (id, manifest.sequence), (&json, true)).await?;
+        let signature = match signed {
+            Signed::No | Signed::Unreadable => self.sign(Statement::Dump, (id, manifest.sequence), &json)?,
+            _ => None,
+        };
         let dump = Dump { id, manifest };
         let packs = match self.secure_forgotten(&dump).await {
             Err(source @ RepositoryError::MissingObject { .. }) => {
@@ -177,8 +193,9 @@ impl Repository {
             }
             result => result?,
         };
-        self.publish((id, json), &packs).await?;
+        self.publish((id, json, signature), &packs).await?;
         self.store.remove(&path).await?;
+        self.store.remove(&Statement::Forgotten.path(id)).await?;
         Ok(dump)
     }
 
@@ -188,6 +205,36 @@ impl Repository {
         verify::check_structure(&reader, &dump.manifest).await?;
         self.secure(&reader, &dump.manifest, &Progress::default()).await
     }
+}
+
+/// Returns the dumps that are named and not trusted, and the options without them. Others that are not trusted are in the way: a good dump whose
+/// signature was removed must not be passed over, and one that somebody added must not count.
+fn named_untrusted(
+    dumps: &Dumps,
+    options: &ForgetOptions,
+) -> Result<(Vec<ObjectId>, ForgetOptions), RepositoryError> {
+    let mut untrusted: BTreeMap<ObjectId, bool> =
+        dumps.untrusted.iter().map(|(id, _)| (*id, false)).collect();
+    let mut trusted = Vec::new();
+    for digits in &options.dumps {
+        let all = dumps.good.iter().map(|dump| dump.id).chain(untrusted.keys().copied());
+        match untrusted.get_mut(&repository::choose(all, digits, ("dump", "list"))?) {
+            Some(is_named) => *is_named = true,
+            None => trusted.push(digits.clone()),
+        }
+    }
+    if let Some((id, error)) = dumps.untrusted.iter().find(|(id, _)| untrusted.get(id) == Some(&false)) {
+        let why = match error {
+            RepositoryError::Untrusted { source: Some(source), .. } => source.to_string(),
+            RepositoryError::Untrusted { problem, .. } => problem.clone(),
+            error => error.to_string(),
+        };
+        let problem = format!(
+            "dump {id:.12} is not signed by a trusted key: {why}. If it is yours, sign it; if it is not, forget it by its id"
+        );
+        return Err(RepositoryError::Forget { problem });
+    }
+    Ok((untrusted.into_keys().collect(), ForgetOptions { dumps: trusted, ..options.clone() }))
 }
 
 /// Decides for each dump whether it goes. `dumps` are sorted, the newest last.

@@ -7,7 +7,7 @@ use crate::clock;
 use crate::error::RepositoryError;
 use crate::latest;
 use crate::repository::{Dump, Dumps};
-use crate::warning::BackupWarning;
+use crate::warning::{BackupWarning, Unusable};
 
 /// The place of a new dump in the order of all.
 #[derive(Clone, Debug, Default)]
@@ -74,10 +74,11 @@ pub(crate) fn predecessor<'a>(dumps: &'a Dumps, manifest: &Manifest, id: ObjectI
     last_of(&own, &manifest.source.layout)
 }
 
-/// Warns of manifests that cannot be read.
+/// Warns of manifests that cannot be read or are not trusted.
 pub(crate) fn unreadable(dumps: &Dumps) -> Option<BackupWarning> {
-    let (damaged, unsupported) = (dumps.damaged.len(), dumps.unsupported.len());
-    (damaged + unsupported > 0).then_some(BackupWarning::Unreadable { damaged, unsupported })
+    let unusable = dumps.unusable();
+    let Unusable { damaged, unsupported, untrusted } = unusable;
+    (unusable != Unusable::default()).then_some(BackupWarning::Unreadable { damaged, unsupported, untrusted })
 }
 
 /// Returns the dumps that may be of the same validator's namespace; one that does not say its origin may be of any.

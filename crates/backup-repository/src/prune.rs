@@ -98,6 +98,8 @@ pub struct PruneReport {
     pub damaged: u64,
     /// Stages that were removed.
     pub stages_removed: u64,
+    /// Signatures of nothing that were removed.
+    pub signatures_removed: u64,
     /// Stages of writers at work, or of some that died: what they reach stays.
     pub stages: u64,
 }
@@ -133,12 +135,18 @@ impl Repository {
         let mut report = PruneReport::default();
         if options.dry_run {
             let survey = self.survey(options).await?;
+            let strays = self.stray_signatures(survey.now, millis(options.grace)).await?;
+            report.signatures_removed = strays.len() as u64;
             plan(&survey, options, &mut report);
             return Ok(report);
         }
         self.check_writable().await?;
         self.store.remove_leftovers().await?;
         let survey = self.safe_survey(options, &mut report).await?;
+        for path in self.stray_signatures(survey.now, millis(options.grace)).await? {
+            self.store.remove(&path).await?;
+            report.signatures_removed += 1;
+        }
         self.remove_due(&survey, options, &mut report).await?;
         let choice = plan(&survey, options, &mut report);
         self.condemn(&survey, &choice, options, &mut report).await?;

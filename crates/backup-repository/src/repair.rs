@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use backup_format::{Config, ErrorClass, Limits, ObjectId};
+use backup_sign::TrustedKeys;
 use bytes::Bytes;
 use futures::StreamExt;
 
@@ -17,7 +18,7 @@ use crate::mark::Marks;
 use crate::pack_check::check_names;
 use crate::progress::Progress;
 use crate::reader::DumpReader;
-use crate::repository::{Dump, Repository};
+use crate::repository::{Dump, Dumps, Repository};
 use crate::store::{CONFIG, Store};
 use crate::verify;
 use crate::work::{self, Stop};
@@ -27,6 +28,8 @@ use crate::work::{self, Stop};
 pub struct RepairOptions {
     /// Packs that are checked at the same time; `None` means one for each core.
     pub workers: Option<NonZeroUsize>,
+    /// Takes from the copy only dumps that one of these keys signed, and calls others lost; `None` takes all.
+    pub trust: Option<TrustedKeys>,
     /// Finds out what is wrong and what could be done, and writes nothing; false by default.
     pub dry_run: bool,
     /// Receives events.
@@ -73,7 +76,14 @@ impl Repository {
     ) -> Result<RepairReport, RepositoryError> {
         let (copy, options) = (copy.cloned(), options.clone());
         work::drive(async move {
-            let (repository, mut report) = repair_config(store, copy.as_ref(), &options).await?;
+            let (mut repository, mut report) = repair_config(store, copy.as_ref(), &options).await?;
+            let copy = match &options.trust {
+                Some(keys) => {
+                    repository = repository.with_trust(keys.clone());
+                    copy.map(|copy| copy.with_trust(keys.clone()))
+                }
+                None => copy,
+            };
             Repair { repository, copy, options }.run(&mut report).await?;
             Ok(report)
         })
@@ -229,11 +239,17 @@ impl Repair {
         self.options.progress.phase("comparing dumps", None);
         let own = self.repository.dumps().await?;
         let mut dumps: Vec<(Dump, bool)> = own.good.into_iter().map(|dump| (dump, false)).collect();
-        let mut lost: Vec<(ObjectId, RepositoryError)> = own.damaged;
+        let mut lost: Vec<(ObjectId, RepositoryError)> =
+            own.damaged.into_iter().chain(own.untrusted).collect();
         if let Some(copy) = &self.copy {
             let forgotten = self.repository.store.forgotten().await?;
             let there: BTreeSet<ObjectId> = dumps.iter().map(|(dump, _)| dump.id).collect();
-            for dump in copy.dumps().await?.good {
+            let theirs = copy.dumps().await?;
+            for (dump, is_missing) in &mut dumps {
+                *is_missing |= is_signed(&theirs, dump.id)
+                    && own.signed.get(&dump.id).is_some_and(|own| !own.names_key());
+            }
+            for dump in theirs.good {
                 let is_forgotten = forgotten.binary_search_by_key(&dump.id, |(id, _)| *id).is_ok();
                 let is_damaged = lost.iter().any(|(id, _)| *id == dump.id);
                 if there.contains(&dump.id) || is_forgotten && !is_damaged {
@@ -368,4 +384,8 @@ impl Repair {
         }
         Ok(())
     }
+}
+
+fn is_signed(dumps: &Dumps, id: ObjectId) -> bool {
+    dumps.signed.get(&id).is_some_and(|signed| signed.names_key())
 }

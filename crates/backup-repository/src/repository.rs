@@ -1,9 +1,11 @@
 //! A repository: its config, its objects, its dumps.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use backup_format::{Config, FormatError, Keys, Manifest, ObjectId, limits};
+use backup_sign::{SecretKey, TrustedKeys};
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 
@@ -12,9 +14,11 @@ use crate::config_copy;
 use crate::error::RepositoryError;
 use crate::index::Index;
 use crate::latest;
+use crate::signed::{Signed, Statement};
 use crate::store::{CONFIG, Store};
 use crate::tombstone;
 use crate::twice::read_twice;
+use crate::warning::Unusable;
 
 /// How often the config is read until two readings are equal.
 const CONFIG_READINGS: u32 = 5;
@@ -28,6 +32,9 @@ pub struct Repository {
     pub(crate) config: Arc<Config>,
     pub(crate) keys: Keys,
     pub(crate) clock: Clock,
+    /// Whose signatures count; `None`: none is checked.
+    pub(crate) trust: Option<Arc<TrustedKeys>>,
+    pub(crate) signer: Option<Arc<SecretKey>>,
 }
 
 /// A dump that can be read, as far as its manifest goes.
@@ -40,7 +47,7 @@ pub struct Dump {
 }
 
 /// All dumps of a repository.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Dumps {
     /// Those whose manifests are good, by namespace; of each namespace the earliest first.
     pub good: Vec<Dump>,
@@ -50,6 +57,10 @@ pub struct Dumps {
     pub damaged: Vec<(ObjectId, RepositoryError)>,
     /// Those whose manifests are of a later version of the format, with what they ask for.
     pub unsupported: Vec<(ObjectId, RepositoryError)>,
+    /// Those that no trusted key signed, with the reasons; empty without trusted keys.
+    pub untrusted: Vec<(ObjectId, RepositoryError)>,
+    /// Who signed the good ones.
+    pub signed: BTreeMap<ObjectId, Signed>,
 }
 
 impl Dumps {
@@ -57,15 +68,24 @@ impl Dumps {
     ///
     /// # Errors
     ///
-    /// What `error` makes of the numbers of damaged and unsupported ones, and of what is wrong with the first of them.
+    /// What `error` makes of the numbers of others, and of what is wrong with the first of them.
     pub(crate) fn certain(
         self,
-        error: impl FnOnce(usize, usize, Box<RepositoryError>) -> RepositoryError,
+        error: impl FnOnce(Unusable, Box<RepositoryError>) -> RepositoryError,
     ) -> Result<Vec<Dump>, RepositoryError> {
-        let (damaged, unsupported) = (self.damaged.len(), self.unsupported.len());
-        match self.damaged.into_iter().chain(self.unsupported).next() {
-            Some((_, source)) => Err(error(damaged, unsupported, Box::new(source))),
+        let unusable = self.unusable();
+        match self.damaged.into_iter().chain(self.unsupported).chain(self.untrusted).next() {
+            Some((_, source)) => Err(error(unusable, Box::new(source))),
             None => Ok(self.good),
+        }
+    }
+
+    /// Counts those that are not good.
+    pub(crate) fn unusable(&self) -> Unusable {
+        Unusable {
+            damaged: self.damaged.len(),
+            unsupported: self.unsupported.len(),
+            untrusted: self.untrusted.len(),
         }
     }
 }
@@ -207,7 +227,7 @@ impl Repository {
     pub(crate) fn with_config(store: Store, config: Config) -> Self {
         let keys = config.keys();
         let (store, config) = (Arc::new(store), Arc::new(config));
-        Self { store, config, keys, clock: Clock::default() }
+        Self { store, config, keys, clock: Clock::default(), trust: None, signer: None }
     }
 
     /// Takes another clock than that of the system, for all that is done with the result.
@@ -228,21 +248,27 @@ impl Repository {
     ///
     /// [`RepositoryError::Store`]; a manifest that cannot be read is no error, but listed as such.
     pub async fn dumps(&self) -> Result<Dumps, RepositoryError> {
-        let ids = self.store.manifests().await?;
+        let (ids, signatures) = self.store.manifests_and_signatures().await?;
         let mut read = futures::stream::iter(ids)
-            .map(|(id, _)| async move { Ok::<_, RepositoryError>((id, self.manifest(id).await)) })
+            .map(|id| {
+                let is_listed = signatures.contains(&id);
+                async move { Ok::<_, RepositoryError>((id, self.signed_manifest(id, is_listed).await)) }
+            })
             .buffered(READS);
-        let mut dumps =
-            Dumps { good: Vec::new(), future: Vec::new(), damaged: Vec::new(), unsupported: Vec::new() };
+        let mut dumps = Dumps::default();
         while let Some((id, manifest)) = read.try_next().await? {
             match manifest {
-                Ok(manifest) => dumps.good.push(Dump { id, manifest }),
+                Ok((manifest, signed)) => {
+                    dumps.good.push(Dump { id, manifest });
+                    dumps.signed.insert(id, signed);
+                }
                 Err(error @ (RepositoryError::Store { .. } | RepositoryError::Transit { .. })) => {
                     return Err(error);
                 }
                 // It was forgotten after it was listed.
                 Err(RepositoryError::NoDump { .. }) => {}
                 Err(error @ RepositoryError::Unsupported { .. }) => dumps.unsupported.push((id, error)),
+                Err(error @ RepositoryError::Untrusted { .. }) => dumps.untrusted.push((id, error)),
                 Err(error) => dumps.damaged.push((id, error)),
             }
         }
@@ -285,14 +311,15 @@ impl Repository {
     /// [`RepositoryError::NoDump`] when there is no such dump, or the digits fit several. When the latest is meant,
     /// [`RepositoryError::Uncertain`] while any manifest cannot be read, and [`RepositoryError::NoLatest`] when the dumps are of
     /// several namespaces or origins, or another one may be later. [`RepositoryError::Damaged`], [`RepositoryError::WrongName`] or
-    /// [`RepositoryError::Unsupported`] when that of the dump is.
+    /// [`RepositoryError::Unsupported`] when that of the dump is. [`RepositoryError::Untrusted`] when no trusted key signed it.
     pub async fn dump(&self, choice: &DumpChoice) -> Result<Dump, RepositoryError> {
         match choice {
             DumpChoice::Latest => latest::choose(self.dumps().await?, self.clock.now()),
             DumpChoice::Id(digits) => {
-                let ids = self.store.manifests().await?;
-                let id = choose(ids.iter().map(|(id, _)| *id), digits, ("dump", "list"))?;
-                Ok(Dump { id, manifest: self.manifest(id).await? })
+                let (ids, signatures) = self.store.manifests_and_signatures().await?;
+                let id = choose(ids.into_iter(), digits, ("dump", "list"))?;
+                let (manifest, _) = self.signed_manifest(id, signatures.contains(&id)).await?;
+                Ok(Dump { id, manifest })
             }
         }
     }
@@ -310,12 +337,19 @@ impl Repository {
         }
     }
 
-    async fn manifest(&self, id: ObjectId) -> Result<Manifest, RepositoryError> {
+    /// Reads a manifest, and checks who signed it. Where no keys are trusted, a signature counts only if it is listed.
+    pub(crate) async fn signed_manifest(
+        &self,
+        id: ObjectId,
+        is_listed: bool,
+    ) -> Result<(Manifest, Signed), RepositoryError> {
         let path = Store::manifest_path(id);
-        match self.read_manifest(&path, id).await? {
-            Some((manifest, _)) => Ok(manifest),
-            None => Err(no_dump(format!("{path} is gone"))),
-        }
+        let Some((manifest, json)) = self.read_manifest(&path, id).await? else {
+            return Err(no_dump(format!("{path} is gone")));
+        };
+        let place = (id, manifest.sequence);
+        let signed = self.check_signature(Statement::Dump, place, (&json, is_listed)).await?;
+        Ok((manifest, signed))
     }
 
     /// Reads the manifest of a dump, and its bytes; `None` if there is no such file.

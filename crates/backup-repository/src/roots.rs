@@ -11,9 +11,8 @@ use crate::job::JobName;
 use crate::job_files::{self, Kept};
 use crate::mark::Marks;
 use crate::reader::DumpReader;
-use crate::repository::{Dump, Repository};
+use crate::repository::{Dump, Dumps, Repository};
 use crate::store::Store;
-use crate::warning;
 
 /// A stage that is older belongs to nobody, in milliseconds: its writer publishes within a day.
 const STAGE_AGE_MAX: i64 = 30 * 24 * 3_600_000;
@@ -89,10 +88,11 @@ impl Repository {
                 Err(error) => return Err(error),
             }
         }
-        let dumps = self.dumps().await?.certain(|damaged, unsupported, source| {
-            let what = warning::unreadable(damaged, unsupported);
+        let dumps = self.dumps().await?;
+        self.check_complete(&dumps).await?;
+        let dumps = dumps.certain(|what, source| {
             let problem =
-                format!("{what}, so it is not known what must stay; `list` names what cannot be read");
+                format!("{what}, so it is not known what must stay; `list` names what cannot be used");
             RepositoryError::Prune { problem, source: Some(source) }
         })?;
         let published = if staged.is_empty() { HashSet::new() } else { self.published(&dumps).await? };
@@ -107,6 +107,20 @@ impl Repository {
             dumps,
             stale: stale.into_iter().map(|(dump, ..)| dump.id).chain(unreadable).collect(),
         })
+    }
+
+    /// Refuses where keys are trusted and a dump is missing: what somebody took away can still be put back while its packs are there.
+    async fn check_complete(&self, dumps: &Dumps) -> Result<(), RepositoryError> {
+        if self.trust.is_none() {
+            return Ok(());
+        }
+        match self.missing(dumps).await?.into_iter().next() {
+            None => Ok(()),
+            Some(error) => {
+                let problem = "a dump is missing, and its packs would be removed".to_owned();
+                Err(RepositoryError::Prune { problem, source: Some(Box::new(error)) })
+            }
+        }
     }
 
     /// Returns the dumps that are or were published.

@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 use crate::clock::Clock;
 use crate::error::RepositoryError;
 use crate::repository::Repository;
+use crate::signed::Statement;
 use crate::store::Store;
 use crate::tombstone;
 
@@ -42,7 +43,8 @@ impl Repository {
     /// Publishes a dump that relies on these packs.
     ///
     /// The packs are made durable, also those of earlier runs. Then the manifest is staged, it is checked that nobody removes one of
-    /// the packs, and the manifest is written.
+    /// the packs, and the signature is written, if there is one, and last the manifest. So no dump of a writer that signs is ever
+    /// there without its signature. What is left of a writer that died between the two is no dump, and a pruner removes it.
     ///
     /// # Errors
     ///
@@ -50,7 +52,7 @@ impl Repository {
     /// of the packs is gone or about to be removed; then nothing is published.
     pub(crate) async fn publish(
         &self,
-        (dump, manifest): (ObjectId, Bytes),
+        (dump, manifest, signature): (ObjectId, Bytes, Option<Bytes>),
         packs: &[(ObjectId, u64)],
     ) -> Result<(), RepositoryError> {
         self.check_unchanged().await?;
@@ -62,6 +64,9 @@ impl Repository {
         if let Err(error) = checked.and_then(|()| begun.check()) {
             self.store.remove_or_leave(&staged).await;
             return Err(error);
+        }
+        if let Some(signature) = signature {
+            self.store.write(&Statement::Dump.path(dump), signature.into()).await?;
         }
         self.store.write(&Store::manifest_path(dump), manifest.into()).await?;
         self.store.remove_or_leave(&staged).await;

@@ -8,6 +8,7 @@ use crate::mark::Marks;
 use crate::progress::Progress;
 use crate::reader::DumpReader;
 use crate::repository::{Dump, Repository};
+use crate::warning::Unusable;
 use crate::work;
 
 /// How a repository is measured.
@@ -91,8 +92,10 @@ impl Repository {
 
     async fn measure(&self, options: &StatsOptions) -> Result<Stats, RepositoryError> {
         options.progress.phase("reading tables", None);
-        let unlisted =
-            |damaged, unsupported, source| RepositoryError::Unlisted { damaged, unsupported, source };
+        let unlisted = |unusable: Unusable, source| {
+            let Unusable { damaged, unsupported, untrusted } = unusable;
+            RepositoryError::Unlisted { damaged, unsupported, untrusted, source }
+        };
         let dumps = self.dumps().await?.certain(unlisted)?;
         let index = self.index().await?;
         let (mut reached, mut again) = (Marks::none(&index), Marks::none(&index));

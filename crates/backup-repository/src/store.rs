@@ -40,6 +40,10 @@ const PACKS: &str = "packs";
 const MANIFESTS: &str = "manifests";
 /// Directory of the manifests of forgotten dumps.
 const FORGOTTEN: &str = "forgotten";
+/// What the name of a signature has behind that of what is signed.
+const SIGNATURE: &str = ".minisig";
+/// What the name of the record of a dump that a copy left out has behind the id.
+const SKIPPED: &str = ".skipped";
 /// Directory of the manifests that are about to be published.
 const STAGED: &str = "staged";
 /// Directory of the tombstones.
@@ -142,6 +146,16 @@ impl Store {
 
     pub(crate) fn manifest_path(id: ObjectId) -> String {
         format!("{MANIFESTS}/{id}.json")
+    }
+
+    /// Returns the place of the record that a copy left out a dump.
+    pub(crate) fn skipped_path(id: ObjectId) -> String {
+        format!("{FORGOTTEN}/{id}{SKIPPED}")
+    }
+
+    /// Returns the place of the signature of a file.
+    pub(crate) fn signature_path(signed: &str) -> String {
+        format!("{signed}{SIGNATURE}")
     }
 
     pub(crate) fn forgotten_path(id: ObjectId) -> String {

@@ -24,7 +24,7 @@ where
 {
     let first = read().await?;
     let error = match judge(first.clone()).await {
-        Err(error) if error.class() == ErrorClass::Damaged => error,
+        Err(error) if may_be_the_way(&error) => error,
         result => return result,
     };
     let second = read().await?;
@@ -35,6 +35,11 @@ where
     second_result(store, path, result)
 }
 
+/// Returns true if what is wrong with bytes may have happened on their way.
+fn may_be_the_way(error: &RepositoryError) -> bool {
+    error.class() == ErrorClass::Damaged || matches!(error, RepositoryError::Untrusted { .. })
+}
+
 /// Tells of a second reading that was good, and calls one that was not what it is: altered on its way.
 pub(crate) fn second_result<T>(
     store: &Store,
@@ -42,7 +47,7 @@ pub(crate) fn second_result<T>(
     result: Result<T, RepositoryError>,
 ) -> Result<T, RepositoryError> {
     match result {
-        Err(error) if error.class() == ErrorClass::Damaged => {
+        Err(error) if may_be_the_way(&error) => {
             Err(RepositoryError::Transit { path: path.to_owned(), source: Box::new(error) })
         }
         Err(error) => Err(error),

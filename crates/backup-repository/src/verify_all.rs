@@ -1,6 +1,6 @@
 //! Verifying all dumps of a repository: what several of them share is read once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use crate::index::Index;
 use crate::pack_check::{Alongside, Begun, check_names};
 use crate::reader::{DumpReader, ReadSegment, inconsistent};
 use crate::repository::{Dump, Repository};
+use crate::signed::Signed;
 use crate::store::Store;
 use crate::verify::{self, PACKS_PER_WORKER, VerifyLevel, VerifyOptions, VerifyReport};
 use crate::walk::{Member, Step, Walk};
@@ -35,6 +36,8 @@ pub struct VerifyAllReport {
     pub packs_damaged: Vec<RepositoryError>,
     /// Segments that were read and decoded, each once.
     pub segments_read: u64,
+    /// Dumps that are missing, each a [`RepositoryError::MissingDump`].
+    pub missing: Vec<RepositoryError>,
 }
 
 /// What was found of a dump.
@@ -45,15 +48,17 @@ pub struct DumpVerdict {
     pub id: ObjectId,
     /// Its manifest; `None` if that cannot be read.
     pub manifest: Option<Manifest>,
+    /// Who signed it; `None` if it cannot be read, or no trusted key did.
+    pub signed: Option<Signed>,
     /// What was verified, or the first thing that is wrong. Dumps may share what is wrong. Packs are counted for all dumps together.
     pub found: Result<VerifyReport, Arc<RepositoryError>>,
 }
 
 impl VerifyAllReport {
-    /// Returns what is wrong, with dumps as well as packs.
+    /// Returns what is wrong, with dumps as well as packs, and dumps that are missing.
     pub fn problems(&self) -> impl Iterator<Item = &RepositoryError> {
         let dumps = self.dumps.iter().filter_map(|dump| dump.found.as_ref().err());
-        dumps.map(|error| &**error).chain(&self.packs_damaged)
+        dumps.map(|error| &**error).chain(&self.packs_damaged).chain(&self.missing)
     }
 }
 
@@ -75,12 +80,14 @@ impl Repository {
     async fn verify_dumps(&self, options: &VerifyOptions) -> Result<VerifyAllReport, RepositoryError> {
         options.progress.phase("checking structure", None);
         let dumps = self.dumps().await?;
+        let missing = self.missing(&dumps).await?;
         let index = self.index().await?;
         let mut all = All::new(self, index, options);
+        all.report.missing = missing;
         let mut groups: Vec<Vec<(usize, Vec<Reference>)>> = Vec::new();
         for dump in dumps.good {
             let order = dump.manifest.order;
-            let Some((number, pages)) = all.structure(dump).await? else { continue };
+            let Some((number, pages)) = all.structure(dump, &dumps.signed).await? else { continue };
             let is_alike = |group: &&mut Vec<(usize, Vec<Reference>)>| {
                 group.first().is_some_and(|(first, _)| all.is_of_order(*first, order))
             };
@@ -89,9 +96,9 @@ impl Repository {
                 None => groups.push(vec![(number, pages)]),
             }
         }
-        for (id, error) in dumps.damaged.into_iter().chain(dumps.unsupported) {
+        for (id, error) in dumps.damaged.into_iter().chain(dumps.unsupported).chain(dumps.untrusted) {
             let found = Err(Arc::new(error));
-            all.report.dumps.push(DumpVerdict { id, manifest: None, found });
+            all.report.dumps.push(DumpVerdict { id, manifest: None, signed: None, found });
         }
         if options.level == VerifyLevel::Content {
             options.progress.phase("reading segments of all dumps", None);
@@ -126,7 +133,11 @@ impl<'all> All<'all> {
     }
 
     /// Checks the structure of a dump; returns its number and its pages if its content is to be read.
-    async fn structure(&mut self, dump: Dump) -> Result<Option<(usize, Vec<Reference>)>, RepositoryError> {
+    async fn structure(
+        &mut self,
+        dump: Dump,
+        signed: &BTreeMap<ObjectId, Signed>,
+    ) -> Result<Option<(usize, Vec<Reference>)>, RepositoryError> {
         let index = self.index.clone();
         let reader = DumpReader::with_index(self.repository, index, &dump, self.options.limits);
         let checked = verify::check_structure(&reader, &dump.manifest).await;
@@ -138,7 +149,8 @@ impl<'all> All<'all> {
             ),
             Err(error) => (Err(Arc::new(of_dump(error)?)), None),
         };
-        self.report.dumps.push(DumpVerdict { id: dump.id, manifest: Some(dump.manifest), found });
+        let signed = signed.get(&dump.id).copied();
+        self.report.dumps.push(DumpVerdict { id: dump.id, manifest: Some(dump.manifest), signed, found });
         Ok(pages)
     }
 

@@ -1,5 +1,7 @@
 //! What a backup found odd, and did not stop for.
 
+use std::fmt;
+
 use backup_format::ObjectId;
 
 /// Something odd that an operator should know, although the dump is good.
@@ -19,16 +21,18 @@ pub enum BackupWarning {
         /// When this backup began.
         now: String,
     },
-    /// Manifests cannot be read, so that the dump may follow more than it names.
+    /// Manifests cannot be read or are not trusted, so that the dump may follow more than it names.
     #[error(
         "{}: this dump does not follow what they may be, and is not compared with it; `list` names them",
-        unreadable(*damaged, *unsupported)
+        Unusable { damaged: *damaged, unsupported: *unsupported, untrusted: *untrusted }
     )]
     Unreadable {
         /// How many are damaged.
         damaged: usize,
         /// How many are of a later version.
         unsupported: usize,
+        /// How many no trusted key signed.
+        untrusted: usize,
     },
     /// The pages of the dump before cannot be read; verify that dump.
     #[error("dump {dump:.12} cannot be read to compare this one with it: {problem}; verify it")]
@@ -53,13 +57,29 @@ pub enum BackupWarning {
     },
 }
 
-/// Says how many manifests cannot be read.
-pub(crate) fn unreadable(damaged: usize, unsupported: usize) -> String {
-    let manifests = |number, what| match number {
-        0 => None,
-        1 => Some(format!("1 manifest is {what}")),
-        _ => Some(format!("{number} manifests are {what}")),
-    };
-    let parts = [manifests(damaged, "damaged"), manifests(unsupported, "of a later version")];
-    parts.into_iter().flatten().collect::<Vec<_>>().join(" and ")
+/// How many manifests cannot be used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Unusable {
+    /// Those that are damaged.
+    pub damaged: usize,
+    /// Those of a later version.
+    pub unsupported: usize,
+    /// Those that no trusted key signed.
+    pub untrusted: usize,
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let manifests = |number, what| match number {
+            0 => None,
+            1 => Some(format!("1 manifest is {what}")),
+            _ => Some(format!("{number} manifests are {what}")),
+        };
+        let parts = [
+            manifests(self.damaged, "damaged"),
+            manifests(self.unsupported, "of a later version"),
+            manifests(self.untrusted, "not signed by a trusted key"),
+        ];
+        out.write_str(&parts.into_iter().flatten().collect::<Vec<_>>().join(" and "))
+    }
 }

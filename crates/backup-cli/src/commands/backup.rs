@@ -16,6 +16,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::args::{ReadArgs, SourceArgs, WriteArgs};
+use crate::keys::Signer;
 use crate::location::RepositoryLocation;
 use crate::places::Places;
 use crate::problem::Problem;
@@ -84,6 +85,7 @@ impl TogetherArgs {
         let (Some(share), Some(job)) = (self.share, &self.job) else { return Ok(None) };
         let foreign = [
             (write.dry_run, "--dry-run"),
+            (write.sign.is_given(), "--sign-key"),
             (write.allow_implausible, "--allow-implausible"),
             (write.shrink.is_given(), "--max-shrink"),
         ];
@@ -99,6 +101,7 @@ impl TogetherArgs {
 pub(crate) async fn run(args: BackupArgs, session: &Session) -> Result<Report> {
     repository::keep_private();
     let share = args.together.share(&args.write)?;
+    let signer = args.write.sign.signer(session)?;
     let source = session.source(&args.source)?;
     let opening = args.open.opening(&session.opening, &args.read);
     Places::default().with_source(&source, &opening)?.with_repository(&args.repository)?.check()?;
@@ -124,9 +127,10 @@ pub(crate) async fn run(args: BackupArgs, session: &Session) -> Result<Report> {
         let done = place.keep_or_remove(done).await?;
         return Ok(describe_share(&share, &done, &args.repository));
     }
+    let place = place.signed_by(&signer);
     let made = place.repository.backup(&opened, options).await;
     let made = place.keep_or_remove(made).await?;
-    Ok(describe(&made, &args.repository, dry_run))
+    Ok(describe(&made, &args.repository, dry_run, &signer))
 }
 
 /// Reports a share that is done.
@@ -163,12 +167,18 @@ fn stored(bytes: u64, objects: u64, packs: u64) -> String {
 }
 
 /// Reports a dump that was made, or would be.
-pub(super) fn describe(made: &BackupReport, location: &RepositoryLocation, dry_run: bool) -> Report {
+pub(super) fn describe(
+    made: &BackupReport,
+    location: &RepositoryLocation,
+    dry_run: bool,
+    signer: &Signer,
+) -> Report {
     let mut report = Report::default();
     match dry_run {
         true => report.unmade_dump(&made.manifest),
         false => report.dump(made.dump, &made.manifest),
     }
+    signer.describe(&mut report);
     report.field("new_objects", made.new_objects);
     report.field("new_packs", made.new_packs);
     report.field("stored_bytes", made.stored_bytes);

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::forget::parse_id;
 use crate::args::ReadArgs;
+use crate::keys::SignArgs;
 use crate::location::RepositoryLocation;
 use crate::places::Places;
 use crate::problem::Problem;
@@ -50,6 +51,8 @@ pub(crate) struct CopyArgs {
     /// How new objects are stored where dumps are made anew: none, zstd or zstd:LEVEL with a level up to 22
     #[arg(long, value_name = "CODEC", default_value_t)]
     codec: Compression,
+    #[command(flatten)]
+    sign: SignArgs,
     /// Find out what would be copied, and write nothing
     #[arg(long)]
     dry_run: bool,
@@ -64,10 +67,12 @@ pub(crate) async fn run(args: CopyArgs, session: &Session) -> Result<Report> {
     }
     Places::default().with_repository(&args.repository)?.with_second_repository(&args.target)?.check()?;
     repository::keep_private();
+    let signer = args.sign.signer(session)?;
     let source = repository::open(&args.repository, session).await?;
     let (dumps, unreadable) = choose(&source, &args).await?;
     let config = source.config().clone();
     let place = Destination::open_like(&args.target, args.dry_run, config, session).await?;
+    let place = place.signed_by(&signer);
     let options = CopyOptions {
         compression: args.codec,
         workers: args.read.workers,
@@ -94,7 +99,8 @@ fn kinds_of_name(layout: &str) -> fn(&[u8]) -> Option<&'static str> {
 async fn choose(source: &Repository, args: &CopyArgs) -> Result<(Vec<Dump>, Vec<RepositoryError>)> {
     if args.all {
         let dumps = source.dumps().await?;
-        let unreadable = dumps.damaged.into_iter().chain(dumps.unsupported).map(|(_, error)| error);
+        let unreadable = dumps.damaged.into_iter().chain(dumps.unsupported).chain(dumps.untrusted);
+        let unreadable = unreadable.map(|(_, error)| error);
         return Ok((dumps.good, unreadable.collect()));
     }
     if args.dumps.is_empty() {
@@ -144,7 +150,7 @@ fn describe(copied: &CopyReport, args: &CopyArgs) -> Report {
 fn failure(unreadable: &[RepositoryError]) -> Option<Problem> {
     let first = unreadable.first()?;
     let text = format!(
-        "{} of the source cannot be read, and were not copied, the first: {}",
+        "{} of the source cannot be used, and were not copied, the first: {}",
         count(unreadable.len() as u64, "manifest"),
         full_text(first)
     );

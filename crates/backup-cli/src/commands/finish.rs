@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::backup;
 use crate::args::ShrinkArgs;
+use crate::keys::SignArgs;
 use crate::location::RepositoryLocation;
 use crate::places::Places;
 use crate::report::{Report, count};
@@ -36,18 +37,21 @@ pub(crate) struct FinishArgs {
     allow_implausible: bool,
     #[command(flatten)]
     shrink: ShrinkArgs,
+    #[command(flatten)]
+    sign: SignArgs,
     /// Check that all shares are done, and write nothing
     #[arg(long)]
     dry_run: bool,
     /// Remove the records of the job, and make no dump
-    #[arg(long, conflicts_with_all = ["dry_run", "allow_implausible", "max_shrink", "codec"])]
+    #[arg(long, conflicts_with_all = ["dry_run", "allow_implausible", "max_shrink", "codec", "sign_key"])]
     discard: bool,
 }
 
 pub(crate) async fn run(args: FinishArgs, session: &Session) -> Result<Report> {
     repository::keep_private();
     Places::default().with_repository(&args.repository)?.check()?;
-    let repository = repository::open(&args.repository, session).await?;
+    let signer = args.sign.signer(session)?;
+    let repository = signer.of(repository::open(&args.repository, session).await?);
     if args.discard {
         let removed = repository.discard_job(&args.job).await?;
         let mut report = Report::default();
@@ -65,7 +69,7 @@ pub(crate) async fn run(args: FinishArgs, session: &Session) -> Result<Report> {
         ..FinishOptions::default()
     };
     let made = repository.finish(&args.job, &options).await?;
-    let mut report = backup::describe(&made, &args.repository, args.dry_run);
+    let mut report = backup::describe(&made, &args.repository, args.dry_run, &signer);
     report.field("job", args.job.as_str());
     Ok(report)
 }

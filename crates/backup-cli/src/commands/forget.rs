@@ -10,6 +10,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::prune;
+use crate::keys::SignArgs;
 use crate::location::RepositoryLocation;
 use crate::origin;
 use crate::problem::Problem;
@@ -64,6 +65,11 @@ pub(crate) struct ForgetArgs {
     /// Forget this dump, whatever the rules say: the first 4 to 64 digits of its id; may be repeated
     #[arg(long = "dump", value_name = "ID", value_parser = parse_id)]
     dumps: Vec<String>,
+    /// Accept that this dump, which others came after, is lost: the first 4 to 64 digits of its id; may be repeated
+    #[arg(long, value_name = "ID", value_parser = parse_id)]
+    missing: Vec<String>,
+    #[command(flatten)]
+    sign: SignArgs,
     /// Leave alone dumps of other namespaces
     #[arg(long, value_name = "NAME")]
     namespace: Option<String>,
@@ -98,12 +104,13 @@ impl ForgetArgs {
 
 pub(crate) async fn run(args: ForgetArgs, session: &Session) -> Result<Report> {
     let rules = args.rules();
-    if rules.is_empty() && args.dumps.is_empty() {
+    if rules.is_empty() && args.dumps.is_empty() && args.missing.is_empty() {
         let problem = "nothing says which dumps go: give a rule like --keep-daily 7, or --dump ID";
         return Err(Problem::Usage(problem.to_owned()).into());
     }
     repository::keep_private();
-    let repository = repository::open(&args.repository, session).await?;
+    let signer = args.sign.signer(session)?;
+    let repository = signer.of(repository::open(&args.repository, session).await?);
     let options = ForgetOptions {
         rules,
         dumps: args.dumps,
@@ -113,7 +120,13 @@ pub(crate) async fn run(args: ForgetArgs, session: &Session) -> Result<Report> {
         dry_run: args.dry_run,
     };
     let made = repository.forget(&options).await?;
+    let accepted = match args.dry_run {
+        true => Vec::new(),
+        false => repository.accept_missing(&args.missing).await?,
+    };
     let mut report = describe(&made, args.dry_run);
+    accepted.iter().for_each(|id| report.line("accepted", format_args!("dump {id} is lost")));
+    report.field("accepted", accepted);
     if args.prune {
         let options = PruneOptions { progress: session.progress.clone(), ..PruneOptions::default() };
         let pruned = repository.prune(&options).await.context("the dumps are forgotten; pruning failed")?;
@@ -127,7 +140,7 @@ fn describe(made: &ForgetReport, dry_run: bool) -> Report {
     let mut report = Report::default();
     report.field("dry_run", dry_run);
     report.field("groups", made.groups.iter().map(group_as_json).collect::<Vec<_>>());
-    let (gone, kept) = (made.going().count() as u64, made.kept() as u64);
+    let (gone, kept) = ((made.going().count() + made.untrusted.len()) as u64, made.kept() as u64);
     report.field("forgotten", gone);
     report.field("kept", kept);
     for group in &made.groups {
@@ -135,6 +148,10 @@ fn describe(made: &ForgetReport, dry_run: bool) -> Report {
         let origin = origin.unwrap_or_default();
         report.text(&format!("namespace {}{origin}, layout {}\n", group.namespace, group.layout));
         report.text(&table::table(group.dumps.iter().map(row).collect(), 2, usize::MAX));
+    }
+    report.field("untrusted", &made.untrusted);
+    for id in &made.untrusted {
+        report.text(&format!("{id:.ID_DIGITS$}  goes, and is not signed by a trusted key\n"));
     }
     let doing = if dry_run { "would go" } else { "forgotten" };
     report.line(doing, format_args!("{}; {kept} stay", count(gone, "dump")));

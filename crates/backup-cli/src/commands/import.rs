@@ -41,14 +41,15 @@ pub(crate) struct ImportArgs {
 
 pub(crate) async fn run(args: ImportArgs, session: &Session) -> Result<Report> {
     repository::keep_private();
+    let signer = args.write.sign.signer(session)?;
     let source = open(&args)?;
     Places::default().with("the file", &args.file)?.with_repository(&args.repository)?.check()?;
-    let place = Destination::open(&args.repository, args.write.dry_run, session).await?;
+    let place = Destination::open(&args.repository, args.write.dry_run, session).await?.signed_by(&signer);
     let dry_run = args.write.dry_run;
     let options = args.write.options(&args.read, session.progress.clone());
     let made = place.repository.backup(&source, options).await;
     let made = place.keep_or_remove(made).await?;
-    let mut report = backup::describe(&made, &args.repository, dry_run);
+    let mut report = backup::describe(&made, &args.repository, dry_run, &signer);
     let dropped = source.dropped().count;
     report.field("dropped_partitions", dropped);
     if dropped > 0 {

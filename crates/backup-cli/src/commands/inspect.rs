@@ -46,6 +46,7 @@ async fn inspect_dump(location: &RepositoryLocation, choice: &DumpArgs, session:
     let manifest = &dump.manifest;
     let mut report = Report::default();
     report.dump(dump.id, manifest);
+    report.signed(repository.signed(dump.id).await?);
     report.line("started", &manifest.started);
     report.line("finished", &manifest.finished);
     report.line("made by", &manifest.tool);

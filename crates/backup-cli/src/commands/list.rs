@@ -1,11 +1,14 @@
 //! `list`: the dumps of a repository.
 
+use std::time::{Duration, SystemTime};
+
 use anyhow::Result;
-use backup_repository::{Dump, Dumps};
+use backup_repository::{Dump, Dumps, RepositoryError, Signed};
 use clap::Args;
 use indicatif::HumanCount;
 use serde_json::{Value, json};
 
+use super::forget::parse_age;
 use crate::location::RepositoryLocation;
 use crate::problem::Problem;
 use crate::report::{self, Report, count, full_text};
@@ -16,14 +19,23 @@ use crate::table;
 /// List the dumps of a repository, the newest of each namespace last
 ///
 /// The order is that of their sequence, which does not rest on clocks. A dump that claims to be of the future is marked.
-/// Damaged manifests are listed as such, and make the exit code 3; those of a later version make it 4.
+/// Damaged manifests are listed as such, and make the exit code 3; those of a later version make it 4. So do dumps that
+/// are not signed by a trusted key, where keys are trusted. A dump that others came after, and that is neither there nor known
+/// to be forgotten, makes it 3.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Example:
-  kvbackup list /backup/validator")]
+Examples:
+  kvbackup list /backup/validator
+  kvbackup list /backup/validator --trust node.key.pub --max-age 36h --expect-sequence 212")]
 pub(crate) struct ListArgs {
     /// The repository: a directory or a URL
     repository: RepositoryLocation,
+    /// Fail (code 3) if the newest dump of a namespace has a smaller sequence than this: who remembers it notices when the end was taken away
+    #[arg(long, value_name = "N")]
+    expect_sequence: Option<u64>,
+    /// Fail (code 3) if the newest dump of a namespace is older than this: hours, days, weeks or years, like 36h, 14d, 8w, 1y
+    #[arg(long, value_name = "TIME", value_parser = parse_age)]
+    max_age: Option<Duration>,
 }
 
 /// Digits of an id in the table; `--dump` takes them.
@@ -34,11 +46,15 @@ pub(crate) async fn run(args: ListArgs, session: &Session) -> Result<Report> {
     let dumps = repository.dumps().await?;
     let mut report = Report::default();
     report.field("dumps", dumps.good.iter().map(|dump| as_json(dump, &dumps)).collect::<Vec<_>>());
-    for (name, list) in [("damaged", &dumps.damaged), ("unsupported", &dumps.unsupported)] {
+    let lists =
+        [("damaged", &dumps.damaged), ("unsupported", &dumps.unsupported), ("untrusted", &dumps.untrusted)];
+    for (name, list) in lists {
         let list = list.iter().map(|(id, error)| json!({ "dump": id, "error": full_text(error) }));
         report.field(name, list.collect::<Vec<_>>());
     }
-    let is_empty = dumps.good.is_empty() && dumps.damaged.is_empty() && dumps.unsupported.is_empty();
+    let missing = repository.missing(&dumps).await?;
+    report.field("missing", missing.iter().map(full_text).collect::<Vec<_>>());
+    let is_empty = dumps.good.is_empty() && lists.iter().all(|(_, list)| list.is_empty());
     if is_empty {
         let (packs, pack_bytes) = repository.packs().await?;
         report.field("packs", packs);
@@ -47,25 +63,46 @@ pub(crate) async fn run(args: ListArgs, session: &Session) -> Result<Report> {
     } else {
         report.text(&table(&dumps));
     }
-    report.failure = failure(&dumps, &args.repository);
+    missing.iter().for_each(|error| report.text(&format!("MISSING: {}\n", full_text(error))));
+    let stale = stale(&dumps, &args);
+    report.failure = failure(&dumps, &args.repository, missing.into_iter().chain(stale));
     Ok(report)
 }
 
-/// Says what is wrong with the manifests: first of all that some are damaged.
-fn failure(dumps: &Dumps, repository: &RepositoryLocation) -> Option<Problem> {
+/// Returns what is wrong with the newest dumps.
+fn stale(dumps: &Dumps, args: &ListArgs) -> Option<RepositoryError> {
+    let sequence = args.expect_sequence.map_or(Ok(()), |least| dumps.check_sequence(None, least));
+    let age = || args.max_age.map_or(Ok(()), |most| dumps.check_age(most, SystemTime::now().into()));
+    sequence.and_then(|()| age()).err()
+}
+
+/// Says what is wrong: first of all that manifests are damaged or dumps are missing.
+fn failure(
+    dumps: &Dumps,
+    repository: &RepositoryLocation,
+    mut missing: impl Iterator<Item = RepositoryError>,
+) -> Option<Problem> {
     let manifests =
         |number: usize| format!("{} of repository {repository}", count(number as u64, "manifest"));
-    match (dumps.damaged.len(), dumps.unsupported.len()) {
-        (0, 0) => None,
-        (0, number) => Some(Problem::Refused(format!(
-            "{} cannot be read by this version of the program; use a newer one",
-            manifests(number)
-        ))),
-        (number, _) => Some(Problem::Damage(format!(
-            "{} cannot be used; restore the files from a copy of the repository",
-            manifests(number)
-        ))),
+    if !dumps.damaged.is_empty() {
+        let manifests = manifests(dumps.damaged.len());
+        let text = format!("{manifests} cannot be used; restore the files from a copy of the repository");
+        return Some(Problem::Damage(text));
     }
+    if let Some(error) = missing.next() {
+        return Some(Problem::Damage(full_text(&error)));
+    }
+    if !dumps.unsupported.is_empty() {
+        let manifests = manifests(dumps.unsupported.len());
+        let text = format!("{manifests} cannot be read by this version of the program; use a newer one");
+        return Some(Problem::Refused(text));
+    }
+    let (_, error) = dumps.untrusted.first()?;
+    Some(Problem::Refused(format!(
+        "{} not signed by a trusted key, the first: {}",
+        manifests(dumps.untrusted.len()),
+        full_text(error)
+    )))
 }
 
 fn as_json(dump: &Dump, dumps: &Dumps) -> Value {
@@ -73,6 +110,10 @@ fn as_json(dump: &Dump, dumps: &Dumps) -> Value {
     // Those of earlier programs have none.
     fields["sequence"] = json!(dump.manifest.sequence);
     fields["previous"] = json!(dump.manifest.previous);
+    if let Some(signed) = dumps.signed.get(&dump.id) {
+        fields["signed_by"] = json!(report::signed_by(*signed));
+        fields["signature"] = json!(report::signature(*signed));
+    }
     fields["future"] = json!(dumps.future.contains(&dump.id));
     fields
 }
@@ -98,6 +139,7 @@ fn table(dumps: &Dumps) -> String {
         "layout",
         "consistency",
         "origin",
+        "signed by",
         "entries",
         "size",
     ];
@@ -116,11 +158,12 @@ fn table(dumps: &Dumps) -> String {
                 .origin
                 .as_deref()
                 .map_or("-".to_owned(), |origin| format!("{origin:.ID_DIGITS$}")),
+            signer(dumps.signed.get(&dump.id).copied()),
             HumanCount(manifest.entries).to_string(),
             report::bytes(manifest.plain_bytes),
         ]
     });
-    let mut text = table::table(std::iter::once(header.map(str::to_owned)).chain(rows).collect(), 0, 8);
+    let mut text = table::table(std::iter::once(header.map(str::to_owned)).chain(rows).collect(), 0, 9);
     for dump in dumps.good.iter().filter(|dump| dumps.future.contains(&dump.id)) {
         text += &format!(
             "{:.ID_DIGITS$}  FUTURE: it says that it was finished after now; a clock was wrong, and dumps made since then \
@@ -128,12 +171,24 @@ fn table(dumps: &Dumps) -> String {
             dump.id
         );
     }
-    for (title, list) in [("DAMAGED", &dumps.damaged), ("UNSUPPORTED", &dumps.unsupported)] {
+    for (title, list) in
+        [("DAMAGED", &dumps.damaged), ("UNSUPPORTED", &dumps.unsupported), ("REFUSED", &dumps.untrusted)]
+    {
         for (id, error) in list {
             text += &format!("{id:.ID_DIGITS$}  {title}: {}\n", full_text(error));
         }
     }
     text
+}
+
+/// Names the key that signed a dump, with a question mark where that was not checked.
+fn signer(signed: Option<Signed>) -> String {
+    match signed {
+        Some(Signed::By(key)) => key.to_string(),
+        Some(Signed::Unchecked(key)) => format!("{key}?"),
+        Some(Signed::Unreadable) => "?".to_owned(),
+        _ => "-".to_owned(),
+    }
 }
 
 /// Writes a place in the order; dumps of earlier programs have none.

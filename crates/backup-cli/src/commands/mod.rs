@@ -10,6 +10,7 @@ pub(crate) mod forget;
 pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod inspect;
+pub(crate) mod key;
 pub(crate) mod list;
 pub(crate) mod native_backup;
 pub(crate) mod native_restore;
@@ -45,6 +46,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Report> {
         Command::Repair(args) => repair::run(args, session).await,
         Command::Stats(args) => stats::run(args, session).await,
         Command::Inspect(args) => inspect::run(args, session).await,
+        Command::Key(args) => key::run(args),
         Command::Import(args) => import::run(args, session).await,
         Command::Copy(args) => copy::run(args, session).await,
         Command::Export(args) => export::run(args, session).await,

@@ -82,6 +82,7 @@ pub(super) fn describe(report: &mut Report, pruned: &PruneReport, options: &Prun
         ("damaged", pruned.damaged),
         ("stages", pruned.stages),
         ("stages_removed", pruned.stages_removed),
+        ("signatures_removed", pruned.signatures_removed),
     ] {
         report.field(name, number);
     }

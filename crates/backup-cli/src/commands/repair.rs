@@ -1,7 +1,7 @@
 //! `repair`: puts back what is missing or damaged in a repository.
 
 use anyhow::Result;
-use backup_repository::{RepairOptions, RepairReport, Repository};
+use backup_repository::{RepairOptions, RepairReport, Repository, RepositoryError};
 use clap::Args;
 use serde_json::json;
 
@@ -50,6 +50,7 @@ pub(crate) async fn run(args: RepairArgs, session: &Session) -> Result<Report> {
     let store = repository::store(&args.repository, false, session)?;
     let options = RepairOptions {
         workers: args.read.workers,
+        trust: session.trust.clone(),
         dry_run: args.dry_run,
         progress: session.progress.clone(),
     };
@@ -92,15 +93,23 @@ fn describe(repaired: &RepairReport, args: &RepairArgs) -> Report {
 }
 
 fn failure(repaired: &RepairReport, args: &RepairArgs) -> Option<Problem> {
-    let (what, error) = repaired.lost.first()?;
+    let is_refused =
+        |(_, error): &&(String, RepositoryError)| matches!(error, RepositoryError::Untrusted { .. });
+    // Damage weighs more than what is not trusted.
+    let (what, error) = repaired.lost.iter().find(|lost| !is_refused(lost)).or(repaired.lost.first())?;
     let advice = match args.from {
         Some(_) => "back up again while the source lives; a damaged pack that no dump needs can be removed",
         None => "--from COPY takes it from another copy of the repository",
     };
-    Some(Problem::Damage(format!(
+    let text = format!(
         "{} of repository {} remain lost, the first: {what}: {}; {advice}",
         count(repaired.lost.len() as u64, "file or dump").replace("file or dumps", "files or dumps"),
         args.repository,
         full_text(error)
-    )))
+    );
+    Some(if let RepositoryError::Untrusted { .. } = error {
+        Problem::Refused(text)
+    } else {
+        Problem::Damage(text)
+    })
 }

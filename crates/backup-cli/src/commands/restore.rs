@@ -48,6 +48,9 @@ pub(crate) struct RestoreArgs {
     /// Who shall own the restored directory, like validator:validator or 1000:1000 [default for root: the owner of the directory above]
     #[arg(long, value_name = "USER:GROUP")]
     chown: Option<Owner>,
+    /// Refuse (code 3) if the newest dump of the namespace has a smaller sequence than this: who remembers it notices when the end was taken away
+    #[arg(long, value_name = "N")]
+    expect_sequence: Option<u64>,
     /// Check that the dump is whole and the target free, and write nothing
     #[arg(long)]
     dry_run: bool,
@@ -62,6 +65,7 @@ pub(crate) async fn run(args: RestoreArgs, session: &Session) -> Result<Report> 
     Places::default().with_target(&target)?.with_repository(&args.repository)?.check()?;
     let repository = repository::open(&args.repository, session).await?;
     let dump = repository::find(&repository, &args.dump).await?;
+    repository::check_sequence(&repository, &dump, args.expect_sequence).await?;
     let scenario = args.for_key.as_ref().map(|key| Scenario::of(key, dump.manifest.source.origin.as_deref()));
     if let Some(danger) = scenario.and_then(Scenario::danger).filter(|_| !args.accept_stale_own_key) {
         return Err(Problem::Refused(format!(

@@ -5,6 +5,7 @@ use backup_repository::Dump;
 use clap::Args;
 
 use super::forget::parse_id;
+use crate::keys::SignArgs;
 use crate::location::RepositoryLocation;
 use crate::report::{self, Report};
 use crate::repository;
@@ -26,10 +27,13 @@ pub(crate) struct UnforgetArgs {
     /// The dump: the first 4 to 64 digits of its id
     #[arg(long = "dump", value_name = "ID", value_parser = parse_id)]
     dump: Option<String>,
+    #[command(flatten)]
+    sign: SignArgs,
 }
 
 pub(crate) async fn run(args: UnforgetArgs, session: &Session) -> Result<Report> {
-    let repository = repository::open(&args.repository, session).await?;
+    let signer = args.sign.signer(session)?;
+    let repository = signer.of(repository::open(&args.repository, session).await?);
     let mut report = Report::default();
     if let Some(digits) = &args.dump {
         repository::keep_private();

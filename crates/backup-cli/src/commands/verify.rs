@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use anyhow::Result;
 use backup_format::Digest;
 use backup_repository::{
-    DigestOptions, Dump, Progress, Repository, RestoreOptions, Subset, VerifyLevel, VerifyOptions,
+    DigestOptions, Dump, Progress, Repository, RestoreOptions, Signed, Subset, VerifyLevel, VerifyOptions,
     VerifyReport,
 };
 use backup_sources::{Opening, Source};
@@ -48,6 +48,9 @@ pub(crate) struct VerifyArgs {
     /// names are in that part
     #[arg(long, value_name = "I/N")]
     subset: Option<Subset>,
+    /// Fail (code 3) if the newest dump of the namespace, with --all of each namespace, has a smaller sequence than this
+    #[arg(long, value_name = "N")]
+    expect_sequence: Option<u64>,
     /// Compare the digest of this namespace with that of the dump
     #[arg(long, value_name = "SOURCE")]
     against: Option<OsString>,
@@ -101,14 +104,16 @@ pub(crate) async fn run(args: VerifyArgs, session: &Session) -> Result<Report> {
         progress: session.progress.clone(),
     };
     if args.all {
-        return verify_all::run(&repository, &options, args.subset).await;
+        return verify_all::run(&repository, &options, args.subset, args.expect_sequence).await;
     }
     let dump = repository::find(&repository, &args.dump).await?;
+    repository::check_sequence(&repository, &dump, args.expect_sequence).await?;
     let verified = repository.verify(&dump, &options).await?;
     if level == Level::Rehearsal {
         rehearse(&repository, &dump, &args.read, session.progress.clone()).await?;
     }
-    let mut report = describe(level, &dump, &verified);
+    let signed = repository.signed(dump.id).await?;
+    let mut report = describe(level, &dump, &verified, signed);
     report.field("subset", args.subset.map(|subset| subset.to_string()));
     if let Some(source) = &source {
         let progress = session.progress.clone();
@@ -166,9 +171,10 @@ async fn compare(source: &Source, opening: &Opening, dump: &Dump, options: &Dige
     .into())
 }
 
-fn describe(level: Level, dump: &Dump, verified: &VerifyReport) -> Report {
+fn describe(level: Level, dump: &Dump, verified: &VerifyReport, signed: Signed) -> Report {
     let mut report = Report::default();
     report.dump(dump.id, &dump.manifest);
+    report.signed(signed);
     report.field("level", level.number());
     report.field("pages_checked", verified.pages);
     report.field("packs_read", verified.packs_read);

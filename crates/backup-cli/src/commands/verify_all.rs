@@ -8,7 +8,7 @@ use backup_repository::{
 use serde_json::{Value, json};
 
 use crate::problem::Problem;
-use crate::report::{Report, count, full_text, to_the_second};
+use crate::report::{self, Report, count, full_text, to_the_second};
 use crate::table;
 
 /// Digits of an id in the table; `--dump` takes them.
@@ -18,7 +18,11 @@ pub(super) async fn run(
     repository: &Repository,
     options: &VerifyOptions,
     subset: Option<Subset>,
+    expected: Option<u64>,
 ) -> Result<Report> {
+    if let Some(least) = expected {
+        repository.dumps().await?.check_sequence(None, least)?;
+    }
     let found = repository.verify_all(options).await?;
     let mut report = Report::default();
     let bad = found.dumps.iter().filter(|dump| dump.found.is_err()).count();
@@ -28,6 +32,7 @@ pub(super) async fn run(
     report.field("dumps_bad", bad);
     report.field("packs_read", found.packs_read);
     report.field("packs_bad", found.packs_damaged.iter().map(full_text).collect::<Vec<_>>());
+    report.field("missing", found.missing.iter().map(full_text).collect::<Vec<_>>());
     report.field("segments_read", found.segments_read);
     describe(&mut report, &found, options.level);
     report.failure = failure(&found);
@@ -42,6 +47,8 @@ fn as_json(dump: &DumpVerdict) -> Value {
         "namespace": manifest.map(|manifest| &manifest.namespace),
         "finished": manifest.map(|manifest| to_the_second(&manifest.finished)),
         "good": good.is_some(),
+        "signed_by": dump.signed.and_then(report::signed_by),
+        "signature": dump.signed.map(report::signature),
         "digest_recomputed": good.is_some_and(|found| found.digest.is_some()),
         "problem": dump.found.as_ref().err().map(|error| full_text(error)),
     })
@@ -56,15 +63,23 @@ fn describe(report: &mut Report, found: &VerifyAllReport, level: VerifyLevel) {
         let verdict = match &dump.found {
             Ok(found) if found.digest.is_some() => "good: the digest is right",
             Ok(_) => "good: all segments are there",
+            Err(error) if matches!(**error, RepositoryError::Untrusted { .. }) => "REFUSED",
             Err(_) => "BAD",
         };
-        [format!("{:.ID_DIGITS$}", dump.id), finished, namespace, verdict.to_owned()]
+        let verdict = match dump.signed.map(report::signed_text) {
+            Some(signed) if report::is_signed(dump.signed) => format!("{verdict}, {signed}"),
+            _ => verdict.to_owned(),
+        };
+        [format!("{:.ID_DIGITS$}", dump.id), finished, namespace, verdict]
     };
     report.text(&table::table(found.dumps.iter().map(row).collect(), 0, usize::MAX));
     for dump in &found.dumps {
         if let Err(error) = &dump.found {
             report.text(&format!("{:.ID_DIGITS$}  BAD: {}\n", dump.id, full_text(error)));
         }
+    }
+    for error in &found.missing {
+        report.text(&format!("MISSING: {}\n", full_text(error)));
     }
     for error in &found.packs_damaged {
         report.text(&format!("BAD: {}\n", full_text(error)));
@@ -81,8 +96,12 @@ fn failure(found: &VerifyAllReport) -> Option<Problem> {
     let worst = found.problems().find(|error| is_damage(error)).or_else(|| found.problems().next())?;
     let dumps = found.dumps.iter().filter(|dump| dump.found.is_err()).count() as u64;
     let packs = found.packs_damaged.len() as u64;
+    let missing = match found.missing.len() as u64 {
+        0 => String::new(),
+        number => format!(", {} missing", count(number, "dump")),
+    };
     let text = format!(
-        "{} of {} and {} are not as they should be, the first: {}",
+        "{} of {} and {} are not as they should be{missing}, the first: {}",
         dumps,
         count(found.dumps.len() as u64, "dump"),
         count(packs, "pack"),

@@ -19,6 +19,8 @@ impl RepositoryError {
             | Self::BadObject { .. }
             | Self::BadChain { .. }
             | Self::Inconsistent { .. }
+            | Self::MissingDump { .. }
+            | Self::Stale { .. }
             | Self::Different { .. } => ErrorClass::Damaged,
             Self::Implausible { .. }
             | Self::Shrunk { .. }
@@ -27,6 +29,8 @@ impl RepositoryError {
             | Self::NotDivisible { .. }
             | Self::Job { .. }
             | Self::Unsupported { .. }
+            | Self::Untrusted { .. }
+            | Self::Sign { .. }
             | Self::AboveLimit { .. }
             | Self::Forget { .. }
             | Self::Prune { .. }
@@ -55,5 +59,11 @@ impl RepositoryError {
     pub(crate) fn is_gone(&self) -> bool {
         let Self::Store { source, .. } = self else { return false };
         matches!(source, object_store::Error::NotFound { .. }) && !trouble::is_no_bucket(source)
+    }
+}
+
+impl From<tokio::task::JoinError> for RepositoryError {
+    fn from(source: tokio::task::JoinError) -> Self {
+        if source.is_cancelled() { Self::Stopped } else { Self::Worker { problem: source.to_string() } }
     }
 }

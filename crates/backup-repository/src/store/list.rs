@@ -1,13 +1,13 @@
 //! What lies in the directories of a repository.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use backup_format::ObjectId;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::path::Path;
 
-use super::{CONFIGS, FORGOTTEN, MANIFESTS, PACKS, PENDING, STAGED, Store};
+use super::{CONFIGS, FORGOTTEN, MANIFESTS, PACKS, PENDING, SIGNATURE, SKIPPED, STAGED, Store};
 use crate::error::RepositoryError;
 #[cfg(feature = "fs")]
 use crate::local;
@@ -41,9 +41,47 @@ impl Store {
         self.list(MANIFESTS, ".json").await
     }
 
+    /// Lists the ids of the dumps, and of which of them there are signatures.
+    pub(crate) async fn manifests_and_signatures(
+        &self,
+    ) -> Result<(Vec<ObjectId>, BTreeSet<ObjectId>), RepositoryError> {
+        let (mut manifests, mut signatures) = (Vec::new(), BTreeSet::new());
+        for file in self.list_files(MANIFESTS).await? {
+            let signed = file.name.strip_suffix(SIGNATURE);
+            let Some(id) = signed.unwrap_or(&file.name).strip_suffix(".json") else { continue };
+            match (id.parse(), signed) {
+                (Ok(id), None) => manifests.push(id),
+                (Ok(id), Some(_)) => drop(signatures.insert(id)),
+                (Err(_), _) => {}
+            }
+        }
+        manifests.sort_unstable();
+        Ok((manifests, signatures))
+    }
+
     /// Lists the manifests of forgotten dumps, as [`Store::manifests`] does.
     pub(crate) async fn forgotten(&self) -> Result<Vec<(ObjectId, u64)>, RepositoryError> {
         self.list(FORGOTTEN, ".json").await
+    }
+
+    /// Lists the records of dumps that a copy left out, as [`Store::manifests`] does.
+    pub(crate) async fn skipped(&self) -> Result<Vec<(ObjectId, u64)>, RepositoryError> {
+        self.list(FORGOTTEN, SKIPPED).await
+    }
+
+    /// Lists the signatures: what they are of, and when they were written.
+    pub(crate) async fn signature_files(&self) -> Result<Vec<(String, i64)>, RepositoryError> {
+        let mut signatures = Vec::new();
+        for folder in [MANIFESTS, FORGOTTEN] {
+            for file in self.list_files(folder).await? {
+                let Some(signed) = file.name.strip_suffix(SIGNATURE) else { continue };
+                let id = signed.strip_suffix(".json").or_else(|| signed.strip_suffix(SKIPPED));
+                if id.is_some_and(|id| id.parse::<ObjectId>().is_ok()) {
+                    signatures.push((format!("{folder}/{signed}"), file.written));
+                }
+            }
+        }
+        Ok(signatures)
     }
 
     /// Lists the copies of the config, as [`Store::manifests`] does.

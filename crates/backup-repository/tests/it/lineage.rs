@@ -194,6 +194,6 @@ async fn a_dump_before_that_cannot_be_read_makes_a_warning() {
     // Its manifest is damaged: what is left is followed.
     store.put(&Path::from(format!("manifests/{}.json", second.dump)), "{}".into()).await.unwrap();
     let third = back_up(&repository, &entries(95)).await;
-    assert!(third.warnings.contains(&BackupWarning::Unreadable { damaged: 1, unsupported: 0 }));
+    assert!(third.warnings.contains(&BackupWarning::Unreadable { damaged: 1, unsupported: 0, untrusted: 0 }));
     assert_eq!((third.manifest.sequence, &third.manifest.previous), (2, &vec![first.dump]));
 }

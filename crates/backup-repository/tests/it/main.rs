@@ -20,6 +20,7 @@ mod refused;
 mod repair;
 mod rules;
 mod schedule;
+mod signed;
 mod stats;
 #[cfg(feature = "aws")]
 mod stores;

@@ -1,0 +1,156 @@
+//! Keys to sign with, and keys to trust.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use backup_repository::Repository;
+use backup_sign::{PublicKey, SecretKey, SignError, TrustedKeys};
+use clap::Args;
+use zeroize::Zeroizing;
+
+use crate::problem::Problem;
+use crate::report::Report;
+use crate::session::Session;
+
+/// Names the file of the key to sign with.
+pub(crate) const SIGN_KEY: &str = "KVBACKUP_SIGN_KEY";
+/// Names keys to trust, or their files, with colons between them.
+pub(crate) const TRUST: &str = "KVBACKUP_TRUST";
+/// Key files are not longer.
+const FILE_BYTES_MAX: u64 = 64 << 10;
+
+/// What a dump, or the record that it was forgotten, is signed with.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct SignArgs {
+    /// Sign what is written with the key in this file, which only its owner may read [default: KVBACKUP_SIGN_KEY]
+    #[arg(long, value_name = "FILE")]
+    sign_key: Option<PathBuf>,
+}
+
+impl SignArgs {
+    pub(crate) fn is_given(&self) -> bool {
+        self.sign_key.is_some()
+    }
+
+    /// Reads the key, if one is named. One that is not trusted is refused: what it signs would be refused afterwards.
+    pub(crate) fn signer(&self, session: &Session) -> Result<Signer> {
+        let variable = std::env::var_os(SIGN_KEY).map(PathBuf::from);
+        let Some(path) = self.sign_key.clone().or(variable) else { return Ok(Signer(None)) };
+        let key = read_secret(&path)?;
+        if let Some(trust) = session.trust.as_ref().filter(|trust| !trust.keys().contains(key.public())) {
+            let (path, id, trusted) = (path.display(), key.public().id(), trust.ids());
+            let text =
+                format!("key {id} of {path} is not trusted, only {trusted}; add it with --trust {path}.pub");
+            return Err(Problem::Refused(text).into());
+        }
+        Ok(Signer(Some(Arc::new(key))))
+    }
+}
+
+/// The key that a command signs with, if there is one.
+pub(crate) struct Signer(Option<Arc<SecretKey>>);
+
+impl Signer {
+    /// Signs what is written to a repository.
+    pub(crate) fn of(&self, repository: Repository) -> Repository {
+        match &self.0 {
+            Some(key) => repository.with_signer(key.clone()),
+            None => repository,
+        }
+    }
+
+    /// Says which key it is.
+    pub(crate) fn describe(&self, report: &mut Report) {
+        let id = self.0.as_ref().map(|key| key.public().id().to_string());
+        if let Some(id) = &id {
+            report.line("signed by", id);
+        }
+        report.field("signed_by", id);
+    }
+}
+
+/// Reads a secret key. Its file must be a regular one of this user or of root, and nobody else may read or write it.
+fn read_secret(path: &Path) -> Result<SecretKey> {
+    let doing = || format!("reading the key in {}", path.display());
+    let file = File::open(path).with_context(doing)?;
+    let metadata = file.metadata().with_context(doing)?;
+    let refuse = |problem: String| Err(Problem::Refused(format!("{} {problem}", path.display())).into());
+    if !metadata.is_file() {
+        return refuse("is no regular file, so no secret key is read from it".to_owned());
+    }
+    let mode = metadata.mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return refuse(format!(
+            "holds a secret key, and others than its owner may use it (mode {mode:04o}); make it 0600: chmod 600 {}",
+            path.display()
+        ));
+    }
+    let user = rustix::process::geteuid().as_raw();
+    if metadata.uid() != user && metadata.uid() != 0 {
+        return refuse(format!("belongs to user {}, who is neither you nor root", metadata.uid()));
+    }
+    keep_out_of_core_dumps();
+    let bytes = read_short(file).with_context(doing)?;
+    SecretKey::decode(&bytes).with_context(doing)
+}
+
+/// Reads a key file; what is longer than any is cut off, and so is no key.
+fn read_short(file: File) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    // With room for all, so that no part of it is left where a smaller buffer was.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(FILE_BYTES_MAX as usize + 1));
+    file.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Keeps the memory of this process from core dumps and from other processes of the same user.
+fn keep_out_of_core_dumps() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
+
+/// Returns the keys that are trusted: those of the command line, or else of the environment. `None` means that signatures are not
+/// checked; a variable that is set and empty does not mean that.
+pub(crate) fn trusted(given: &[String]) -> Result<Option<TrustedKeys>> {
+    let variable = std::env::var_os(TRUST);
+    let texts: Vec<String> = match (given.is_empty(), &variable) {
+        (false, _) => given.to_vec(),
+        (true, None) => return Ok(None),
+        (true, Some(text)) => {
+            let text = OsStr::to_str(text).unwrap_or_default();
+            text.split(':').filter(|part| !part.is_empty()).map(str::to_owned).collect()
+        }
+    };
+    let mut keys: Vec<PublicKey> = Vec::new();
+    for text in &texts {
+        keys.extend(parse_trusted(text)?);
+    }
+    match TrustedKeys::new(keys) {
+        Ok(trusted) => Ok(Some(trusted)),
+        Err(SignError::NoKeys) => {
+            Err(Problem::Usage(format!("{TRUST} is set, and names no key; unset it to check no signatures"))
+                .into())
+        }
+        Err(error) => {
+            Err(anyhow::Error::from(error).context(Problem::Usage("reading the keys to trust".to_owned())))
+        }
+    }
+}
+
+/// Reads a key that is written as it is, or all keys of a file.
+fn parse_trusted(text: &str) -> Result<Vec<PublicKey>> {
+    // No file has such a name by accident.
+    if let Ok(key) = text.parse::<PublicKey>() {
+        return Ok(vec![key]);
+    }
+    let doing = || format!("reading the key to trust in {text:?}");
+    let file = File::open(text).with_context(doing)?;
+    let bytes = read_short(file).with_context(doing)?;
+    let found = std::str::from_utf8(&bytes).map_err(anyhow::Error::from);
+    let found = found.and_then(|found| TrustedKeys::parse(found).map_err(anyhow::Error::from));
+    found.with_context(|| Problem::Usage(format!("{text} holds no public key of minisign")))
+}
