@@ -2,6 +2,7 @@
 
 mod azure;
 mod keys;
+mod order;
 mod process;
 mod programs;
 mod s3;

@@ -55,9 +55,8 @@ impl Programs {
         Ok(())
     }
 
-    /// Returns the folder in which `cargo xtask stores` keeps what its servers write.
-    #[must_use]
-    pub fn folder(&self) -> &Path {
+    /// Returns the folder of all files.
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
