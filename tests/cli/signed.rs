@@ -48,6 +48,10 @@ fn keys_are_made_once_and_only_their_owner_can_read_them() {
     assert!(public.contains(made["key"].as_str().unwrap()));
     let secret = fs::read(place.path("node.key")).unwrap();
     place.exits(4, &["key", "generate", "--sign", "node.key"]).says("exists already");
+    fs::rename(place.path("node.key.pub"), place.path("kept")).unwrap();
+    place.exits(4, &["key", "generate", "--sign", "node.key"]).says("node.key exists already");
+    assert!(!place.path("node.key.pub").exists() && fs::read(place.path("node.key")).unwrap() == secret);
+    fs::rename(place.path("kept"), place.path("node.key.pub")).unwrap();
     fs::remove_file(place.path("node.key")).unwrap();
     place.exits(4, &["key", "generate", "--sign", "node.key"]).says("node.key.pub exists already");
     assert!(!place.path("node.key").exists());
@@ -210,7 +214,7 @@ fn what_was_taken_away_from_the_middle_or_the_end_is_noticed() {
 }
 
 #[test]
-fn shares_are_not_signed_and_what_finish_makes_is() {
+fn a_share_is_not_signed() {
     let place = with_keys();
     let share = ["backup", SOURCE, "repo", "--share", "1/1", "--job", "a", "--sign-key", "node.key"];
     place.exits(2, &share).says("give it to `kvbackup finish`");

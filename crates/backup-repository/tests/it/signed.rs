@@ -6,8 +6,8 @@ use std::time::Duration;
 use backup_format::{Config, ErrorClass, Manifest, ObjectId};
 use backup_memory::MemoryNamespace;
 use backup_repository::{
-    CopyOptions, Dump, DumpChoice, ForgetOptions, KeepRules, PruneOptions, RepairOptions, Repository,
-    RepositoryError, RestoreOptions, Signed, StatsOptions, Store, VerifyOptions,
+    CopyOptions, Dump, DumpChoice, FinishOptions, ForgetOptions, JobShare, KeepRules, PruneOptions,
+    RepairOptions, Repository, RepositoryError, RestoreOptions, Signed, StatsOptions, Store, VerifyOptions,
 };
 use backup_sign::{KeyId, SecretKey, Signature, TrustedKeys};
 use backup_testkit::{Content, Fault, Faults, FaultyStore};
@@ -15,7 +15,7 @@ use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 
-use crate::support::{back_up, files, namespace, options, reopen, repository};
+use crate::support::{back_up, files, namespace, options, reopen, repository, two_phases};
 
 fn key(number: u8) -> Arc<SecretKey> {
     Arc::new(SecretKey::from_seed(KeyId([number; 8]), [number; 32].into()).unwrap())
@@ -458,4 +458,24 @@ async fn a_repair_puts_signatures_back_and_takes_nothing_that_is_not_trusted() {
             files(&store).await.into_iter().filter(|(path, _)| path.as_ref().starts_with("manifests/"));
         assert_eq!(kept.count(), if trust.is_some() { 6 } else { 8 });
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_several_processes_read_is_signed_by_who_finishes_it() {
+    let (store, _) = dumped(1).await;
+    let job = JobShare {
+        job: "nightly".parse().unwrap(),
+        share: "1/1".parse().unwrap(),
+        wait: Duration::from_secs(60),
+        poll: Duration::from_millis(1),
+    };
+    // Who reads a share needs no key.
+    let reader = reopen(&store).await.unwrap();
+    reader.backup_share(&two_phases(), &job, options(2, 2)).await.unwrap();
+    let finish = FinishOptions { allow_implausible: true, ..FinishOptions::default() };
+    let keyless = reader.with_trust(trusting(&[1]));
+    refused(keyless.finish(&job.job, &finish).await, "finish without a key");
+    let made = node(&store).await.finish(&job.job, &finish).await.unwrap();
+    let listed = operator(&store).await.dumps().await.unwrap();
+    assert_eq!((listed.signed[&made.dump], listed.untrusted.len()), (Signed::By(KeyId([1; 8])), 0));
 }
