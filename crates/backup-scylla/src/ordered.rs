@@ -1,5 +1,7 @@
 //! Reading neighbouring slices of a range at the same time, and handing them on in order.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -145,10 +147,11 @@ impl Widths {
     }
 
     fn learn(&mut self, span: u64, weight: u64) {
-        self.span += u128::from(span);
-        self.weight += u128::from(weight);
+        self.span = self.span.saturating_add(span.into());
+        self.weight = self.weight.saturating_add(weight.into());
         let longest = self.last.saturating_mul(GROWTH);
-        let fits = u128::from(self.target) * self.span / self.weight.max(1);
+        let all = u128::from(self.target).saturating_mul(self.span);
+        let fits = all.checked_div(self.weight).unwrap_or(all);
         self.last = u64::try_from(fits).unwrap_or(u64::MAX).clamp(1, longest);
     }
 

@@ -1,5 +1,7 @@
 //! How many rows to ask for at a time.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::sync::atomic::{AtomicU32, Ordering};
 
 const FIRST: u32 = 1;
@@ -43,7 +45,8 @@ impl PageSize {
         if rows == 0 {
             return;
         }
-        let fits = self.bytes / (bytes / rows).max(1);
+        let of_row = bytes.checked_div(rows).unwrap_or_default().max(1);
+        let fits = self.bytes.checked_div(of_row).unwrap_or_default();
         let fits = u32::try_from(fits).unwrap_or(u32::MAX).clamp(1, self.rows_max);
         let is_full = rows >= asked as usize;
         let next = if is_full { fits.min(asked.saturating_mul(STEP)) } else { fits.min(asked) };

@@ -1,5 +1,7 @@
 //! Reading an exclusive partition whole, although a worker may be writing to it.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,7 +58,7 @@ pub(crate) async fn read(source: &Arc<Source>, partition_key: &[u8]) -> Result<S
         }
         earlier = Some(attempt);
         tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(PAUSE_MAX);
+        pause = pause.saturating_mul(2).min(PAUSE_MAX);
     }
     let address = source.client.address.to_string();
     Err(CqlError::Unsteady { address, partition_key: show(partition_key), tries })
@@ -121,7 +123,7 @@ impl<'a> Reader<'a> {
     }
 
     async fn page(&mut self, rows: QueryRowsResult) -> Result<(), CqlError> {
-        self.bytes += rows.rows_bytes_size();
+        self.bytes = self.bytes.saturating_add(rows.rows_bytes_size());
         let ready = self.take(&rows)?;
         self.watcher.page();
         drop(rows);

@@ -1,5 +1,7 @@
 //! Rows of one partition that are written together.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::mem;
 use std::ops::Range;
 
@@ -58,7 +60,7 @@ impl Batcher {
 
     /// Adds a row of the partition.
     pub(crate) fn push(&mut self, key: &[u8], value: &[u8]) {
-        let bytes = self.open.byte_len() + key.len() + value.len();
+        let bytes = self.open.byte_len().saturating_add(key.len()).saturating_add(value.len());
         if bytes > self.bytes_max || self.open.rows.len() >= self.rows_max {
             self.close();
         }

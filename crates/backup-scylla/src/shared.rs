@@ -1,5 +1,7 @@
 //! The second phase: all partitions that are not exclusive, rows to batches of entries.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::sync::Arc;
 
 use backup_format::EntryBatch;
@@ -35,7 +37,7 @@ async fn read_shared(source: &Arc<Source>, range: TokenRange, out: &Output) -> R
     let mut rows_of = SharedRows::new(source);
     let mut bytes = 0;
     while let Some(rows) = pages.next().await? {
-        bytes += rows.rows_bytes_size() as u64;
+        bytes = (rows.rows_bytes_size() as u64).saturating_add(bytes);
         for row in rows.rows::<(&[u8], &[u8], Option<&[u8]>)>().map_err(client.answer(DOING))? {
             let (partition_key, key, value) = row.map_err(client.answer(DOING))?;
             if !rows_of.order.is_in(partition_key) {
@@ -43,7 +45,7 @@ async fn read_shared(source: &Arc<Source>, range: TokenRange, out: &Output) -> R
             }
             rows_of.push(partition_key, key, value)?;
             if rows_of.rows == head_rows && !rows_of.is_skipped {
-                bytes += read_rest(&mut rows_of, (partition_key, key), out).await?;
+                bytes = read_rest(&mut rows_of, (partition_key, key), out).await?.saturating_add(bytes);
             }
         }
         drop(rows);
@@ -67,7 +69,7 @@ async fn read_rest(rows_of: &mut SharedRows<'_>, after: (&[u8], &[u8]), out: &Ou
     let mut pages = Pages::of(client.clone(), question);
     let mut bytes = 0;
     while let Some(rows) = pages.next().await? {
-        bytes += rows.rows_bytes_size() as u64;
+        bytes = (rows.rows_bytes_size() as u64).saturating_add(bytes);
         for row in rows.rows::<(&[u8], Option<&[u8]>)>().map_err(client.answer(DOING))? {
             let (key, value) = row.map_err(client.answer(DOING))?;
             rows_of.push(after.0, key, value)?;
@@ -140,7 +142,7 @@ impl<'a> SharedRows<'a> {
     fn flush(&mut self) {
         if !self.batch.is_empty() {
             let bytes = self.source.client.options.batch_bytes;
-            let room = EntryBatch::with_capacity(bytes + bytes / 8);
+            let room = EntryBatch::with_capacity(bytes.saturating_add(bytes / 8));
             let batch = std::mem::replace(&mut self.batch, room);
             self.ready.push(batch);
         }

@@ -1,5 +1,7 @@
 //! A namespace as it is while it is read.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -117,8 +119,9 @@ async fn estimate(client: &Client) -> Result<Option<u64>, CqlError> {
                  WHERE keyspace_name = ? AND table_name = ?";
     let values = (client.address.keyspace(), client.address.table());
     let sizes: Vec<(Option<i64>, Option<i64>)> = client.all("estimating the size of", sizes, values).await?;
-    let bytes =
-        sizes.iter().map(|(mean, count)| i128::from(mean.unwrap_or(0)) * i128::from(count.unwrap_or(0)));
-    let bytes = bytes.sum::<i128>() * client.nodes().max(1) as i128;
+    let bytes = sizes
+        .iter()
+        .map(|(mean, count)| i128::from(mean.unwrap_or(0)).saturating_mul(count.unwrap_or(0).into()));
+    let bytes = bytes.fold(0, i128::saturating_add).saturating_mul(client.nodes().max(1) as i128);
     Ok(u64::try_from(bytes).ok().filter(|bytes| *bytes > 0))
 }
