@@ -18,6 +18,7 @@ const ROCKSDB: &str = "backup-rocksdb";
 const SCYLLA: &str = "backup-scylla";
 const TESTKIT: &str = "backup-testkit";
 const SOURCES: &str = "backup-sources";
+const CONSOLE: &str = "backup-console";
 const PROGRAM: &str = "backup-cli";
 const CASSANDRA: &str = "kvbackup-cassandra";
 const BOOT_TESTS: &str = "worker-boot-tests";
@@ -25,7 +26,7 @@ const BOOTPROOF: &str = "bootproof";
 const VIEWS_ADAPTER: &str = "linera-views-adapter";
 const NETWORK: &str = "validator-network";
 
-const OURS: [&str; 14] = [
+const OURS: [&str; 15] = [
     FORMAT,
     LAYOUT,
     REPOSITORY,
@@ -34,6 +35,7 @@ const OURS: [&str; 14] = [
     SCYLLA,
     TESTKIT,
     SOURCES,
+    CONSOLE,
     PROGRAM,
     CASSANDRA,
     VIEWS_ADAPTER,
@@ -57,7 +59,7 @@ const fn row(
     Row { name, imports, dev_imports }
 }
 
-const TABLE: [Row; 21] = [
+const TABLE: [Row; 22] = [
     row(FORMAT, &[], &[]),
     row(LAYOUT, &[FORMAT], &[]),
     row(REPOSITORY, &[FORMAT], &[MEMORY, TESTKIT]),
@@ -66,7 +68,8 @@ const TABLE: [Row; 21] = [
     row(SCYLLA, &[FORMAT, LAYOUT], &[TESTKIT, REPOSITORY, CASSANDRA]),
     row(TESTKIT, &[FORMAT, REPOSITORY], &[MEMORY]),
     row(SOURCES, &[FORMAT, LAYOUT, MEMORY, ROCKSDB, SCYLLA], &[]),
-    row(PROGRAM, &[FORMAT, LAYOUT, REPOSITORY, MEMORY, SOURCES], &[TESTKIT, CASSANDRA]),
+    row(CONSOLE, &[FORMAT, LAYOUT, REPOSITORY, SOURCES], &[]),
+    row(PROGRAM, &[FORMAT, LAYOUT, REPOSITORY, MEMORY, SOURCES, CONSOLE], &[TESTKIT, CASSANDRA]),
     row(VIEWS_ADAPTER, &[FORMAT, LAYOUT], &[TESTKIT, ROCKSDB, SCYLLA, NETWORK]),
     row(BOOTPROOF, &[FORMAT, LAYOUT, REPOSITORY, ROCKSDB, SCYLLA, SOURCES, NETWORK], &[MEMORY, TESTKIT]),
     row(NETWORK, &[], &[]),
@@ -84,7 +87,7 @@ const TABLE: [Row; 21] = [
 /// A crate of tests/downstream stands for that of a user: of libraries, or of the program and its registry of engines.
 const DOWNSTREAM: Row = row("downstream", FOR_DOWNSTREAM, &[]);
 
-/// Libraries, whose errors are for callers. The other crates report errors to people.
+/// Libraries, whose errors are for callers. The other crates report errors to people: also the one that programs share.
 const LIBRARIES: [&str; 11] = [
     FORMAT,
     LAYOUT,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use backup_console::{Problem, Report, RepositoryLocation, Session, count};
 use backup_repository::{
     DumpChoice, ForgetGroup, ForgetOptions, ForgetReport, KeepRules, PruneOptions, Verdict,
 };
@@ -10,12 +11,9 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::prune;
-use crate::location::RepositoryLocation;
 use crate::origin;
-use crate::problem::Problem;
-use crate::report::{Report, count, to_the_second};
+use crate::report::to_the_second;
 use crate::repository;
-use crate::session::Session;
 use crate::table;
 
 /// Digits of an id in the table; `--dump` takes them.
@@ -103,7 +101,7 @@ pub(crate) async fn run(args: ForgetArgs, session: &Session) -> Result<Report> {
         return Err(Problem::Usage(problem.to_owned()).into());
     }
     repository::keep_private();
-    let repository = repository::open(&args.repository, session).await?;
+    let repository = session.repository(&args.repository).await?;
     let options = ForgetOptions {
         rules,
         dumps: args.dumps,

@@ -2,8 +2,8 @@
 
 /// Starts this program anew with a single arena of glibc's allocator, unless the environment says how many there shall be.
 ///
-/// By default glibc makes eight arenas for each core, and each keeps what it once needed: up to twice the memory of one, for no gain
-/// in speed, since what is allocated here is large and rare. Only the environment of a new process, or unsafe code, can say so.
+/// By default glibc makes eight arenas for each core, and each keeps what it once needed: up to twice the memory of one. Speed does not
+/// gain, since what is allocated here is large and rare. Only the environment of a new process, or unsafe code, can say so.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub(crate) fn keep_small() {
     use std::os::unix::process::CommandExt;
