@@ -1,32 +1,30 @@
 //! The whole command line: the commands, with the schemes and options of the engines.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 
-use backup_sources::{EngineOption, Engines, Kind, Opening, Role, Scheme};
-use clap::builder::{OsStringValueParser, TypedValueParser};
-use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
+use backup_console::{CommandLine, ENVIRONMENT, REPOSITORIES, with_engines};
+use backup_sources::{Engines, Opening, Role};
+use clap::{ArgMatches, Command, CommandFactory};
 
-use crate::args::{Cli, EXIT_CODES, PLACES};
-use crate::location::RepositoryLocation;
+use crate::args::{Cli, EXAMPLES};
 
-/// Parses the command line of this process, and the options of engines in it.
-pub(crate) fn parse(engines: &Engines) -> Result<(Cli, Opening), clap::Error> {
-    parse_from(engines, std::env::args_os())
-}
+/// What exit code 4 means.
+const REFUSED: &str =
+    "target not empty, implausible or much smaller namespace, unclear layout, not signed by a trusted key";
+/// A variable that no other program reads.
+const SIGN_KEY: &str =
+    "  KVBACKUP_SIGN_KEY               file of the key to sign with, unless --sign-key names one\n";
+/// What follows an interruption.
+const RESUMES: &str =
+    "backup, copy, finish, import, prune and restore resume when the same command runs again";
 
-fn parse_from(
+/// Parses a command line, and the options of engines in it.
+pub(crate) fn parse(
     engines: &Engines,
-    line: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    words: impl IntoIterator<Item = impl Into<OsString> + Clone>,
 ) -> Result<(Cli, Opening), clap::Error> {
-    let mut command = command(engines);
-    let matches = command.try_get_matches_from_mut(line)?;
-    let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
-    let opening = match matches.subcommand() {
-        Some((name, matches)) => opening(engines, role(name), matches),
-        None => Ok(Opening::default()),
-    };
-    let opening = opening.map_err(|text| command.error(clap::error::ErrorKind::InvalidValue, text))?;
-    Ok((cli, opening))
+    let line = CommandLine { command: command(engines), role: opened, engines };
+    backup_console::parse(line, words)
 }
 
 /// Builds the command line for these engines.
@@ -34,13 +32,14 @@ pub(crate) fn command(engines: &Engines) -> Command {
     let mut command = Cli::command().after_long_help(long_help(engines));
     let names: Vec<_> = command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
     for name in names {
-        command = command.mut_subcommand(&name, |command| {
-            let command = with_places(command, engines);
-            let options = role(&name).map(|role| engines.options(role)).unwrap_or_default();
-            command.args(options.into_iter().map(|(title, option)| argument(title, option)))
-        });
+        command = command.mut_subcommand(&name, |command| with_engines(command, engines, role(&name)));
     }
     command
+}
+
+fn opened(matches: &ArgMatches) -> Option<(Role, &ArgMatches)> {
+    let (name, matches) = matches.subcommand()?;
+    Some((role(name)?, matches))
 }
 
 /// Returns what a command opens namespaces for, `None` if it opens none.
@@ -53,109 +52,21 @@ fn role(command: &str) -> Option<Role> {
     }
 }
 
-/// Makes a command check its places while it is parsed.
-fn with_places(command: Command, engines: &Engines) -> Command {
-    // In place: an argument that is taken out and put back would change its position.
-    command.mut_args(|argument| {
-        let engines = engines.clone();
-        match argument.get_id().as_str() {
-            "source" | "against" => argument.value_parser(checked(engines, check_source)),
-            "target" => argument.value_parser(checked(engines, check_target)),
-            "place" => argument.value_parser(checked(engines, check_place)),
-            "repository" | "target_repository" | "other_repository" => {
-                argument.value_parser(checked(engines, check_repository).map(RepositoryLocation::from))
-            }
-            _ => argument,
-        }
-    })
-}
-
-fn checked(
-    engines: Engines,
-    check: fn(&Engines, &OsStr) -> Result<(), String>,
-) -> impl TypedValueParser<Value = OsString> {
-    OsStringValueParser::new().try_map(move |text| check(&engines, &text).map(|()| text))
-}
-
-fn check_source(engines: &Engines, text: &OsStr) -> Result<(), String> {
-    engines.source(text).map(drop).map_err(|error| error.to_string())
-}
-
-fn check_target(engines: &Engines, text: &OsStr) -> Result<(), String> {
-    engines.target(text).map(drop).map_err(|error| error.to_string())
-}
-
-fn check_place(engines: &Engines, text: &OsStr) -> Result<(), String> {
-    let check = if engines.names_namespace(text) { check_source } else { check_repository };
-    check(engines, text)
-}
-
-fn check_repository(engines: &Engines, text: &OsStr) -> Result<(), String> {
-    if text.is_empty() {
-        return Err("expected a directory or a URL".to_owned());
-    }
-    if engines.names_namespace(text) {
-        return Err(format!(
-            "this names a namespace, where a repository is expected: a directory or a URL (a directory of that name is \
-             written ./{})",
-            backup_sources::without_password(&text.to_string_lossy())
-        ));
-    }
-    backup_repository::check_location(text).map_err(|error| error.to_string())
-}
-
-fn argument(title: &'static str, option: &'static EngineOption) -> Arg {
-    let argument = Arg::new(option.name()).long(option.name()).help(option.help());
-    let argument = argument.help_heading(title).hide_short_help(true);
-    if let Kind::Flag = option.kind() {
-        return argument.action(ArgAction::SetTrue);
-    }
-    let parser = OsStringValueParser::new().try_map(|value| option.check(&value).map(|()| value));
-    argument.value_name(option.value_name()).value_parser(parser)
-}
-
-fn opening(engines: &Engines, role: Option<Role>, matches: &ArgMatches) -> Result<Opening, String> {
-    let mut opening = Opening::default();
-    for (_, option) in role.map(|role| engines.options(role)).unwrap_or_default() {
-        let value = match option.kind() {
-            Kind::Flag => matches.get_flag(option.name()).then(OsString::new),
-            _ => matches.get_one::<OsString>(option.name()).cloned(),
-        };
-        if let Some(value) = value {
-            opening = opening.with_value(option, value).map_err(|error| error.to_string())?;
-        }
-    }
-    Ok(opening)
-}
-
 fn long_help(engines: &Engines) -> String {
-    let list = |help: fn(&Scheme) -> Option<&'static str>| {
-        engines.schemes().filter_map(|scheme| Some(line(scheme.form(), help(scheme)?))).collect::<String>()
-    };
-    format!(
-        "SOURCE is a namespace that is read, also while a validator has it open:\n{}{}\n\
-         TARGET is a namespace that is written; it must be empty or carry this restore's marker:\n{}{PLACES}{EXIT_CODES}",
-        list(Scheme::source),
-        line("...?layout=NAME", "its layout, which is detected otherwise"),
-        list(Scheme::target),
-    )
-}
-
-/// Writes a form and its explanation, below each other where they do not fit beside each other.
-fn line(form: &str, help: &str) -> String {
-    const WIDTH: usize = 32;
-    match form.len() < WIDTH {
-        true => format!("  {form:<WIDTH$}{help}\n"),
-        false => format!("  {form}\n  {:WIDTH$}{help}\n", ""),
-    }
+    let codes = backup_console::exit_codes("done", REFUSED, RESUMES);
+    let (sources, targets) = (backup_console::sources(engines), backup_console::targets(engines));
+    format!("{sources}{targets}{REPOSITORIES}{codes}{ENVIRONMENT}{SIGN_KEY}{EXAMPLES}")
 }
 
 #[cfg(test)]
 mod tests {
+    use backup_console::Problem;
+    use backup_sources::Kind;
+
     use super::*;
 
     fn parse(line: &[&str]) -> Result<(Cli, Opening), clap::Error> {
-        parse_from(&Engines::built_in(), [&["kvbackup"], line].concat())
+        super::parse(&Engines::built_in(), [&["kvbackup"], line].concat())
     }
 
     #[test]
@@ -179,8 +90,7 @@ mod tests {
         ];
         for (line, resumes) in lines {
             let cli = parse(line).unwrap().0;
-            let problem =
-                crate::problem::Problem::Interrupted { signal: "SIGINT", resumes: cli.command.resumes() };
+            let problem = Problem::Interrupted { signal: "SIGINT", resumes: cli.command.resumes() };
             assert_eq!(problem.to_string().contains("resumes where this stopped"), resumes, "{line:?}");
         }
     }
@@ -208,14 +118,6 @@ mod tests {
         }
         for good in ["./rocksdb:x", "s3://bucket/prefix", "/a://b"] {
             assert!(parse(&["list", good]).is_ok(), "{good}");
-        }
-    }
-
-    #[test]
-    fn the_help_names_all_schemes() {
-        let help = long_help(&Engines::built_in());
-        for scheme in Engines::built_in().schemes() {
-            assert!(help.contains(scheme.form()), "{help}");
         }
     }
 }

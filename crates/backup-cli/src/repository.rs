@@ -4,36 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use backup_console::{DumpArgs, Problem, RepositoryLocation, Session, Signer};
 use backup_format::Config;
-use backup_repository::{Dump, DumpChoice, Repository, RepositoryError, Store, open_location};
-use clap::Args;
+use backup_repository::{Dump, Repository, RepositoryError, Store};
 use object_store::memory::InMemory;
-
-use crate::keys::Signer;
-use crate::location::RepositoryLocation;
-use crate::problem::Problem;
-use crate::session::Session;
-
-/// Which dump of a repository is meant.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct DumpArgs {
-    /// The dump: `latest`, or the first 4 to 64 digits of its id
-    #[arg(long = "dump", value_name = "ID", default_value = "latest")]
-    choice: DumpChoice,
-}
-
-/// Opens a repository that is there.
-pub(crate) async fn open(location: &RepositoryLocation, session: &Session) -> Result<Repository> {
-    Ok(trusting(Repository::open(store(location, false, session)?).await?, session))
-}
-
-/// Takes only dumps that are signed by the trusted keys, if there are such.
-fn trusting(repository: Repository, session: &Session) -> Repository {
-    match &session.trust {
-        Some(keys) => repository.with_trust(keys.clone()),
-        None => repository,
-    }
-}
 
 /// Makes an empty repository of a version where nothing is. What is created can be read by its owner alone.
 pub(crate) async fn create(
@@ -42,7 +16,7 @@ pub(crate) async fn create(
     session: &Session,
 ) -> Result<Repository> {
     let empty = is_empty_place(location)?;
-    let store = store(location, empty, session)?;
+    let store = session.store(location, empty)?;
     match Repository::open(store.clone()).await {
         Err(RepositoryError::Location { .. }) => Ok(Repository::create_version(store, version).await?),
         opened => {
@@ -100,12 +74,12 @@ impl Destination {
         }
         let empty = is_empty_place(location)?;
         let directory = location.directory().filter(|directory| !directory.exists());
-        let store = store(location, empty, session)?;
+        let store = session.store(location, empty)?;
         let (repository, is_new) = match Repository::open(store.clone()).await {
             Err(RepositoryError::Location { .. }) => (create_like(store, config).await?, true),
             opened => (opened?, false),
         };
-        Ok(Self { repository: trusting(repository, session), is_new, directory })
+        Ok(Self { repository: session.trusting(repository), is_new, directory })
     }
 
     /// Signs what is written.
@@ -142,12 +116,12 @@ async fn open_for_dry_run(
         let nothing = Store::new(Arc::new(InMemory::new()), object_store::path::Path::default());
         return Ok(create_like(nothing, config).await?);
     }
-    open(location, session).await
+    session.repository(location).await
 }
 
 /// Finds the dump that is meant.
 pub(crate) async fn find(repository: &Repository, args: &DumpArgs) -> Result<Dump> {
-    Ok(repository.dump(&args.choice).await?)
+    Ok(repository.dump(&args.choice()).await?)
 }
 
 /// Checks that the newest dump of the namespace of a dump has at least this sequence, if one is expected.
@@ -156,17 +130,6 @@ pub(crate) async fn check_sequence(repository: &Repository, dump: &Dump, least: 
         repository.dumps().await?.check_sequence(Some(&dump.manifest.namespace), least)?;
     }
     Ok(())
-}
-
-/// Opens the store of a repository, which need not be there.
-pub(crate) fn store(location: &RepositoryLocation, create: bool, session: &Session) -> Result<Store> {
-    // Variables that are no text cannot be settings of a store.
-    let variables = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let (upload, download) = session.rates;
-    let store = open_location(location.as_os_str(), create, variables)?;
-    let store = store.with_progress(session.progress.clone()).with_rates(upload, download);
-    Ok(if location.directory().is_none() { store.with_patience(session.patience) } else { store })
 }
 
 /// Returns true if a repository may be made there: in a directory that is missing or empty. What stores elsewhere hold

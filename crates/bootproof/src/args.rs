@@ -1,11 +1,14 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use backup_repository::DumpChoice;
-use clap::Parser;
-
-use crate::subject::{Subject, repository};
+use backup_console::{
+    CommandLine, ConsoleArgs, DumpArgs, ENVIRONMENT, REPOSITORIES, ReadArgs, RepositoryLocation, SourceArgs,
+    exit_codes, sources, with_engines,
+};
+use backup_sources::{Engines, Opening, Role};
+use clap::{CommandFactory, Parser};
 
 /// Proves, or refutes, that a dump boots
 ///
@@ -13,98 +16,72 @@ use crate::subject::{Subject, repository};
 /// every chain is loaded and checked. Then linera's own worker is booted without a key, with a random key, and with the
 /// validator's own key if it is given. Neither the dump nor the namespace is written to.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "bootproof", version, after_help = NOTES, after_long_help = HELP)]
+#[command(name = "bootproof", version, after_help = NOTES)]
 pub struct Args {
-    /// A repository (a directory or a URL), or a namespace: rocksdb:DIR/NAMESPACE or scylla://[USER@]HOST[:PORT]/KEYSPACE/TABLE
-    #[arg(value_name = "REPO|NAMESPACE")]
-    pub subject: Subject,
-    /// The dump: `latest`, or the first 4 to 64 digits of its id [default: latest]
-    #[arg(long, value_name = "ID")]
-    pub dump: Option<DumpChoice>,
-    /// For a NAMESPACE: the repository with the dump that it must be equal to
-    #[arg(long, value_name = "REPO", value_parser = repository)]
-    pub against_dump: Option<String>,
+    /// A repository, or a namespace like rocksdb:DIR/NAMESPACE or scylla://HOST/KEYSPACE/TABLE
+    #[arg(value_name = "REPO|SOURCE")]
+    pub(crate) place: OsString,
+    #[command(flatten)]
+    pub(crate) dump: DumpArgs,
+    /// For a SOURCE: the repository with the dump that it must be equal to
+    #[arg(id = "other_repository", long = "against-dump", value_name = "REPO")]
+    pub(crate) against_dump: Option<RepositoryLocation>,
     /// A certificate to apply, as BCS of a ConfirmedBlockCertificate; may be repeated, and the order counts
     #[arg(long = "cert", value_name = "FILE")]
-    pub certificates: Vec<PathBuf>,
+    pub(crate) certificates: Vec<PathBuf>,
     /// The validator's own secret key: 64 hex digits, or the JSON string that linera writes
     #[arg(long, value_name = "FILE")]
-    pub own_key: Option<PathBuf>,
+    pub(crate) own_key: Option<PathBuf>,
     /// Where scratch files go, which take the room of the database [default: the system's temporary directory]
     #[arg(long, value_name = "DIR")]
-    pub scratch: Option<PathBuf>,
-    /// Accept a RocksDB directory without its write-ahead log, like a restored native backup
-    #[arg(long)]
-    pub allow_missing_log: bool,
-    /// For a NAMESPACE scylla://USER@..: the file with the user's password
-    #[cfg(feature = "scylla")]
-    #[arg(long, value_name = "FILE")]
-    pub cql_password_file: Option<PathBuf>,
-    /// For a NAMESPACE scylla://..: connect with TLS to servers whose certificates a CA in this file (PEM) signed
-    #[cfg(feature = "scylla")]
-    #[arg(long, value_name = "FILE")]
-    pub cql_ca_file: Option<PathBuf>,
+    pub(crate) scratch: Option<PathBuf>,
     /// The database was begun by a linera without indices of heights and events: old blocks may lack them
     #[arg(long)]
-    pub upgraded: bool,
-    /// Print one JSON object instead of text
-    #[arg(long)]
-    pub json: bool,
-    /// Print no progress
-    #[arg(long, short)]
-    pub quiet: bool,
+    pub(crate) upgraded: bool,
+    #[command(flatten)]
+    pub(crate) open: SourceArgs,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
+    #[command(flatten)]
+    console: ConsoleArgs,
 }
 
-impl Args {
-    /// Checks what the parser cannot.
-    ///
-    /// # Errors
-    ///
-    /// A text that says which options do not go together.
-    pub fn check(&self) -> Result<(), String> {
-        let is_dump = matches!(self.subject, Subject::Repository(_));
-        if is_dump && self.against_dump.is_some() {
-            return Err(
-                "--against-dump goes with a NAMESPACE; a dump is compared with its own manifest".to_owned()
-            );
-        }
-        if !is_dump && self.dump.is_some() && self.against_dump.is_none() {
-            return Err("--dump goes with a REPO, or with --against-dump REPO".to_owned());
-        }
-        if self.allow_missing_log && !matches!(self.subject, Subject::RocksDb(_)) {
-            return Err("--allow-missing-log goes with a NAMESPACE rocksdb:DIR/NAMESPACE".to_owned());
-        }
-        self.check_cql()
-    }
-
-    #[cfg(feature = "scylla")]
-    fn check_cql(&self) -> Result<(), String> {
-        let Subject::Cql(address) = &self.subject else {
-            return match self.cql_password_file.is_some() || self.cql_ca_file.is_some() {
-                true => {
-                    Err("--cql-password-file and --cql-ca-file go with a NAMESPACE scylla://..".to_owned())
-                }
-                false => Ok(()),
-            };
-        };
-        match self.cql_password_file.is_some() == address.user().is_some() {
-            true => Ok(()),
-            false => {
-                Err("a user in scylla://USER@.. goes with --cql-password-file FILE, and the other way round"
-                    .to_owned())
-            }
-        }
-    }
-
-    #[cfg(not(feature = "scylla"))]
-    fn check_cql(&self) -> Result<(), String> {
-        Ok(())
+impl AsRef<ConsoleArgs> for Args {
+    fn as_ref(&self) -> &ConsoleArgs {
+        &self.console
     }
 }
+
+/// Parses a command line, whose first word is the name of the program: returns its arguments, and the options of engines.
+///
+/// # Errors
+///
+/// Those of `clap`, also where help or version was asked for.
+pub fn parse(
+    engines: &Engines,
+    words: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+) -> Result<(Args, Opening), clap::Error> {
+    let command = Args::command().after_long_help(long_help(engines));
+    let command = with_engines(command, engines, Some(Role::Source));
+    backup_console::parse(
+        CommandLine { command, role: |matches| Some((Role::Source, matches)), engines },
+        words,
+    )
+}
+
+fn long_help(engines: &Engines) -> String {
+    let codes = exit_codes(DONE, REFUSED, "");
+    format!("{HELP}\n\n{}{REPOSITORIES}{codes}{}", sources(engines), ENVIRONMENT.trim_end())
+}
+
+/// What exit code 0 means.
+const DONE: &str = "nothing was found";
+/// What exit code 4 means.
+const REFUSED: &str = "another layout, places that lie in each other";
 
 const NOTES: &str = "\
-Exit codes: 0 nothing was found; 3 damage or a difference was found; 1 it could not be done; 2 wrong usage.
---help shows examples, and says what is proven and what is not.";
+Exit codes: 0 nothing was found; 1 failed; 2 wrong usage; 3 damage or a difference was found; 4 refused; 130 interrupted.
+--help shows examples and the options of engines, and says what is proven and what is not.";
 
 const HELP: &str = "\
 Examples:
@@ -136,48 +113,51 @@ What is not proven, and why:
     that are not initialized; each is listed under not_proven
   - certificates whose blocks run applications: this program has no Wasm or EVM runtime, and ends with exit code 1
 
-A database of layout linera-0.15 is expected; others are refused.
+A database of layout linera-0.15 is expected; others are refused.";
 
-Exit codes:
-  0  nothing was found
-  1  it could not be done: no such dump, disk full, another layout
-  2  the command line is wrong
-  3  damage or a difference was found";
+/// Parses a command line for a test, without progress.
+#[cfg(test)]
+pub(crate) fn session(words: &[&str]) -> Result<(Args, backup_console::Session), clap::Error> {
+    let engines = Engines::built_in();
+    let (args, opening) = parse(&engines, [&["bootproof"], words].concat())?;
+    let meter = backup_console::Meter::start(true, false);
+    let session = backup_console::Session::new(&engines, opening, args.as_ref(), &meter);
+    Ok((args, session))
+}
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
-
-    fn parse(arguments: &[&str]) -> Args {
-        Args::try_parse_from([&["bootproof"], arguments].concat()).unwrap()
-    }
 
     #[test]
     fn the_command_line_is_sound() {
-        Args::command().debug_assert();
+        let command = with_engines(Args::command(), &Engines::built_in(), Some(Role::Source));
+        command.debug_assert();
     }
 
     #[test]
-    fn options_that_do_not_go_together_are_refused() {
-        assert!(parse(&["/backup", "--against-dump", "/other"]).check().is_err());
-        assert!(parse(&["/backup", "--allow-missing-log"]).check().is_err());
-        assert!(parse(&["rocksdb:/db/ns", "--dump", "latest"]).check().is_err());
-        assert!(parse(&["rocksdb:/db/ns", "--dump", "latest", "--against-dump", "/backup"]).check().is_ok());
-        assert!(parse(&["/backup", "--dump", "3f2a"]).check().is_ok());
+    fn what_names_no_source_and_no_repository_is_refused() {
+        for bad in ["", "rocksdb:", "memory:", "scylla:x/y", "cql://host/kv", "scylla://me:secret@host/kv/ns"]
+        {
+            assert!(session(&[bad]).is_err(), "{bad}");
+        }
+        for namespace in ["rocksdb:/db/ns", "scylla://host/kv/ns", "cql://host/kv/ns"] {
+            assert!(session(&["rocksdb:/db/ns", "--against-dump", namespace]).is_err(), "{namespace}");
+        }
     }
 
-    #[cfg(feature = "scylla")]
     #[test]
-    fn options_of_one_kind_of_namespace_are_refused_with_another() {
-        let table = "scylla://host/kv/ns";
-        assert!(parse(&[table]).check().is_ok());
-        assert!(parse(&[table, "--allow-missing-log"]).check().is_err());
-        assert!(parse(&[table, "--cql-password-file", "f"]).check().is_err());
-        assert!(parse(&["scylla://user@host/kv/ns"]).check().is_err());
-        assert!(parse(&["scylla://user@host/kv/ns", "--cql-password-file", "f"]).check().is_ok());
-        assert!(parse(&[table, "--cql-ca-file", "f"]).check().is_ok());
-        assert!(parse(&["rocksdb:/db/ns", "--cql-ca-file", "f"]).check().is_err());
+    fn all_options_of_sources_are_taken() {
+        for (_, option) in Engines::built_in().options(Role::Source) {
+            let name = format!("--{}", option.name());
+            let line = match option.kind() {
+                backup_sources::Kind::Flag => vec!["rocksdb:/db/ns", &name],
+                backup_sources::Kind::Text(_) => vec!["rocksdb:/db/ns", &name, "all"],
+                backup_sources::Kind::Time => vec!["rocksdb:/db/ns", &name, "30s"],
+                _ => vec!["rocksdb:/db/ns", &name, "3"],
+            };
+            let (_, session) = session(&line).unwrap();
+            assert_eq!(session.opening.given().collect::<Vec<_>>(), [option.name()]);
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 
 use anyhow::Result;
+use backup_console::Counter;
 use futures::FutureExt;
 use linera_base::crypto::{ValidatorPublicKey, ValidatorSecretKey};
 use linera_base::identifiers::ChainId;
@@ -14,7 +15,6 @@ use crate::certificates::Certificate;
 use crate::database::{self, Storage};
 use crate::findings::Findings;
 use crate::kind::Kind;
-use crate::meter::Meter;
 use crate::place::Place;
 use crate::report::{KeyChoice, Scenario};
 use crate::scratch::Scratch;
@@ -36,7 +36,7 @@ pub struct Boots<'a> {
     /// Where findings go.
     pub findings: &'a Findings,
     /// Where progress goes.
-    pub meter: &'a Meter,
+    pub counter: &'a Counter,
     /// Tips of all initialized chains, as the database says.
     pub tips: &'a BTreeMap<ChainId, Tip>,
     /// Certificates to continue with.
@@ -93,13 +93,13 @@ impl Boots<'_> {
         scenario: &mut Scenario,
     ) -> Result<()> {
         let chains: Vec<_> = self.tips.iter().collect();
-        for (done, chunk) in chains.chunks(CHAINS_PER_WORKER).enumerate() {
+        self.counter.begin("booting", "chains", Some(chains.len() as u64));
+        for chunk in chains.chunks(CHAINS_PER_WORKER) {
             let booted = Booted::new(storage, key);
             for (chain, expected) in chunk {
                 scenario.chains_answered += u64::from(self.ask(&booted, **chain, expected).await);
             }
-            self.meter
-                .tick(|| format!("booting: asked for {} chains", done * CHAINS_PER_WORKER + chunk.len()));
+            self.counter.advance(chunk.len() as u64);
         }
         let booted = Booted::new(storage, key);
         let reported = self.reported();

@@ -13,7 +13,6 @@ mod decode;
 mod findings;
 mod keys;
 mod kind;
-mod meter;
 mod network;
 mod place;
 mod ranges;
@@ -22,23 +21,21 @@ mod report;
 mod restore;
 mod run;
 mod scratch;
-mod signals;
 mod source;
 mod subject;
 mod sweep;
 mod text;
 mod tip;
 
-pub use args::Args;
+pub use args::{Args, parse};
 pub use findings::{Finding, Note};
 pub use kind::Kind;
 pub use network::Anchor;
 pub use place::Place;
 pub use report::{Applied, CastVote, KeyChoice, Report, Scenario};
 pub use run::{prove, prove_until};
-pub use subject::Subject;
 pub use sweep::Counts;
-pub use text::text;
+pub use text::describe;
 pub use tip::Tip;
 
 /// This program and its version.

@@ -40,8 +40,6 @@ pub struct Report {
     pub remarks: Vec<Note>,
     /// The boots.
     pub scenarios: Vec<Scenario>,
-    /// Seconds from the start.
-    pub seconds: f64,
 }
 
 impl Report {

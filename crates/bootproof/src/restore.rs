@@ -3,16 +3,14 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use backup_format::{Content, DatabaseBackup, DigestState, ErrorClass, Limits, limits};
-use backup_repository::{
-    BackupOptions, Dump, DumpChoice, Repository, RepositoryError, RestoreOptions, open_location,
-};
+use backup_console::{Exit, ReadArgs, RepositoryLocation, Session};
+use backup_format::{Content, DatabaseBackup, DigestState, Limits};
+use backup_repository::{BackupOptions, Dump, DumpChoice, Repository, RestoreOptions, open_location};
 use backup_rocksdb::{RocksDbNamespace, RocksDbOptions};
 
 use crate::TOOL;
 use crate::findings::Findings;
 use crate::kind::Kind;
-use crate::meter::Meter;
 use crate::place::Place;
 use crate::scratch::Scratch;
 use crate::source::{LAYOUT, check_layout};
@@ -23,8 +21,10 @@ pub struct Restorer<'a> {
     pub scratch: &'a Scratch,
     /// Where damage goes.
     pub findings: &'a Findings,
-    /// Where progress goes.
-    pub meter: &'a Meter,
+    /// How repositories are opened, and where progress goes.
+    pub session: &'a Session,
+    /// How namespaces and dumps are read.
+    pub read: &'a ReadArgs,
 }
 
 impl Restorer<'_> {
@@ -33,8 +33,8 @@ impl Restorer<'_> {
     /// # Errors
     ///
     /// When there is no such dump, it has another layout, or it cannot be restored for another reason than damage.
-    pub async fn dump(&self, location: &str, choice: &DumpChoice) -> Result<Option<Dump>> {
-        let found = self.damage(find(location, choice).await, Kind::DumpDamaged)?;
+    pub async fn dump(&self, location: &RepositoryLocation, choice: &DumpChoice) -> Result<Option<Dump>> {
+        let found = self.damage(find(self.session, location, choice).await, Kind::DumpDamaged)?;
         let Some((repository, dump)) = found else { return Ok(None) };
         check_layout(&dump.manifest.source.layout)?;
         let restored = self.restore(&repository, &dump).await;
@@ -55,14 +55,15 @@ impl Restorer<'_> {
         Ok(Some(dump))
     }
 
-    async fn copy(&self, source: &dyn DatabaseBackup, directory: &Path) -> Result<Dump, RepositoryError> {
+    async fn copy(&self, source: &dyn DatabaseBackup, directory: &Path) -> Result<Dump> {
         let repository = Repository::open_or_create(open_location(directory, true, [])?).await?;
         let options = BackupOptions {
-            limits: value_limits(),
+            workers: self.read.workers(),
+            limits: self.read.limits(),
             tool: TOOL.to_owned(),
             // What is missing is to be found, not refused.
             allow_implausible: true,
-            progress: self.meter.progress(),
+            progress: self.session.progress.clone(),
             ..BackupOptions::default()
         };
         let made = repository.backup(source, options).await?;
@@ -71,34 +72,39 @@ impl Restorer<'_> {
         Ok(dump)
     }
 
-    async fn restore(&self, repository: &Repository, dump: &Dump) -> Result<(), RepositoryError> {
-        let options =
-            RestoreOptions { limits: value_limits(), progress: self.meter.progress(), ..Default::default() };
-        repository.restore(dump, &restored(self.scratch), &options).await.map(|_| ())
+    async fn restore(&self, repository: &Repository, dump: &Dump) -> Result<()> {
+        let options = RestoreOptions {
+            workers: self.read.workers(),
+            limits: self.read.limits(),
+            progress: self.session.progress.clone(),
+            ..RestoreOptions::default()
+        };
+        repository.restore(dump, &restored(self.scratch, self.read.limits()), &options).await?;
+        Ok(())
     }
 
     /// Makes a finding of an error that means damage.
-    fn damage<T>(&self, result: Result<T, RepositoryError>, kind: Kind) -> Result<Option<T>> {
+    fn damage<T>(&self, result: Result<T>, kind: Kind) -> Result<Option<T>> {
         match result {
             Ok(value) => Ok(Some(value)),
-            Err(error) if error.class() == ErrorClass::Damaged => {
+            Err(error) if Exit::of(&error) == Exit::Damage => {
                 let (what, expected) = match kind {
                     Kind::DumpDamaged => ("dump", "a dump that can be restored"),
                     _ => ("namespace", "a namespace that can be read"),
                 };
-                let text = format!("{:#}", anyhow::Error::from(error));
+                let text = format!("{error:#}");
                 self.findings.add(kind, Place::of(what), expected, text);
                 Ok(None)
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         }
     }
 }
 
 /// Returns the restored namespace, to be read or restored to.
 #[must_use]
-pub fn restored(scratch: &Scratch) -> RocksDbNamespace {
-    let options = RocksDbOptions::default().with_layout(LAYOUT).with_limits(value_limits());
+pub fn restored(scratch: &Scratch, limits: Limits) -> RocksDbNamespace {
+    let options = RocksDbOptions::default().with_layout(LAYOUT).with_limits(limits);
     RocksDbNamespace::at(scratch.restored(), options)
 }
 
@@ -107,11 +113,12 @@ pub fn restored(scratch: &Scratch) -> RocksDbNamespace {
 /// # Errors
 ///
 /// As the repository reports them.
-pub async fn find(location: &str, choice: &DumpChoice) -> Result<(Repository, Dump), RepositoryError> {
-    // Variables that are no text cannot be settings of a store.
-    let variables = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let repository = Repository::open(open_location(location, false, variables)?).await?;
+pub async fn find(
+    session: &Session,
+    location: &RepositoryLocation,
+    choice: &DumpChoice,
+) -> Result<(Repository, Dump)> {
+    let repository = session.repository(location).await?;
     let dump = repository.dump(choice).await?;
     Ok((repository, dump))
 }
@@ -146,9 +153,4 @@ fn different(expected: &[Content], found: &[Content]) -> Vec<String> {
         .filter(|(_, expected, found)| expected != found)
         .map(|(kind, expected, found)| format!("{found} entries of kind {kind} instead of {expected}"))
         .collect()
-}
-
-/// The highest limit that a dump may have been made with.
-pub fn value_limits() -> Limits {
-    Limits::default().with_value_bytes_max(limits::VALUE_BYTES_CEILING)
 }

@@ -1,11 +1,11 @@
 //! The steps of a proof.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
+use backup_console::{Interruption, Session};
 use backup_format::Consistency;
-use backup_repository::{Dump, DumpChoice};
+use backup_repository::Dump;
 use linera_base::crypto::{ValidatorPublicKey, ValidatorSecretKey};
 use linera_base::identifiers::ChainId;
 
@@ -17,7 +17,6 @@ use crate::database;
 use crate::findings::Findings;
 use crate::keys::read_key;
 use crate::kind::Kind;
-use crate::meter::Meter;
 use crate::network::{Anchor, Network};
 use crate::place::Place;
 use crate::records::Records;
@@ -36,53 +35,44 @@ use validator_network::worker::open_storage;
 ///
 /// # Errors
 ///
-/// When it could not be done: no such dump, another layout, a full disk, an unreadable key or certificate.
+/// When it could not be done: options that do not go together, no such dump, another layout, a full disk, an unreadable key or
+/// certificate.
 ///
 /// # Panics
 ///
 /// Never because of what a database holds.
-pub fn prove(args: &Args) -> Result<Report> {
-    prove_until(args, || Ok(std::future::pending()))
+pub fn prove(args: &Args, session: &Session) -> Result<Report> {
+    prove_until(args, session, Interruption::never())
 }
 
-/// As [`prove`], but stops when the future that `stop` makes says why. Nothing is left in the scratch directory then.
+/// As [`prove`], but stops when a signal comes. Nothing is left in the scratch directory then.
 ///
 /// # Errors
 ///
-/// As [`prove`], and when it was stopped.
+/// As [`prove`], and when it was interrupted.
 ///
 /// # Panics
 ///
 /// As [`prove`].
-pub fn prove_until<F: Future<Output = &'static str>>(
-    args: &Args,
-    stop: impl FnOnce() -> Result<F> + Send,
-) -> Result<Report> {
-    let started = Instant::now();
+pub fn prove_until(args: &Args, session: &Session, interruption: Interruption) -> Result<Report> {
+    let subject = Subject::new(args, session)?;
     let certificates =
         args.certificates.iter().map(|path| read_certificate(path)).collect::<Result<Vec<_>>>()?;
     let own_key = args.own_key.as_deref().map(read_key).transpose()?;
     // Outside of the runtime, so that all databases in it are closed when it is removed.
     let scratch = Scratch::create(args.scratch.as_deref())?;
-    let proof = || async {
-        let stop = stop()?;
-        let (findings, meter) = (Findings::default(), Meter::new(args.quiet));
-        let proof = Proof { args, scratch: &scratch, findings, meter };
-        tokio::select! {
-            report = proof.run(&certificates, own_key.as_ref()) => report,
-            reason = stop => bail!("stopped by {reason}"),
-        }
-    };
-    let mut report = block_on(proof)?;
-    report.seconds = (started.elapsed().as_secs_f64() * 1e3).round() / 1e3;
-    Ok(report)
+    block_on(|| {
+        let proof = Proof { args, session, subject, scratch: &scratch, findings: Findings::default() };
+        interruption.or(proof.run(&certificates, own_key.as_ref()), false)
+    })
 }
 
 struct Proof<'a> {
     args: &'a Args,
+    session: &'a Session,
+    subject: Subject,
     scratch: &'a Scratch,
     findings: Findings,
-    meter: Meter,
 }
 
 /// What the checks of all chains leave.
@@ -112,19 +102,17 @@ impl Proof<'_> {
     /// Finds the dump that a namespace is to be compared with.
     async fn against(&self) -> Result<Option<Dump>> {
         let Some(location) = &self.args.against_dump else { return Ok(None) };
-        let found = restore::find(location, &self.choice()).await;
+        let found = restore::find(self.session, location, &self.args.dump.choice()).await;
         Ok(Some(found.with_context(|| format!("finding the dump to compare with in {location}"))?.1))
     }
 
     /// Gets what is to be proven into the scratch directory; `None` when it is too damaged for that.
     async fn restore(&self, against: Option<&Dump>) -> Result<Option<Dump>> {
-        let Self { args, scratch, findings, meter } = self;
-        let restorer = Restorer { scratch, findings, meter };
-        let source = match &args.subject {
-            Subject::Repository(location) => return restorer.dump(location, &self.choice()).await,
-            Subject::RocksDb(path) => source::rocksdb(findings, path, args).await?,
-            #[cfg(feature = "scylla")]
-            Subject::Cql(address) => source::cql(findings, address, args).await?,
+        let Self { args, session, subject, scratch, findings } = self;
+        let restorer = Restorer { scratch, findings, session, read: &args.read };
+        let source = match subject {
+            Subject::Repository(location) => return restorer.dump(location, &args.dump.choice()).await,
+            Subject::Namespace(source, opening) => source::open(findings, session, source, opening).await?,
         };
         let Some(source) = source else { return Ok(None) };
         let copy = restorer.namespace(&source).await?;
@@ -134,16 +122,14 @@ impl Proof<'_> {
         Ok(copy)
     }
 
-    fn choice(&self) -> DumpChoice {
-        self.args.dump.clone().unwrap_or_default()
-    }
-
     /// Checks all that the restored namespace holds.
     async fn check(&self, point_in_time: bool) -> Result<Content> {
-        let Self { args, scratch, findings, meter } = self;
+        let Self { args, scratch, findings, .. } = self;
+        let counter = &self.session.counter;
         let database = database::open(&scratch.fork("checked")?).await?;
         let records = Records::new(database.clone());
-        let Sweep { counts, chains } = sweep(&restore::restored(scratch), &records, findings, meter).await?;
+        let restored = restore::restored(scratch, args.read.limits());
+        let Sweep { counts, chains } = sweep(&restored, &records, findings, counter).await?;
         let network = Network::read(&records, findings).await?;
         let storage = open_storage(database).await?;
         let upgraded = args.upgraded;
@@ -158,11 +144,12 @@ impl Proof<'_> {
         };
         let mut content = Content { counts, ..Content::default() };
         let mut blocks = 0;
-        for (done, id) in chains.keys().enumerate() {
+        counter.begin("checking", "chains", Some(chains.len() as u64));
+        for id in chains.keys() {
             let checked = chain::check(&context, *id).await?;
             blocks += checked.blocks;
             content.tips.extend(checked.tip.map(|tip| (*id, tip)));
-            meter.tick(|| format!("checking: {} of {} chains, {blocks} blocks", done + 1, chains.len()));
+            counter.advance(1);
         }
         let unreferenced = counts.blocks.saturating_sub(blocks);
         findings.remark("blocks that no chain refers to, or that are damaged", unreferenced, "all chains");
@@ -178,9 +165,10 @@ impl Proof<'_> {
         certificates: &[Certificate],
         own_key: Option<&ValidatorSecretKey>,
     ) -> Result<Vec<Scenario>> {
-        let Self { scratch, findings, meter, .. } = self;
+        let Self { scratch, findings, .. } = self;
         let Content { tips, validators, .. } = content;
-        let boots = Boots { scratch, findings, meter, tips, certificates, validators };
+        let counter = &self.session.counter;
+        let boots = Boots { scratch, findings, counter, tips, certificates, validators };
         let random = ValidatorSecretKey::generate();
         let mut scenarios = vec![
             boots.boot(KeyChoice::None, None).await?,
@@ -201,11 +189,11 @@ impl Proof<'_> {
 
     fn report(&self, restored: Option<&Dump>, content: Content, scenarios: Vec<Scenario>) -> Report {
         let manifest = restored.map(|dump| &dump.manifest);
-        let is_dump = matches!(self.args.subject, Subject::Repository(_));
+        let is_dump = matches!(self.subject, Subject::Repository(_));
         Report {
             tool: TOOL,
             linera: LINERA,
-            subject: self.args.subject.to_string(),
+            subject: self.subject.to_string(),
             dump: restored.filter(|_| is_dump).map(|dump| dump.id.to_string()),
             against_dump: None,
             digest: manifest.map(|manifest| manifest.digest.to_string()),
@@ -218,7 +206,6 @@ impl Proof<'_> {
             not_proven: self.findings.unproven(),
             remarks: self.findings.remarks(),
             scenarios,
-            seconds: 0.0,
         }
     }
 }

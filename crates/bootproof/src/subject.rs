@@ -1,113 +1,144 @@
-//! REPO and NAMESPACE as they are written on the command line.
+//! What is to be proven.
 
 use std::fmt;
-use std::path::PathBuf;
-use std::str::FromStr;
 
-#[cfg(feature = "scylla")]
-use backup_scylla::CqlAddress;
+use anyhow::Result;
+use backup_console::{Places, Problem, RepositoryLocation, Session};
+use backup_sources::{Opening, Source};
 
-const ROCKSDB: &str = "rocksdb:";
-/// Schemes of tables of ScyllaDB or Apache Cassandra.
-const CQL: [&str; 2] = ["scylla:", "cql:"];
-/// Schemes of namespaces that other programs know and this one does not read.
-const FOREIGN: [&str; 2] = ["memory:", "rocksdb-backup:"];
+use crate::args::Args;
 
 /// What is to be proven.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
-    /// A dump in a repository: a directory or a URL.
-    Repository(String),
-    /// A RocksDB directory.
-    RocksDb(PathBuf),
-    /// A table of ScyllaDB or Apache Cassandra.
-    #[cfg(feature = "scylla")]
-    Cql(CqlAddress),
+    /// A dump in a repository.
+    Repository(RepositoryLocation),
+    /// A namespace, and how it is opened.
+    Namespace(Source, Opening),
 }
 
-impl FromStr for Subject {
-    type Err = String;
+impl Subject {
+    /// Takes what a command line names, and checks what its parser cannot.
+    ///
+    /// # Errors
+    ///
+    /// [`Problem::Usage`] for options that do not go together, and [`Problem::Refused`] for places that lie in each other.
+    pub fn new(args: &Args, session: &Session) -> Result<Self> {
+        let subject = match session.engines.names_namespace(&args.place) {
+            false => {
+                args.open.refuse(&session.opening, "and this is a repository")?;
+                Self::Repository(args.place.clone().into())
+            }
+            true => {
+                let source = session.source(&args.place)?;
+                let opening = args.open.opening(&session.opening, &args.read);
+                source.check(&opening)?;
+                Self::Namespace(source, opening)
+            }
+        };
+        subject.check(args)?;
+        Ok(subject)
+    }
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.strip_prefix(ROCKSDB) {
-            Some("") => Err("no directory after the colon; expected rocksdb:DIR/NAMESPACE".to_owned()),
-            Some(path) => Ok(Self::RocksDb(path.into())),
-            None if CQL.iter().any(|scheme| text.starts_with(scheme)) => table(text),
-            None => repository(text).map(Self::Repository),
-        }
+    fn check(&self, args: &Args) -> Result<()> {
+        let places = Places::default().with_scratch(args.scratch.clone());
+        let places = match self {
+            Self::Repository(_) if args.against_dump.is_some() => {
+                return Err(usage(
+                    "--against-dump goes with a SOURCE; a dump is compared with its own manifest",
+                ));
+            }
+            Self::Namespace(..) if args.dump.is_given() && args.against_dump.is_none() => {
+                return Err(usage("--dump goes with a REPO, or with --against-dump REPO"));
+            }
+            Self::Repository(location) => places.with_repository(location)?,
+            Self::Namespace(source, opening) => places.with_source(source, opening)?,
+        };
+        let places = match &args.against_dump {
+            Some(location) => places.with_second_repository(location)?,
+            None => places,
+        };
+        places.check()
     }
 }
 
-#[cfg(feature = "scylla")]
-fn table(text: &str) -> Result<Subject, String> {
-    text.parse().map(Subject::Cql).map_err(|error: backup_scylla::CqlError| error.to_string())
-}
-
-#[cfg(not(feature = "scylla"))]
-fn table(_text: &str) -> Result<Subject, String> {
-    Err("this program was built without the feature `scylla`, which reads such namespaces".to_owned())
+fn usage(text: &str) -> anyhow::Error {
+    Problem::Usage(text.to_owned()).into()
 }
 
 impl fmt::Display for Subject {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Repository(location) => out.write_str(location),
-            Self::RocksDb(path) => write!(out, "rocksdb:{}", path.display()),
-            #[cfg(feature = "scylla")]
-            Self::Cql(address) => address.fmt(out),
+            Self::Repository(location) => location.fmt(out),
+            Self::Namespace(source, _) => source.fmt(out),
         }
     }
-}
-
-/// Reads where a repository lies.
-///
-/// # Errors
-///
-/// A text that says what is wrong: it is empty, or names a namespace.
-pub fn repository(text: &str) -> Result<String, String> {
-    if text.is_empty() {
-        return Err("expected a directory or a URL".to_owned());
-    }
-    let mut schemes = [ROCKSDB].iter().chain(&CQL).chain(&FOREIGN);
-    if schemes.any(|scheme| text.starts_with(scheme)) {
-        return Err(format!(
-            "a namespace of this kind cannot be used here; a directory of that name is written ./{text}"
-        ));
-    }
-    Ok(text.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
+    use backup_console::Exit;
+
     use super::*;
+    use crate::args::session;
+
+    /// Returns the exit code of what is wrong with a command line, 0 if nothing is.
+    fn code(words: &[&str]) -> u8 {
+        let (args, session) = session(words).unwrap();
+        Subject::new(&args, &session).map_or_else(|error| Exit::of(&error).code(), |_| 0)
+    }
 
     #[test]
     fn namespaces_and_repositories_are_told_apart() {
-        assert_eq!("rocksdb:/db/ns".parse(), Ok(Subject::RocksDb("/db/ns".into())));
-        assert_eq!("/backup".parse(), Ok(Subject::Repository("/backup".to_owned())));
-        assert_eq!("s3://b/p".parse(), Ok(Subject::Repository("s3://b/p".to_owned())));
-        for bad in ["", "rocksdb:", "memory:", "scylla:x/y", "cql://host/kv", "rocksdb-backup:/b"] {
-            assert!(bad.parse::<Subject>().is_err(), "{bad}");
+        let subject = |word| {
+            let (args, session) = session(&[word]).unwrap();
+            Subject::new(&args, &session).unwrap()
+        };
+        for repository in ["/backup", "s3://bucket/prefix", "./rocksdb:x"] {
+            assert!(matches!(subject(repository), Subject::Repository(_)), "{repository}");
         }
-        for namespace in ["rocksdb:/db/ns", "scylla://host/kv/ns", "cql://host/kv/ns"] {
-            assert!(repository(namespace).is_err(), "{namespace}");
+        for namespace in ["rocksdb:/db/ns", "rocksdb-backup:/engine#7", "rocksdb:/db/ns?layout=linera-0.15"] {
+            assert!(matches!(subject(namespace), Subject::Namespace(..)), "{namespace}");
         }
+        assert_eq!(subject("rocksdb:/db/ns").to_string(), "rocksdb:/db/ns");
+    }
+
+    #[test]
+    fn options_that_do_not_go_together_are_refused() {
+        for bad in [
+            &["/backup", "--against-dump", "/other"][..],
+            &["/backup", "--allow-missing-log"],
+            &["/backup", "--layout", "linera-0.15"],
+            &["rocksdb:/db/ns", "--dump", "latest"],
+            &["rocksdb:/db/ns?layout=plain", "--layout", "linera-0.15"],
+        ] {
+            assert_eq!(code(bad), 2, "{bad:?}");
+        }
+        for good in [
+            &["rocksdb:/db/ns", "--dump", "latest", "--against-dump", "/backup"][..],
+            &["rocksdb:/db/ns", "--allow-missing-log", "--wal-dir", "/log"],
+            &["/backup", "--dump", "3f2a"],
+        ] {
+            assert_eq!(code(good), 0, "{good:?}");
+        }
+    }
+
+    #[test]
+    fn places_that_lie_in_each_other_are_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let inner = directory.path().join("inner");
+        let (outer, inner) = (directory.path().to_str().unwrap(), inner.to_str().unwrap());
+        assert_eq!(code(&[&format!("rocksdb:{outer}"), "--against-dump", inner]), 4);
+        assert_eq!(code(&[outer, "--scratch", inner]), 4);
+        assert_eq!(code(&[inner, "--scratch", outer]), 0);
     }
 
     #[cfg(feature = "scylla")]
     #[test]
-    fn a_table_has_an_address_without_a_password() {
-        let subject: Subject = "cql://linera@host/kv/ns".parse().unwrap();
-        assert!(matches!(&subject, Subject::Cql(address) if address.table() == "ns"));
-        assert_eq!(subject.to_string(), "scylla://linera@host:9042/kv/ns");
-        let refused = "scylla://linera:secret@host/kv/ns".parse::<Subject>().unwrap_err();
-        assert!(!refused.contains("secret"), "{refused}");
-    }
-
-    #[cfg(not(feature = "scylla"))]
-    #[test]
-    fn a_table_is_refused_where_the_engine_is_not_built() {
-        let refused = "scylla://host/kv/ns".parse::<Subject>().unwrap_err();
-        assert!(refused.contains("without the feature `scylla`"), "{refused}");
+    fn options_of_one_engine_are_refused_with_another() {
+        let table = "scylla://host/kv/ns";
+        assert_eq!(code(&[table]), 0);
+        assert_eq!(code(&[table, "--tls-ca", "f", "--consistency", "all"]), 0);
+        assert_eq!(code(&[table, "--allow-missing-log"]), 2);
+        assert_eq!(code(&["rocksdb:/db/ns", "--tls-ca", "f"]), 2);
     }
 }

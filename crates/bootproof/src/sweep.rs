@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
 use anyhow::{Context, Result};
+use backup_console::Counter;
 use backup_format::{DatabaseBackup, Group};
 use futures::StreamExt;
 use linera_base::identifiers::ChainId;
@@ -13,7 +14,6 @@ use serde::Serialize;
 use crate::blobs::Blobs;
 use crate::decode::decode;
 use crate::findings::Findings;
-use crate::meter::Meter;
 use crate::records::{BLOCK_KEY, CERTIFICATE_KEY, NETWORK_DESCRIPTION_KEY, Records};
 
 /// What a namespace holds.
@@ -72,20 +72,22 @@ pub async fn sweep(
     namespace: &dyn DatabaseBackup,
     records: &Records,
     findings: &Findings,
-    meter: &Meter,
+    counter: &Counter,
 ) -> Result<Sweep> {
     let mut sweep = Sweep::default();
     let mut blobs = Blobs::new(records, findings);
+    counter.begin("counting", "entries", None);
     let snapshot = namespace.snapshot().await.context("opening the restored namespace")?;
     let plan = snapshot.plan(NonZeroUsize::MIN).await.context("dividing the restored namespace")?;
     for range in plan.phases.iter().flatten() {
         let mut entries = snapshot.entries(range).await.context("reading the restored namespace")?;
         while let Some(batch) = entries.next().await {
             let batch = batch.context("reading the restored namespace")?;
+            let before = sweep.counts.entries;
             for group in batch.groups() {
                 sweep.group(&group, &mut blobs, findings).await?;
             }
-            meter.tick(|| format!("counted {} entries", sweep.counts.entries));
+            counter.advance(sweep.counts.entries - before);
         }
     }
     blobs.finish().await?;

@@ -5,6 +5,9 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use anyhow::Result;
+use backup_console::{
+    Places, Problem, ReadArgs, Report, RepositoryLocation, Session, Signer, SourceArgs, bytes, count, quoted,
+};
 use backup_format::Manifest;
 use backup_layout::Layout;
 use backup_repository::{
@@ -15,15 +18,9 @@ use backup_sources::parse_time;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::args::{ReadArgs, SourceArgs, WriteArgs};
-use crate::keys::Signer;
-use crate::location::RepositoryLocation;
-use crate::places::Places;
-use crate::problem::Problem;
-use crate::quote::quoted;
-use crate::report::{self, Report, count};
+use crate::args::WriteArgs;
+use crate::report;
 use crate::repository::{self, Destination};
-use crate::session::Session;
 
 /// How often a share that waits for the others looks for them.
 const POLL: Duration = Duration::from_secs(2);
@@ -162,8 +159,8 @@ fn describe_share(share: &JobShare, done: &ShareReport, location: &RepositoryLoc
     report.timed()
 }
 
-fn stored(bytes: u64, objects: u64, packs: u64) -> String {
-    format!("{}: {} in {}", report::bytes(bytes), count(objects, "new object"), count(packs, "pack"))
+fn stored(size: u64, objects: u64, packs: u64) -> String {
+    format!("{}: {} in {}", bytes(size), count(objects, "new object"), count(packs, "pack"))
 }
 
 /// Reports a dump that was made, or would be.
@@ -175,8 +172,8 @@ pub(super) fn describe(
 ) -> Report {
     let mut report = Report::default();
     match dry_run {
-        true => report.unmade_dump(&made.manifest),
-        false => report.dump(made.dump, &made.manifest),
+        true => report::add_unmade_dump(&mut report, &made.manifest),
+        false => report::add_dump(&mut report, made.dump, &made.manifest),
     }
     signer.describe(&mut report);
     report.field("new_objects", made.new_objects);
@@ -243,7 +240,7 @@ fn since_text(since: &Difference, manifest: &Manifest) -> String {
     let percent = segments.new.plain_bytes as f64 * 100.0 / manifest.plain_bytes.max(1) as f64;
     text + &format!(
         " {} in new segments ({percent:.1} %), {} in segments that are gone",
-        report::bytes(segments.new.plain_bytes),
-        report::bytes(segments.gone.plain_bytes)
+        bytes(segments.new.plain_bytes),
+        bytes(segments.gone.plain_bytes)
     )
 }

@@ -1,11 +1,11 @@
 //! `completions`: what a shell needs to complete command lines.
 
+use backup_console::Report;
 use backup_sources::Engines;
 use clap::Args;
 use clap_complete::Shell;
 
 use crate::command_line;
-use crate::report::Report;
 
 /// Print the completion script of a shell
 #[derive(Args, Debug)]

@@ -1,6 +1,9 @@
 //! `copy`: dumps from one repository to another one.
 
 use anyhow::Result;
+use backup_console::{
+    Places, Problem, ReadArgs, Report, RepositoryLocation, Session, SignArgs, bytes, count,
+};
 use backup_format::ErrorClass;
 use backup_layout::Layout;
 use backup_repository::{
@@ -11,14 +14,8 @@ use clap::Args;
 use serde_json::json;
 
 use super::forget::parse_id;
-use crate::args::ReadArgs;
-use crate::keys::SignArgs;
-use crate::location::RepositoryLocation;
-use crate::places::Places;
-use crate::problem::Problem;
-use crate::report::{self, Report, count, full_text};
+use crate::report::full_text;
 use crate::repository::{self, Destination};
-use crate::session::Session;
 use crate::table;
 
 /// Digits of an id in the table; `--dump` takes them.
@@ -68,14 +65,14 @@ pub(crate) async fn run(args: CopyArgs, session: &Session) -> Result<Report> {
     Places::default().with_repository(&args.repository)?.with_second_repository(&args.target)?.check()?;
     repository::keep_private();
     let signer = args.sign.signer(session)?;
-    let source = repository::open(&args.repository, session).await?;
+    let source = session.repository(&args.repository).await?;
     let (dumps, unreadable) = choose(&source, &args).await?;
     let config = source.config().clone();
     let place = Destination::open_like(&args.target, args.dry_run, config, session).await?;
     let place = place.signed_by(&signer);
     let options = CopyOptions {
         compression: args.codec,
-        workers: args.read.workers,
+        workers: args.read.workers(),
         limits: args.read.limits(),
         tool: crate::TOOL.to_owned(),
         kinds: kinds_of_name,
@@ -142,7 +139,7 @@ fn describe(copied: &CopyReport, args: &CopyArgs) -> Report {
     report.text(&table::table(std::iter::once(header).chain(rows).collect(), 0, usize::MAX));
     let how = if copied.whole { "packs as they are" } else { "dumps made anew" };
     let doing = if args.dry_run { "would write" } else { "written" };
-    let (packs, bytes) = (count(copied.packs, "pack"), report::bytes(copied.stored_bytes));
+    let (packs, bytes) = (count(copied.packs, "pack"), bytes(copied.stored_bytes));
     report.line(doing, format_args!("{packs}, {bytes}: {how}; {} there", count(copied.packs_there, "pack")));
     report
 }

@@ -3,12 +3,11 @@
 use std::ffi::{OsStr, OsString};
 
 use anyhow::Result;
+use backup_console::{ReadArgs, Report, Session, SourceArgs, count};
 use backup_repository::DigestOptions;
 use clap::Args;
 
-use crate::args::{ReadArgs, SourceArgs};
-use crate::report::{Report, count};
-use crate::session::Session;
+use crate::report;
 
 /// Compute the digest of a namespace
 ///
@@ -40,7 +39,7 @@ pub(super) async fn scan(
 ) -> Result<Report> {
     let opened = session.source(source)?.open(&open.opening(&session.opening, read)).await?;
     let options =
-        DigestOptions { workers: read.workers, limits: read.limits(), progress: session.progress.clone() };
+        DigestOptions { workers: read.workers(), limits: read.limits(), progress: session.progress.clone() };
     let found = backup_repository::digest(&opened, &options).await?;
     let info = opened.source();
     let source = backup_format::Source {
@@ -58,9 +57,10 @@ pub(super) async fn scan(
     report.field("source", &source);
     report.field("contents", &found.contents);
     report.line("digest", state.digest());
-    let engine = crate::report::engine_and_layout(&source);
+    let engine = report::engine_and_layout(&source);
     report.line("namespace", format_args!("{} ({engine})", info.namespace));
     let (entries, partitions) = (count(state.entries, "entry"), count(state.partitions, "partition"));
     report.line("content", format_args!("{entries} in {partitions}"));
-    Ok(report.with_contents(found.contents).timed())
+    report::add_contents(&mut report, &found.contents);
+    Ok(report.timed())
 }

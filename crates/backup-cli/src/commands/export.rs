@@ -5,18 +5,14 @@ use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use backup_console::{DumpArgs, Places, Problem, ReadArgs, Report, RepositoryLocation, Session, bytes};
 use backup_format::upstream::{Scratch, ScratchFile};
 use backup_repository::{ExportOptions, RepositoryError};
 use clap::Args;
 use tempfile::{NamedTempFile, PersistError};
 
-use crate::args::ReadArgs;
-use crate::location::RepositoryLocation;
-use crate::places::Places;
-use crate::problem::Problem;
-use crate::report::{self, Report};
-use crate::repository::{self, DumpArgs};
-use crate::session::Session;
+use crate::report;
+use crate::repository;
 
 /// Write a dump as an upstream file, like linera's memory_backup.bcs
 ///
@@ -44,7 +40,7 @@ pub(crate) async fn run(args: ExportArgs, session: &Session) -> Result<Report> {
         return Err(exists(file));
     }
     Places::default().with("the file", file)?.with_repository(&args.repository)?.check()?;
-    let repository = repository::open(&args.repository, session).await?;
+    let repository = session.repository(&args.repository).await?;
     let dump = repository::find(&repository, &args.dump).await?;
     let directory = match file.parent() {
         Some(parent) if parent != Path::new("") => parent.to_owned(),
@@ -55,13 +51,13 @@ pub(crate) async fn run(args: ExportArgs, session: &Session) -> Result<Report> {
     let options = ExportOptions { limits: args.read.limits(), progress: session.progress.clone() };
     let exported = repository.export(&dump, out, ScratchDirectory(directory.clone()), &options).await;
     let out = exported.map_err(|error| failed(error, file, &directory))?;
-    let bytes = publish(out, file, &directory)?;
+    let size = publish(out, file, &directory)?;
 
     let mut report = Report::default();
-    report.dump(dump.id, &dump.manifest);
+    report::add_dump(&mut report, dump.id, &dump.manifest);
     report.field("file", file.display().to_string());
-    report.field("file_bytes", bytes);
-    report.line("exported", format_args!("{}: {}", file.display(), report::bytes(bytes)));
+    report.field("file_bytes", size);
+    report.line("exported", format_args!("{}: {}", file.display(), bytes(size)));
     Ok(report.timed())
 }
 

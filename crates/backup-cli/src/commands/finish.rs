@@ -1,17 +1,13 @@
 //! `finish`: from the shares of several processes to a dump.
 
 use anyhow::Result;
+use backup_console::{Places, Report, RepositoryLocation, Session, SignArgs, count};
 use backup_repository::{Compression, FinishOptions, JobName};
 use clap::Args;
 
 use super::backup;
 use crate::args::ShrinkArgs;
-use crate::keys::SignArgs;
-use crate::location::RepositoryLocation;
-use crate::places::Places;
-use crate::report::{Report, count};
 use crate::repository;
-use crate::session::Session;
 
 /// Make the dump of a job, when `backup --share` has read all of its shares
 ///
@@ -51,7 +47,7 @@ pub(crate) async fn run(args: FinishArgs, session: &Session) -> Result<Report> {
     repository::keep_private();
     Places::default().with_repository(&args.repository)?.check()?;
     let signer = args.sign.signer(session)?;
-    let repository = signer.of(repository::open(&args.repository, session).await?);
+    let repository = signer.of(session.repository(&args.repository).await?);
     if args.discard {
         let removed = repository.discard_job(&args.job).await?;
         let mut report = Report::default();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use backup_console::{Problem, Report, RepositoryLocation, Session, SignArgs, count};
 use backup_repository::{
     DumpChoice, ForgetGroup, ForgetOptions, ForgetReport, KeepRules, PruneOptions, Verdict,
 };
@@ -10,13 +11,9 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::prune;
-use crate::keys::SignArgs;
-use crate::location::RepositoryLocation;
 use crate::origin;
-use crate::problem::Problem;
-use crate::report::{Report, count, to_the_second};
+use crate::report::to_the_second;
 use crate::repository;
-use crate::session::Session;
 use crate::table;
 
 /// Digits of an id in the table; `--dump` takes them.
@@ -110,7 +107,7 @@ pub(crate) async fn run(args: ForgetArgs, session: &Session) -> Result<Report> {
     }
     repository::keep_private();
     let signer = args.sign.signer(session)?;
-    let repository = signer.of(repository::open(&args.repository, session).await?);
+    let repository = signer.of(session.repository(&args.repository).await?);
     let options = ForgetOptions {
         rules,
         dumps: args.dumps,

@@ -4,19 +4,15 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
+use backup_console::{LayoutArgs, Places, ReadArgs, Report, RepositoryLocation, Session, count};
 use backup_layout::Layout;
 use backup_repository::UpstreamFile;
 use backup_sources::kinds_of;
 use clap::Args;
 
 use super::backup;
-use crate::args::{LayoutArgs, ReadArgs, WriteArgs};
-use crate::location::RepositoryLocation;
-use crate::places::Places;
-use crate::report::Report;
-use crate::report::count;
+use crate::args::WriteArgs;
 use crate::repository::{self, Destination};
-use crate::session::Session;
 
 /// Dump an upstream file, like linera's memory_backup.bcs, into a repository
 ///

@@ -1,13 +1,11 @@
 //! `init`: makes a repository.
 
 use anyhow::Result;
+use backup_console::{Report, RepositoryLocation, Session};
 use backup_format::Config;
 use clap::Args;
 
-use crate::location::RepositoryLocation;
-use crate::report::Report;
 use crate::repository;
-use crate::session::Session;
 
 /// Make an empty repository
 ///

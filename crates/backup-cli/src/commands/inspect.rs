@@ -3,14 +3,12 @@
 use std::ffi::OsString;
 
 use anyhow::Result;
+use backup_console::{DumpArgs, ReadArgs, Report, RepositoryLocation, Session, SourceArgs};
 use clap::Args;
 
 use super::digest;
-use crate::args::{ReadArgs, SourceArgs};
-use crate::location::RepositoryLocation;
-use crate::report::Report;
-use crate::repository::{self, DumpArgs};
-use crate::session::Session;
+use crate::report;
+use crate::repository;
 
 /// Show what a dump or a namespace holds: counts and bytes per kind of partition
 ///
@@ -41,17 +39,18 @@ pub(crate) async fn run(args: InspectArgs, session: &Session) -> Result<Report> 
 }
 
 async fn inspect_dump(location: &RepositoryLocation, choice: &DumpArgs, session: &Session) -> Result<Report> {
-    let repository = repository::open(location, session).await?;
+    let repository = session.repository(location).await?;
     let dump = repository::find(&repository, choice).await?;
     let manifest = &dump.manifest;
     let mut report = Report::default();
-    report.dump(dump.id, manifest);
-    report.signed(repository.signed(dump.id).await?);
+    report::add_dump(&mut report, dump.id, manifest);
+    report::add_signed(&mut report, repository.signed(dump.id).await?);
     report.line("started", &manifest.started);
     report.line("finished", &manifest.finished);
     report.line("made by", &manifest.tool);
     for (name, value) in &manifest.annotations {
         report.line("annotation", format_args!("{name}={value}"));
     }
-    Ok(report.with_contents(manifest.contents.clone()))
+    report::add_contents(&mut report, &manifest.contents);
+    Ok(report)
 }

@@ -6,12 +6,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use backup_console::{Problem, Report, quoted};
 use backup_sign::SecretKey;
 use clap::{Args, Subcommand};
-
-use crate::problem::Problem;
-use crate::quote::quoted;
-use crate::report::Report;
 
 /// Make a key to sign dumps with
 #[derive(Args, Debug)]

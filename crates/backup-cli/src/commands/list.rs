@@ -3,17 +3,14 @@
 use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
+use backup_console::{Problem, Report, RepositoryLocation, Session, bytes, count};
 use backup_repository::{Dump, Dumps, RepositoryError, Signed};
 use clap::Args;
 use indicatif::HumanCount;
 use serde_json::{Value, json};
 
 use super::forget::parse_age;
-use crate::location::RepositoryLocation;
-use crate::problem::Problem;
-use crate::report::{self, Report, count, full_text};
-use crate::repository;
-use crate::session::Session;
+use crate::report::{self, full_text};
 use crate::table;
 
 /// List the dumps of a repository, the newest of each namespace last
@@ -42,7 +39,7 @@ pub(crate) struct ListArgs {
 const ID_DIGITS: usize = 12;
 
 pub(crate) async fn run(args: ListArgs, session: &Session) -> Result<Report> {
-    let repository = repository::open(&args.repository, session).await?;
+    let repository = session.repository(&args.repository).await?;
     let dumps = repository.dumps().await?;
     let mut report = Report::default();
     report.field("dumps", dumps.good.iter().map(|dump| as_json(dump, &dumps)).collect::<Vec<_>>());
@@ -119,11 +116,11 @@ fn as_json(dump: &Dump, dumps: &Dumps) -> Value {
 }
 
 /// Says what is there where no dump is.
-fn no_dumps(packs: u64, bytes: u64) -> String {
+fn no_dumps(packs: u64, pack_bytes: u64) -> String {
     if packs == 0 {
         return "no dumps\n".to_owned();
     }
-    let (packs, bytes) = (count(packs, "pack"), report::bytes(bytes));
+    let (packs, bytes) = (count(packs, "pack"), bytes(pack_bytes));
     format!(
         "no dumps; {packs}, {bytes} of an unfinished backup are kept: run the backup again, and it uses them\n"
     )
@@ -160,7 +157,7 @@ fn table(dumps: &Dumps) -> String {
                 .map_or("-".to_owned(), |origin| format!("{origin:.ID_DIGITS$}")),
             signer(dumps.signed.get(&dump.id).copied()),
             HumanCount(manifest.entries).to_string(),
-            report::bytes(manifest.plain_bytes),
+            bytes(manifest.plain_bytes),
         ]
     });
     let mut text = table::table(std::iter::once(header.map(str::to_owned)).chain(rows).collect(), 0, 9);

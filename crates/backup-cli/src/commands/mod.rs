@@ -24,10 +24,9 @@ pub(crate) mod verify;
 mod verify_all;
 
 use anyhow::Result;
+use backup_console::{Report, Session};
 
 use crate::args::Command;
-use crate::report::Report;
-use crate::session::Session;
 
 /// Runs a command.
 pub(crate) async fn run(command: Command, session: &Session) -> Result<Report> {

@@ -5,14 +5,11 @@ use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::Result;
+use backup_console::{Places, Report, Session, bytes, count, quoted};
 use backup_sources::NativeBackup;
 use clap::Args;
 
-use crate::places::Places;
-use crate::quote::quoted;
-use crate::report::{self, Report, count};
 use crate::repository;
-use crate::session::Session;
 
 /// Back up with RocksDB's own BackupEngine, which only RocksDB can read
 ///
@@ -55,9 +52,6 @@ pub(super) fn describe(backup: &NativeBackup) -> Report {
     let made = u64::try_from(backup.timestamp).unwrap_or_default();
     report.field("made", backup_repository::time_text(UNIX_EPOCH + Duration::from_secs(made)));
     report.line("backup", format_args!("number {}", backup.id));
-    report.line(
-        "files",
-        format_args!("{}, {}", count(backup.files.into(), "file"), report::bytes(backup.bytes)),
-    );
+    report.line("files", format_args!("{}, {}", count(backup.files.into(), "file"), bytes(backup.bytes)));
     report.timed()
 }

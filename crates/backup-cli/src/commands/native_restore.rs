@@ -4,14 +4,11 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::Result;
+use backup_console::{Places, Report, Session, quoted};
 use clap::Args;
 
 use super::native_backup::describe;
-use crate::places::Places;
-use crate::quote::quoted;
-use crate::report::Report;
 use crate::scenario::CAUTION;
-use crate::session::Session;
 
 /// Restore a backup that RocksDB's own BackupEngine made
 ///

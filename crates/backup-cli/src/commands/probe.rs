@@ -1,16 +1,13 @@
 //! `probe`: whether a store keeps what a repository needs.
 
 use anyhow::Result;
+use backup_console::{Problem, Report, RepositoryLocation, Session};
 use backup_repository::{ProbeOptions, ProbeReport, RuleOutcome};
 use backup_sources::parse_size;
 use clap::Args;
 use serde_json::json;
 
-use crate::location::RepositoryLocation;
-use crate::problem::Problem;
-use crate::report::Report;
 use crate::repository;
-use crate::session::Session;
 use crate::table;
 
 /// Check that a store keeps what a repository needs
@@ -33,7 +30,7 @@ pub(crate) struct ProbeArgs {
 
 pub(crate) async fn run(args: ProbeArgs, session: &Session) -> Result<Report> {
     repository::keep_private();
-    let store = repository::store(&args.repository, false, session)?;
+    let store = session.store(&args.repository, false)?;
     let progress = session.progress.clone();
     let mut options = ProbeOptions { progress, ..ProbeOptions::default() };
     if let Some(bytes) = args.big_object {

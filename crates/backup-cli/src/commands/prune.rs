@@ -3,15 +3,13 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use backup_console::{Report, RepositoryLocation, Session, bytes, count};
 use backup_repository::{PackCount, PruneOptions, PruneReport};
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::forget::parse_age;
-use crate::location::RepositoryLocation;
-use crate::report::{Report, bytes, count};
 use crate::repository;
-use crate::session::Session;
 use crate::table;
 
 /// Remove what no dump needs any more, and win its room
@@ -47,7 +45,7 @@ pub(crate) struct PruneArgs {
 
 pub(crate) async fn run(args: PruneArgs, session: &Session) -> Result<Report> {
     repository::keep_private();
-    let repository = repository::open(&args.repository, session).await?;
+    let repository = session.repository(&args.repository).await?;
     let options = PruneOptions {
         grace: args.grace.unwrap_or(PruneOptions::GRACE),
         max_unused_percent: args.max_unused.unwrap_or(PruneOptions::MAX_UNUSED_PERCENT),

@@ -1,17 +1,13 @@
 //! `repair`: puts back what is missing or damaged in a repository.
 
 use anyhow::Result;
+use backup_console::{Places, Problem, ReadArgs, Report, RepositoryLocation, Session, count};
 use backup_repository::{RepairOptions, RepairReport, Repository, RepositoryError};
 use clap::Args;
 use serde_json::json;
 
-use crate::args::ReadArgs;
-use crate::location::RepositoryLocation;
-use crate::places::Places;
-use crate::problem::Problem;
-use crate::report::{Report, count, full_text};
+use crate::report::full_text;
 use crate::repository;
-use crate::session::Session;
 
 /// Repair a repository: put back what is missing or damaged
 ///
@@ -44,12 +40,12 @@ pub(crate) async fn run(args: RepairArgs, session: &Session) -> Result<Report> {
     }
     repository::keep_private();
     let copy = match &args.from {
-        Some(from) => Some(repository::open(from, session).await?),
+        Some(from) => Some(session.repository(from).await?),
         None => None,
     };
-    let store = repository::store(&args.repository, false, session)?;
+    let store = session.store(&args.repository, false)?;
     let options = RepairOptions {
-        workers: args.read.workers,
+        workers: args.read.workers(),
         trust: session.trust.clone(),
         dry_run: args.dry_run,
         progress: session.progress.clone(),

@@ -4,19 +4,17 @@ use std::ffi::OsString;
 use std::fmt;
 
 use anyhow::Result;
+use backup_console::{
+    DumpArgs, LayoutArgs, Places, Problem, ReadArgs, Report, RepositoryLocation, Session, count,
+};
 use backup_repository::{RestoreOptions, RestoreReport};
 use backup_sources::Target;
 use clap::Args;
 
-use crate::args::{LayoutArgs, ReadArgs};
-use crate::location::RepositoryLocation;
 use crate::owner::{Owner, Transfer};
-use crate::places::Places;
-use crate::problem::Problem;
-use crate::report::{Report, count};
-use crate::repository::{self, DumpArgs};
+use crate::report;
+use crate::repository;
 use crate::scenario::{CAUTION, ForKey, Scenario};
-use crate::session::Session;
 
 /// Restore a dump into a namespace that is empty, or half restored from the same dump
 ///
@@ -63,7 +61,7 @@ pub(crate) struct RestoreArgs {
 pub(crate) async fn run(args: RestoreArgs, session: &Session) -> Result<Report> {
     let target = session.target(&args.target)?;
     Places::default().with_target(&target)?.with_repository(&args.repository)?.check()?;
-    let repository = repository::open(&args.repository, session).await?;
+    let repository = session.repository(&args.repository).await?;
     let dump = repository::find(&repository, &args.dump).await?;
     repository::check_sequence(&repository, &dump, args.expect_sequence).await?;
     let scenario = args.for_key.as_ref().map(|key| Scenario::of(key, dump.manifest.source.origin.as_deref()));
@@ -77,7 +75,7 @@ pub(crate) async fn run(args: RestoreArgs, session: &Session) -> Result<Report> 
     let opening = args.layout.opening(&session.opening, &args.read);
     let opened = target.open(&dump.manifest, &opening).await?;
     let options = RestoreOptions {
-        workers: args.read.workers,
+        workers: args.read.workers(),
         limits: args.read.limits(),
         dry_run: args.dry_run,
         progress: session.progress.clone(),
@@ -87,7 +85,7 @@ pub(crate) async fn run(args: RestoreArgs, session: &Session) -> Result<Report> 
 
     let layout = target.layout(&dump.manifest, &opening)?;
     let mut report = Report::default();
-    report.dump(dump.id, &dump.manifest);
+    report::add_dump(&mut report, dump.id, &dump.manifest);
     report.field("target", target.to_string());
     report.field("target_layout", layout.name());
     report.field("dry_run", args.dry_run);

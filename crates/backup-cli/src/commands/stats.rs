@@ -1,14 +1,12 @@
 //! `stats`: what takes the room of a repository.
 
 use anyhow::Result;
+use backup_console::{Report, RepositoryLocation, Session, bytes, count};
 use backup_repository::{DumpStats, ObjectStats, Stats, StatsOptions};
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::location::RepositoryLocation;
-use crate::report::{self, Report, bytes, count};
-use crate::repository;
-use crate::session::Session;
+use crate::report;
 use crate::table;
 
 /// Digits of an id in the table; `--dump` takes them.
@@ -30,7 +28,7 @@ pub(crate) struct StatsArgs {
 }
 
 pub(crate) async fn run(args: StatsArgs, session: &Session) -> Result<Report> {
-    let repository = repository::open(&args.repository, session).await?;
+    let repository = session.repository(&args.repository).await?;
     let stats = repository.stats(&StatsOptions { progress: session.progress.clone() }).await?;
     let mut report = Report::default();
     report.field("dumps", stats.dumps.iter().map(dump_as_json).collect::<Vec<_>>());

@@ -1,15 +1,13 @@
 //! `unforget`: takes back that a dump was forgotten.
 
 use anyhow::Result;
+use backup_console::{Report, RepositoryLocation, Session, SignArgs};
 use backup_repository::Dump;
 use clap::Args;
 
 use super::forget::parse_id;
-use crate::keys::SignArgs;
-use crate::location::RepositoryLocation;
-use crate::report::{self, Report};
+use crate::report;
 use crate::repository;
-use crate::session::Session;
 use crate::table;
 
 /// Put a forgotten dump on the list again, or list the forgotten dumps
@@ -33,12 +31,12 @@ pub(crate) struct UnforgetArgs {
 
 pub(crate) async fn run(args: UnforgetArgs, session: &Session) -> Result<Report> {
     let signer = args.sign.signer(session)?;
-    let repository = signer.of(repository::open(&args.repository, session).await?);
+    let repository = signer.of(session.repository(&args.repository).await?);
     let mut report = Report::default();
     if let Some(digits) = &args.dump {
         repository::keep_private();
         let dump = repository.unforget(digits).await?;
-        report.dump(dump.id, &dump.manifest);
+        report::add_dump(&mut report, dump.id, &dump.manifest);
         return Ok(report);
     }
     let dumps = repository.forgotten().await?;

@@ -3,6 +3,9 @@
 use std::ffi::OsString;
 
 use anyhow::Result;
+use backup_console::{
+    DumpArgs, Places, Problem, ReadArgs, Report, RepositoryLocation, Session, SourceArgs, count,
+};
 use backup_format::Digest;
 use backup_repository::{
     DigestOptions, Dump, Progress, Repository, RestoreOptions, Signed, Subset, VerifyLevel, VerifyOptions,
@@ -12,13 +15,9 @@ use backup_sources::{Opening, Source};
 use clap::{Args, ValueEnum};
 
 use super::verify_all;
-use crate::args::{ReadArgs, SourceArgs};
-use crate::location::RepositoryLocation;
-use crate::places::Places;
-use crate::problem::{Difference, Problem, Side};
-use crate::report::{Report, count};
-use crate::repository::{self, DumpArgs};
-use crate::session::Session;
+use crate::difference::{Difference, Side};
+use crate::report;
+use crate::repository;
 
 /// Verify a dump, or compare it with a namespace
 ///
@@ -95,11 +94,11 @@ pub(crate) async fn run(args: VerifyArgs, session: &Session) -> Result<Report> {
         }
         None => args.open.refuse(&session.opening, "which --against names")?,
     }
-    let repository = repository::open(&args.repository, session).await?;
+    let repository = session.repository(&args.repository).await?;
     let options = VerifyOptions {
         level: if level == Level::Structure { VerifyLevel::Structure } else { VerifyLevel::Content },
         subset: args.subset,
-        workers: args.read.workers,
+        workers: args.read.workers(),
         limits: args.read.limits(),
         progress: session.progress.clone(),
     };
@@ -117,7 +116,7 @@ pub(crate) async fn run(args: VerifyArgs, session: &Session) -> Result<Report> {
     report.field("subset", args.subset.map(|subset| subset.to_string()));
     if let Some(source) = &source {
         let progress = session.progress.clone();
-        let options = DigestOptions { workers: args.read.workers, limits: args.read.limits(), progress };
+        let options = DigestOptions { workers: args.read.workers(), limits: args.read.limits(), progress };
         let digest = compare(source, &opening, &dump, &options).await?;
         report.field("digest", digest);
         report.field("against", source.to_string());
@@ -145,7 +144,7 @@ fn choose_level(args: &VerifyArgs) -> Result<Level> {
 
 /// Restores into memory, and reads that back.
 async fn rehearse(repository: &Repository, dump: &Dump, read: &ReadArgs, progress: Progress) -> Result<()> {
-    let options = RestoreOptions { workers: read.workers, limits: read.limits(), dry_run: false, progress };
+    let options = RestoreOptions { workers: read.workers(), limits: read.limits(), dry_run: false, progress };
     let target = backup_memory::MemoryNamespace::new(&dump.manifest.namespace);
     repository.restore(dump, &target, &options).await?;
     Ok(())
@@ -159,7 +158,7 @@ async fn compare(source: &Source, opening: &Opening, dump: &Dump, options: &Dige
     if found.state == expected {
         return Ok(found.state.digest());
     }
-    Err(Problem::Difference(Box::new(Difference {
+    Err(Problem::from(Difference {
         what: format!(
             "{source} (layout {}; the dump is in {})",
             opened.source().layout,
@@ -167,14 +166,14 @@ async fn compare(source: &Source, opening: &Opening, dump: &Dump, options: &Dige
         ),
         expected: Side { state: expected, contents: dump.manifest.contents.clone() },
         found: Side { state: found.state, contents: found.contents },
-    }))
+    })
     .into())
 }
 
 fn describe(level: Level, dump: &Dump, verified: &VerifyReport, signed: Signed) -> Report {
     let mut report = Report::default();
-    report.dump(dump.id, &dump.manifest);
-    report.signed(signed);
+    report::add_dump(&mut report, dump.id, &dump.manifest);
+    report::add_signed(&mut report, signed);
     report.field("level", level.number());
     report.field("pages_checked", verified.pages);
     report.field("packs_read", verified.packs_read);

@@ -1,14 +1,14 @@
 //! `verify --all`: whether all dumps are what they were.
 
 use anyhow::Result;
+use backup_console::{Problem, Report, count};
 use backup_format::ErrorClass;
 use backup_repository::{
     DumpVerdict, Repository, RepositoryError, Subset, VerifyAllReport, VerifyLevel, VerifyOptions,
 };
 use serde_json::{Value, json};
 
-use crate::problem::Problem;
-use crate::report::{self, Report, count, full_text, to_the_second};
+use crate::report::{self, full_text, to_the_second};
 use crate::table;
 
 /// Digits of an id in the table; `--dump` takes them.

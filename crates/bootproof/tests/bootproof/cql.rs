@@ -19,15 +19,15 @@ use crate::Tests;
 use crate::fixture::file;
 use crate::histories::History;
 use crate::keys::BLOCK;
-use crate::program::{code, run};
+use crate::program::{code, command, run};
 use crate::proving::{dump, prove_at, show};
 
 pub const TESTS: Tests = &[
     ("a table is proven and stays as it is", a_table_is_proven_and_stays_as_it_is),
     ("a deleted block is found in a table", a_deleted_block_is_found_in_a_table),
     ("a dump of a table is proven", a_dump_of_a_table_is_proven),
-    ("what is no table of linera is 1", what_is_no_table_of_linera_is_1),
-    ("secrets are read from files", secrets_are_read_from_files),
+    ("what is no table of linera is not proven", what_is_no_table_of_linera_is_not_proven),
+    ("passwords are read as kvbackup does", passwords_are_read_as_kvbackup_does),
 ];
 
 /// A row of a table: its keys, its value, and when it was written.
@@ -86,30 +86,36 @@ fn a_dump_of_a_table_is_proven() {
     assert!(report.findings[0].place.to_string().starts_with(&place), "{found:#?}");
 }
 
-fn what_is_no_table_of_linera_is_1() {
+fn what_is_no_table_of_linera_is_not_proven() {
     let (missing, foreign) = (Scylla::new().unwrap(), Scylla::new().unwrap());
     foreign.create_table().unwrap();
     let insert = format!("INSERT INTO {} (root_key, k, v) VALUES (0x77, 0x01, 0x02)", foreign.full_name());
     on_server(async |session| Ok(session.query_unpaged(insert, ()).await.map(drop)?));
-    for (table, text) in [(&missing, "no table boot_"), (&foreign, "cannot tell the layout")] {
+    for (table, expected, text) in [(&missing, 1, "no table boot_"), (&foreign, 4, "cannot tell the layout")]
+    {
         let output = run(&[&subject(table)]);
-        assert_eq!(code(&output), 1, "{output:?}");
+        assert_eq!(code(&output), expected, "{output:?}");
         assert!(String::from_utf8_lossy(&output.stderr).contains(text), "{output:?}");
     }
 }
 
-fn secrets_are_read_from_files() {
+fn passwords_are_read_as_kvbackup_does() {
     let table = restored();
     let (missing, password) = ("/dev/null/no such file", tempfile::NamedTempFile::new().unwrap());
     let as_user = subject(&table).replace("scylla://", "scylla://cassandra@");
-    let output = run(&[&as_user, "--cql-password-file", missing]);
+    let output = run(&[&as_user, "--password-file", missing]);
     assert_eq!(code(&output), 1, "{output:?}");
-    assert!(String::from_utf8_lossy(&output.stderr).contains("reading the password in"), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("reading the password from"), "{output:?}");
     // This server lets everybody in.
     std::fs::write(&password, "cassandra\n").unwrap();
-    let output = run(&[&as_user, "--cql-password-file", password.path().to_str().unwrap()]);
+    let output = run(&[&as_user, "--password-file", password.path().to_str().unwrap()]);
     assert_eq!(code(&output), 0, "{output:?}");
-    let output = run(&[&subject(&table), "--cql-ca-file", missing]);
+    let mut command = command(&[&as_user]);
+    let output = command.env("KVBACKUP_CQL_PASSWORD", "cassandra").output().unwrap();
+    assert_eq!(code(&output), 0, "{output:?}");
+    let output = command.env_remove("KVBACKUP_CQL_PASSWORD").output().unwrap();
+    assert_eq!(code(&output), 2, "{output:?}");
+    let output = run(&[&subject(&table), "--tls-ca", missing]);
     assert_eq!(code(&output), 1, "{output:?}");
     assert!(String::from_utf8_lossy(&output.stderr).contains(missing), "{output:?}");
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use bootproof::{Args, Kind, Report, prove};
-use clap::Parser;
+use backup_console::Exit;
+use bootproof::{Kind, Report};
 use rocksdb::{DB, Options};
 use tempfile::TempDir;
 use validator_network::runtime::block_on;
@@ -13,7 +13,7 @@ use crate::Tests;
 use crate::fixture;
 use crate::histories::History;
 use crate::keys;
-use crate::proving::{dump, prove_at, prove_entries, show};
+use crate::proving::{dump, prove, prove_at, prove_entries, show};
 
 pub const TESTS: Tests = &[
     ("the fixture is equal to its dump and stays as it is", the_fixture_is_equal_to_its_dump),
@@ -143,15 +143,17 @@ fn other_layouts_are_refused() {
             Ok(())
         })
         .unwrap();
-        let error = prove(&args(path(&repository))).unwrap_err();
+        let error = prove(path(&repository), &[]).unwrap_err();
         assert!(format!("{error:#}").contains(layout), "{error:#}");
+        assert_eq!(Exit::of(&error), Exit::Refused);
     }
     let directory = tempfile::tempdir().unwrap();
     let mut options = Options::default();
     options.create_if_missing(true);
     DB::open(&options, directory.path()).unwrap().put(b"some key", b"of something else").unwrap();
-    let error = prove(&args(&subject(directory.path()))).unwrap_err();
+    let error = prove(&subject(directory.path()), &[]).unwrap_err();
     assert!(format!("{error:#}").contains("layout \"plain\""), "{error:#}");
+    assert_eq!(Exit::of(&error), Exit::Refused);
 }
 
 fn a_damaged_repository_is_a_finding() {
@@ -172,10 +174,6 @@ fn nothing_is_left_in_the_scratch_directory() {
     let report = prove_at(&subject(&fixture::namespace()), &["--scratch", path(&scratch)]);
     assert!(report.findings.is_empty());
     assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0);
-}
-
-fn args(subject: &str) -> Args {
-    Args::try_parse_from(["bootproof", "--quiet", subject]).unwrap()
 }
 
 fn dumped() -> TempDir {

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use rocksdb::backup::{BackupEngine, BackupEngineOptions};
+use rocksdb::{DB, Env, Options};
 use serde_json::Value;
 use validator_network::runtime::block_on;
 
@@ -18,10 +20,14 @@ pub const TESTS: Tests = &[
     ("a good dump is 0 and JSON", a_good_dump_is_0_and_json),
     ("a damaged dump is 3 and reported in both forms", a_damaged_dump_is_3_and_reported_in_both_forms),
     ("a namespace is 0 and text", a_namespace_is_0_and_text),
-    ("what cannot be done is 1", what_cannot_be_done_is_1),
+    ("command lines end with the code that tells why", command_lines_end_with_the_code_that_tells_why),
+    (
+        "the latest dump is proven from each place that kvbackup reads",
+        the_latest_dump_is_proven_from_each_place,
+    ),
+    ("a native backup is a namespace too", a_native_backup_is_a_namespace_too),
     ("a certificate that runs an application is 1", a_certificate_that_runs_an_application_is_1),
-    ("wrong usage is 2", wrong_usage_is_2),
-    ("one that is stopped cleans up", one_that_is_stopped_cleans_up),
+    ("one that is interrupted cleans up", one_that_is_interrupted_cleans_up),
     ("help teaches", help_teaches),
 ];
 
@@ -61,6 +67,7 @@ fn a_damaged_dump_is_3_and_reported_in_both_forms() {
     assert!(finding["meaning"].as_str().unwrap().contains("cannot be served"));
     let output = run(&[subject]);
     assert_eq!(code(&output), 3, "{output:?}");
+    assert_eq!(error(&run(&[subject, "--json"]))["exit_code"], 3);
     let text = String::from_utf8(output.stdout).unwrap();
     let place = past.name("FINDING      block_missing: block of chain SENDER at height 5");
     assert!(text.contains(&place) && text.contains("1 finding\n"), "{text}");
@@ -70,6 +77,7 @@ fn a_namespace_is_0_and_text() {
     let subject = format!("rocksdb:{}", fixture::namespace().display());
     let output = run(&[&subject, "--own-key", &file("own.key")]);
     assert_eq!(code(&output), 0, "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
     let text = String::from_utf8(output.stdout.clone()).unwrap();
     for part in ["2 chains, 24 blocks", "with the own key 03f2c561", "nothing was found: this boots"] {
         assert!(text.contains(part), "{text}");
@@ -77,24 +85,106 @@ fn a_namespace_is_0_and_text() {
     no_secret(&output);
 }
 
-fn what_cannot_be_done_is_1() {
-    let missing = tempfile::tempdir().unwrap();
-    let missing = missing.path().to_str().unwrap();
+/// A command line after `bootproof`, the code it ends with, and what it says on stderr.
+type Case<'a> = (&'a [&'a str], i32, &'a str);
+
+fn command_lines_end_with_the_code_that_tells_why() {
+    let (repository, missing) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (repository, missing) = (repository.path().to_str().unwrap(), missing.path().to_str().unwrap());
     let namespace = format!("rocksdb:{}", fixture::namespace().display());
-    let no_certificate = file("info.json");
-    for arguments in [
-        vec![missing],
-        vec![&namespace, "--cert", &no_certificate],
-        vec![&namespace, "--own-key", &no_certificate],
-        vec![&namespace, "--against-dump", missing],
-        vec![&namespace, "--scratch", "/dev/null/no such directory"],
-        vec!["rocksdb:/dev/null/no such namespace"],
-    ] {
-        let output = run(&arguments);
-        assert_eq!(code(&output), 1, "{arguments:?}: {output:?}");
-        assert!(output.stdout.is_empty() && output.stderr.starts_with(b"error: "), "{output:?}");
+    let namespaces = format!("rocksdb:{}", fixture::namespace().parent().unwrap().display());
+    let (namespace, no_certificate) = (namespace.as_str(), file("info.json"));
+    let inside = fixture::namespace().join("repository").display().to_string();
+    dump(&History::Fixture.past().entries, Path::new(repository));
+    let cases: &[Case<'_>] = &[
+        // Usage.
+        (&[], 2, "Usage"),
+        (&["memory:"], 2, "can only be restored into"),
+        (&["scylla:x"], 2, "starts with neither scylla:// nor cql://"),
+        (&["scylla://me:secret@db/kv/t"], 2, "***"),
+        (&["rocksdb:db?layout=foo"], 2, "linera-0.15"),
+        (&["/backup", "--what"], 2, "unexpected argument"),
+        (&["/backup", "--dump", "../x"], 2, "hex digits"),
+        (&["/backup", "--workers", "0"], 2, "--workers"),
+        (&["/backup", "--quiet", "--progress"], 2, "cannot be used with"),
+        (&["/backup", "--against-dump", "/other"], 2, "--against-dump goes with a SOURCE"),
+        (&[namespace, "--against-dump", "cql://db/kv/t"], 2, "where a repository is expected"),
+        (&[namespace, "--dump", "latest"], 2, "--dump goes with a REPO"),
+        (&[namespace, "--tls-ca", "ca.pem"], 2, "is for ScyllaDB"),
+        (&["cql://db/kv/t", "--wal-dir", "db"], 2, "--wal-dir is for RocksDB"),
+        (&["cql://me@db/kv/t"], 2, "set KVBACKUP_CQL_PASSWORD"),
+        (&["cql://db/kv/t", "--password-file", "x"], 2, "names none"),
+        (&[repository, "--wal-dir", "db"], 2, "--wal-dir is about a namespace"),
+        // Failed.
+        (&[missing], 1, missing),
+        (&[repository, "--dump", "00000000"], 1, "there is no dump 00000000"),
+        (&[namespace, "--cert", &no_certificate], 1, "info.json"),
+        (&[namespace, "--own-key", &no_certificate], 1, "no secret key"),
+        (&[namespace, "--against-dump", missing], 1, missing),
+        (&[namespace, "--scratch", "/dev/null/no such directory"], 1, "no such directory"),
+        (&["rocksdb:/dev/null/no such namespace"], 1, "no such namespace"),
+        (&[&namespaces], 1, "did you mean"),
+        (&["cql://127.0.0.1:1/kv/t"], 1, "connecting to scylla://127.0.0.1:1/kv/t"),
+        // Refused.
+        (&[namespace, "--layout", "linera-0.16"], 4, "linera-0.15"),
+        (&[namespace, "--against-dump", &inside], 4, "lies in"),
+        (&[namespace, "--scratch", &inside], 4, "lies in"),
+    ];
+    for (arguments, expected, said) in cases {
+        let output = run(arguments);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(code(&output), *expected, "{arguments:?}: {output:?}");
+        assert!(output.stdout.is_empty() && text.contains(said), "{arguments:?}: {output:?}");
+        assert!(!text.contains("secret@"), "{text}");
         no_secret(&output);
+        let json = run(&[arguments, &["--json"][..]].concat());
+        assert_eq!(error(&json)["exit_code"], *expected, "{arguments:?}: {json:?}");
+        assert!(json.stdout.is_empty(), "{json:?}");
     }
+}
+
+/// Returns the JSON object in the last line of stderr.
+fn error(output: &Output) -> Value {
+    let text = String::from_utf8(output.stderr.clone()).unwrap();
+    serde_json::from_str(text.lines().last().unwrap()).unwrap()
+}
+
+fn the_latest_dump_is_proven_from_each_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let repository = directory.path().join("s3:repository");
+    dump(&History::Fixture.past().entries, &repository);
+    for arguments in [
+        &["./s3:repository", "--workers", "1", "--max-value", "1MiB", "--limit-download", "1GiB"][..],
+        &[repository.to_str().unwrap(), "--dump", "latest", "--json"],
+    ] {
+        let output = command(arguments).current_dir(directory.path()).output().unwrap();
+        assert_eq!(code(&output), 0, "{arguments:?}: {output:?}");
+        assert!(output.stderr.is_empty(), "{output:?}");
+    }
+    let small = ["./s3:repository", "--max-value", "16"];
+    let output = command(&small).current_dir(directory.path()).output().unwrap();
+    assert_eq!(code(&output), 4, "{output:?}");
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("--max-value SIZE raises the limit"),
+        "{output:?}"
+    );
+}
+
+fn a_native_backup_is_a_namespace_too() {
+    let directory = tempfile::tempdir().unwrap();
+    fixture::copy(&directory.path().join("copy"));
+    let backups = directory.path().join("backups");
+    {
+        let database = DB::open(&Options::default(), directory.path().join("copy")).unwrap();
+        let options = BackupEngineOptions::new(&backups).unwrap();
+        let mut engine = BackupEngine::open(&options, &Env::new().unwrap()).unwrap();
+        engine.create_new_backup_flush(&database, true).unwrap();
+    }
+    let subject = format!("rocksdb-backup:{}#1", backups.display());
+    let output = run(&[&subject, "--allow-missing-log"]);
+    assert_eq!(code(&output), 0, "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("2 chains, 24 blocks") && text.contains(&subject), "{text}");
 }
 
 fn a_certificate_that_runs_an_application_is_1() {
@@ -112,19 +202,10 @@ fn a_certificate_that_runs_an_application_is_1() {
     assert!(report["scenarios"][0]["result"].as_str().unwrap().starts_with("not proven"), "{report}");
 }
 
-fn wrong_usage_is_2() {
-    for arguments in [&[][..], &["memory:"], &["/backup", "--against-dump", "/other"], &["/backup", "--what"]]
-    {
-        let output = run(arguments);
-        assert_eq!(code(&output), 2, "{arguments:?}: {output:?}");
-    }
-}
-
-fn one_that_is_stopped_cleans_up() {
+fn one_that_is_interrupted_cleans_up() {
     let scratch = tempfile::tempdir().unwrap();
     let subject = format!("rocksdb:{}", fixture::namespace().display());
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bootproof"));
-    command.args([&subject, "--scratch", scratch.path().to_str().unwrap()]);
+    let mut command = command(&[&subject, "--scratch", scratch.path().to_str().unwrap()]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     while std::fs::read_dir(scratch.path()).unwrap().next().is_none_or(|made| is_empty(&made.unwrap().path()))
     {
@@ -133,8 +214,8 @@ fn one_that_is_stopped_cleans_up() {
     let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     assert!(killed.success());
     let output = child.wait_with_output().unwrap();
-    assert_eq!(code(&output), 1, "{output:?}");
-    assert!(String::from_utf8_lossy(&output.stderr).contains("stopped by SIGTERM"), "{output:?}");
+    assert_eq!(code(&output), 130, "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("interrupted by SIGTERM"), "{output:?}");
     assert!(is_empty(scratch.path()));
 }
 
@@ -146,13 +227,33 @@ fn help_teaches() {
     let output = run(&["--help"]);
     assert_eq!(code(&output), 0);
     let text = String::from_utf8(output.stdout).unwrap();
-    for part in ["What is proven", "What is not proven, and why", "Examples:", "Exit codes:", "--own-key"] {
-        assert!(text.contains(part), "{text}");
+    for part in [
+        "What is proven",
+        "What is not proven, and why",
+        "Examples:",
+        "--own-key",
+        "SOURCE is a namespace",
+        "REPO is where dumps lie",
+        "rocksdb-backup:DIR[#ID]",
+        "Exit codes:",
+        "130  interrupted by",
+        "KVBACKUP_CQL_PASSWORD",
+        "--wal-dir",
+        "--store-patience",
+        "--max-value",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
     }
 }
 
 pub fn run(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_bootproof")).args(arguments).output().unwrap()
+    command(arguments).output().unwrap()
+}
+
+pub fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bootproof"));
+    command.args(arguments);
+    command
 }
 
 pub fn code(output: &Output) -> i32 {

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use bootproof::{Args, Finding, Report, prove};
-use clap::Parser;
+use anyhow::Result;
+use backup_console::{Meter, Session};
+use backup_sources::Engines;
+use bootproof::{Finding, Report};
 use validator_network::runtime::block_on;
 
 use crate::entries::Entries;
@@ -26,8 +28,15 @@ pub fn dump(entries: &Entries, repository: &Path) {
 
 /// Proves what is named on a command line.
 pub fn prove_at(subject: &str, arguments: &[&str]) -> Report {
-    let args = Args::try_parse_from([&["bootproof", "--quiet", subject], arguments].concat()).unwrap();
-    prove(&args).unwrap()
+    prove(subject, arguments).unwrap()
+}
+
+/// Proves what is named on a command line, which may be impossible.
+pub fn prove(subject: &str, arguments: &[&str]) -> Result<Report> {
+    let engines = Engines::built_in();
+    let (args, opening) = bootproof::parse(&engines, [&["bootproof", subject], arguments].concat()).unwrap();
+    let session = Session::new(&engines, opening, args.as_ref(), &Meter::start(true, false));
+    bootproof::prove(&args, &session)
 }
 
 /// Writes a finding on one line.

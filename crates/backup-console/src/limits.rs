@@ -3,7 +3,7 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::problem::Problem;
-use crate::report;
+use crate::report::bytes;
 
 /// Address space below which threads, RocksDB or the buffers of a pack may get none, in bytes. They end the process then.
 const ADDRESS_SPACE_MIN: u64 = 1 << 30;
@@ -18,11 +18,11 @@ pub(crate) fn raise_open_files() {
 /// Checks that the address space is not limited to less than this program needs: RocksDB ends the process where it gets no memory.
 pub(crate) fn check_address_space() -> Result<(), Problem> {
     match getrlimit(Resource::As).current {
-        Some(limit) if limit < ADDRESS_SPACE_MIN => Err(Problem::Limit(format!(
+        Some(limit) if limit < ADDRESS_SPACE_MIN => Err(Problem::Failed(format!(
             "the address space of this process is limited to {} (ulimit -v), and it needs {}; raise that limit. To limit memory, use a \
              control group, like MemoryMax= of a service",
-            report::bytes(limit),
-            report::bytes(ADDRESS_SPACE_MIN)
+            bytes(limit),
+            bytes(ADDRESS_SPACE_MIN)
         ))),
         _ => Ok(()),
     }

@@ -13,8 +13,12 @@ use crate::problem::Problem;
 
 /// Places of a command, each without links.
 #[derive(Default)]
-pub(crate) struct Places(Vec<Place>);
+pub struct Places {
+    places: Vec<Place>,
+    scratch: Option<PathBuf>,
+}
 
+/// A place of a command.
 struct Place {
     what: &'static str,
     given: PathBuf,
@@ -23,29 +27,49 @@ struct Place {
 
 impl Places {
     /// Adds the directories of a namespace that is read.
-    pub(crate) fn with_source(self, source: &Source, opening: &Opening) -> Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be looked for.
+    pub fn with_source(self, source: &Source, opening: &Opening) -> Result<Self> {
         self.with_all("the source", source.directories(opening))
     }
 
     /// Adds the directories of a namespace that is restored into.
-    pub(crate) fn with_target(self, target: &Target) -> Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be looked for.
+    pub fn with_target(self, target: &Target) -> Result<Self> {
         self.with_all("the target", target.directories())
     }
 
     /// Adds a repository; one that is no directory lies in nothing.
-    pub(crate) fn with_repository(self, location: &RepositoryLocation) -> Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be looked for.
+    pub fn with_repository(self, location: &RepositoryLocation) -> Result<Self> {
         self.with_all("the repository", location.directory())
     }
 
     /// Adds another repository.
-    pub(crate) fn with_second_repository(self, location: &RepositoryLocation) -> Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be looked for.
+    pub fn with_second_repository(self, location: &RepositoryLocation) -> Result<Self> {
         self.with_all("the second repository", location.directory())
     }
 
     /// Adds a file or directory.
-    pub(crate) fn with(mut self, what: &'static str, path: &Path) -> Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be looked for.
+    pub fn with(mut self, what: &'static str, path: &Path) -> Result<Self> {
         let resolved = resolve(path).with_context(|| format!("looking for {}", path.display()))?;
-        self.0.push(Place { what, given: path.to_owned(), resolved });
+        self.places.push(Place { what, given: path.to_owned(), resolved });
         Ok(self)
     }
 
@@ -53,10 +77,20 @@ impl Places {
         paths.into_iter().try_fold(self, |places, path| places.with(what, &path))
     }
 
+    /// Names a directory for scratch files, beside that of the system.
+    #[must_use]
+    pub fn with_scratch(self, path: Option<PathBuf>) -> Self {
+        Self { scratch: path, ..self }
+    }
+
     /// Checks that no place lies in another one, and that scratch files go to none of them.
-    pub(crate) fn check(&self) -> Result<()> {
-        for (index, place) in self.0.iter().enumerate() {
-            for other in self.0.iter().skip(index + 1).filter(|other| other.what != place.what) {
+    ///
+    /// # Errors
+    ///
+    /// [`Problem::Refused`], which names both.
+    pub fn check(&self) -> Result<()> {
+        for (index, place) in self.places.iter().enumerate() {
+            for other in self.places.iter().skip(index + 1).filter(|other| other.what != place.what) {
                 let (inner, outer) = match (place.is_in(&other.resolved), other.is_in(&place.resolved)) {
                     (true, _) => (place, other),
                     (_, true) => (other, place),
@@ -65,14 +99,15 @@ impl Places {
                 return refuse(inner.what, &inner.given, outer, "choose places that are apart");
             }
         }
-        let scratch = std::env::temp_dir();
-        let scratch =
-            Place { what: "", resolved: resolve(&scratch).unwrap_or(scratch.clone()), given: scratch };
-        match self.0.iter().find(|place| scratch.is_in(&place.resolved)) {
-            Some(place) => {
-                let advice = "name another directory for them by TMPDIR";
-                refuse("the directory for scratch files,", &scratch.given, place, advice)
-            }
+        let given = self.scratch.iter().map(|path| (path.clone(), "choose another one"));
+        let system = (std::env::temp_dir(), "name another directory for them by TMPDIR");
+        given.chain([system]).try_for_each(|(scratch, advice)| self.check_scratch(scratch, advice))
+    }
+
+    fn check_scratch(&self, given: PathBuf, advice: &str) -> Result<()> {
+        let scratch = Place { what: "", resolved: resolve(&given).unwrap_or(given.clone()), given };
+        match self.places.iter().find(|place| scratch.is_in(&place.resolved)) {
+            Some(place) => refuse("the directory for scratch files,", &scratch.given, place, advice),
             None => Ok(()),
         }
     }
@@ -163,5 +198,22 @@ mod tests {
         let scratch = std::env::temp_dir();
         let error = check(&[("one", scratch.parent().unwrap_or(&scratch).to_owned())]).unwrap_err();
         assert!(error.to_string().contains("TMPDIR"), "{error}");
+    }
+
+    #[test]
+    fn a_directory_for_scratch_files_may_hold_places_and_lies_in_none() {
+        let base = tempfile::tempdir().unwrap();
+        let places = |scratch: &str| {
+            let places = Places::default().with("the source", &base.path().join("db")).unwrap();
+            places.with_scratch(Some(base.path().join(scratch))).check()
+        };
+        for good in ["", "apart"] {
+            places(good).unwrap();
+        }
+        for bad in ["db", "db/scratch"] {
+            let error = places(bad).unwrap_err();
+            let Some(Problem::Refused(text)) = error.downcast_ref() else { panic!("{error}") };
+            assert!(text.contains("lies in, the source"), "{text}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// Where a repository lies: a directory, or a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct RepositoryLocation(OsString);
+pub struct RepositoryLocation(OsString);
 
 impl From<OsString> for RepositoryLocation {
     fn from(text: OsString) -> Self {
@@ -16,12 +16,14 @@ impl From<OsString> for RepositoryLocation {
 
 impl RepositoryLocation {
     /// Returns the text as it was given.
-    pub(crate) fn as_os_str(&self) -> &OsStr {
+    #[must_use]
+    pub fn as_os_str(&self) -> &OsStr {
         &self.0
     }
 
     /// Returns the directory, `None` for a store elsewhere.
-    pub(crate) fn directory(&self) -> Option<PathBuf> {
+    #[must_use]
+    pub fn directory(&self) -> Option<PathBuf> {
         backup_repository::location_directory(&self.0)
     }
 }

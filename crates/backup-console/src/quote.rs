@@ -3,7 +3,8 @@
 use std::fmt;
 
 /// Writes a word so that a shell takes it as one, and as it is.
-pub(crate) fn quoted(word: impl fmt::Display) -> String {
+#[must_use]
+pub fn quoted(word: impl fmt::Display) -> String {
     let word = word.to_string();
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-:=@%+,".contains(letter);
     if !word.is_empty() && word.chars().all(is_plain) {

@@ -8,6 +8,30 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::exit::Exit;
+use crate::problem::Problem;
+
+/// The first signal that comes to this process, which interrupts what it does.
+pub struct Interruption(oneshot::Receiver<&'static str>);
+
+impl Interruption {
+    /// Returns one that never comes: signals are not listened to.
+    #[must_use]
+    pub fn never() -> Self {
+        Self(oneshot::channel().1)
+    }
+
+    /// Does the work, unless a signal comes before its end. `resumes` is true if the same command continues it.
+    ///
+    /// # Errors
+    ///
+    /// Those of the work, and [`Problem::Interrupted`].
+    pub async fn or<T>(self, work: impl Future<Output = Result<T>>, resumes: bool) -> Result<T> {
+        tokio::select! {
+            result = work => result,
+            Ok(signal) = self.0 => Err(Problem::Interrupted { signal, resumes }.into()),
+        }
+    }
+}
 
 /// Begins to listen to SIGINT, SIGTERM and SIGHUP, which from now on no longer end the program by themselves. The name of the
 /// first one is received; a second one ends the program at once.
@@ -15,7 +39,7 @@ use crate::exit::Exit;
 /// Under `nohup` SIGHUP stays ignored.
 ///
 /// A thread of its own listens, so that the second one is heard also while the work of others comes to rest.
-pub(crate) fn listen() -> Result<oneshot::Receiver<&'static str>> {
+pub(crate) fn listen() -> Result<Interruption> {
     let doing = "listening to signals";
     let runtime = Builder::new_current_thread().enable_io().build().context(doing)?;
     let guard = runtime.enter();
@@ -32,7 +56,7 @@ pub(crate) fn listen() -> Result<oneshot::Receiver<&'static str>> {
         std::process::exit(Exit::Interrupted.code().into());
     };
     thread::Builder::new().name("signals".to_owned()).spawn(wait).context(doing)?;
-    Ok(receiver)
+    Ok(Interruption(receiver))
 }
 
 struct Signals {

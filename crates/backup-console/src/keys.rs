@@ -18,27 +18,33 @@ use crate::report::Report;
 use crate::session::Session;
 
 /// Names the file of the key to sign with.
-pub(crate) const SIGN_KEY: &str = "KVBACKUP_SIGN_KEY";
+const SIGN_KEY: &str = "KVBACKUP_SIGN_KEY";
 /// Names keys to trust, or their files, with colons between them.
-pub(crate) const TRUST: &str = "KVBACKUP_TRUST";
+const TRUST: &str = "KVBACKUP_TRUST";
 /// Key files are not longer.
 const FILE_BYTES_MAX: u64 = 64 << 10;
 
 /// What a dump, or the record that it was forgotten, is signed with.
 #[derive(Args, Clone, Debug)]
-pub(crate) struct SignArgs {
+pub struct SignArgs {
     /// Sign what is written with the key in this file, which only its owner may read [default: KVBACKUP_SIGN_KEY]
     #[arg(long, value_name = "FILE")]
     sign_key: Option<PathBuf>,
 }
 
 impl SignArgs {
-    pub(crate) fn is_given(&self) -> bool {
+    /// Returns true if the option was given.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
         self.sign_key.is_some()
     }
 
-    /// Reads the key, if one is named. One that is not trusted is refused: what it signs would be refused afterwards.
-    pub(crate) fn signer(&self, session: &Session) -> Result<Signer> {
+    /// Reads the key, if one is named.
+    ///
+    /// # Errors
+    ///
+    /// [`Problem::Refused`] when the key is not trusted, because what it signs would be refused afterwards, or when others may read its file.
+    pub fn signer(&self, session: &Session) -> Result<Signer> {
         let variable = std::env::var_os(SIGN_KEY).map(PathBuf::from);
         let Some(path) = self.sign_key.clone().or(variable) else { return Ok(Signer(None)) };
         let key = read_secret(&path)?;
@@ -53,11 +59,13 @@ impl SignArgs {
 }
 
 /// The key that a command signs with, if there is one.
-pub(crate) struct Signer(Option<Arc<SecretKey>>);
+#[derive(Clone, Debug)]
+pub struct Signer(Option<Arc<SecretKey>>);
 
 impl Signer {
     /// Signs what is written to a repository.
-    pub(crate) fn of(&self, repository: Repository) -> Repository {
+    #[must_use]
+    pub fn of(&self, repository: Repository) -> Repository {
         match &self.0 {
             Some(key) => repository.with_signer(key.clone()),
             None => repository,
@@ -65,7 +73,7 @@ impl Signer {
     }
 
     /// Says which key it is.
-    pub(crate) fn describe(&self, report: &mut Report) {
+    pub fn describe(&self, report: &mut Report) {
         let id = self.0.as_ref().map(|key| key.public().id().to_string());
         if let Some(id) = &id {
             report.line("signed by", id);

@@ -11,7 +11,8 @@ use crate::problem::Problem;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Exit {
+#[non_exhaustive]
+pub enum Exit {
     /// All that was asked for is done.
     Done,
     /// It could not be done.
@@ -28,7 +29,8 @@ pub(crate) enum Exit {
 
 impl Exit {
     /// Returns the code that the shell sees.
-    pub(crate) fn code(self) -> u8 {
+    #[must_use]
+    pub fn code(self) -> u8 {
         match self {
             Self::Done => 0,
             Self::Failed => 1,
@@ -41,7 +43,8 @@ impl Exit {
 
     /// Returns how a run ends that ends with this error: what the program itself says of it, or else the first of its
     /// causes that knows.
-    pub(crate) fn of(error: &anyhow::Error) -> Self {
+    #[must_use]
+    pub fn of(error: &anyhow::Error) -> Self {
         // A problem that is the context of another error is no link of the chain.
         match error.downcast_ref::<Problem>() {
             Some(problem) => problem.exit(),

@@ -1,0 +1,34 @@
+#![doc = include_str!("../README.md")]
+
+mod args;
+mod command_line;
+mod errors;
+mod exit;
+mod help;
+mod keys;
+mod limits;
+mod location;
+mod memory;
+mod places;
+mod problem;
+mod progress;
+mod quote;
+mod report;
+mod run;
+mod session;
+mod signals;
+
+pub use args::{ConsoleArgs, DumpArgs, LayoutArgs, ReadArgs, SourceArgs};
+pub use command_line::{CommandLine, parse, with_engines};
+pub use exit::Exit;
+pub use help::{ENVIRONMENT, REPOSITORIES, exit_codes, sources, targets};
+pub use keys::{SignArgs, Signer};
+pub use location::RepositoryLocation;
+pub use places::Places;
+pub use problem::Problem;
+pub use progress::{Counter, Meter};
+pub use quote::quoted;
+pub use report::{Report, bytes, count};
+pub use run::run;
+pub use session::Session;
+pub use signals::Interruption;
