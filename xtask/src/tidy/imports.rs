@@ -12,6 +12,7 @@ struct Row {
 
 const FORMAT: &str = "backup-format";
 const LAYOUT: &str = "backup-layout";
+const FENCE: &str = "backup-fence";
 const REPOSITORY: &str = "backup-repository";
 const MEMORY: &str = "backup-memory";
 const ROCKSDB: &str = "backup-rocksdb";
@@ -25,9 +26,10 @@ const BOOTPROOF: &str = "bootproof";
 const VIEWS_ADAPTER: &str = "linera-views-adapter";
 const NETWORK: &str = "validator-network";
 
-const OURS: [&str; 14] = [
+const OURS: [&str; 15] = [
     FORMAT,
     LAYOUT,
+    FENCE,
     REPOSITORY,
     MEMORY,
     ROCKSDB,
@@ -57,20 +59,25 @@ const fn row(
     Row { name, imports, dev_imports }
 }
 
-const TABLE: [Row; 21] = [
+const TABLE: [Row; 22] = [
     row(FORMAT, &[], &[]),
     row(LAYOUT, &[FORMAT], &[]),
+    row(FENCE, &[FORMAT], &[MEMORY]),
     row(REPOSITORY, &[FORMAT], &[MEMORY, TESTKIT]),
     row(MEMORY, &[FORMAT], SUITE),
     row(ROCKSDB, &[FORMAT, LAYOUT], SUITE),
     row(SCYLLA, &[FORMAT, LAYOUT], &[TESTKIT, REPOSITORY, CASSANDRA]),
     row(TESTKIT, &[FORMAT, REPOSITORY], &[MEMORY]),
     row(SOURCES, &[FORMAT, LAYOUT, MEMORY, ROCKSDB, SCYLLA], &[]),
-    row(PROGRAM, &[FORMAT, LAYOUT, REPOSITORY, MEMORY, SOURCES], &[TESTKIT, CASSANDRA]),
+    row(PROGRAM, &[FORMAT, LAYOUT, FENCE, REPOSITORY, MEMORY, SOURCES], &[TESTKIT, CASSANDRA]),
     row(VIEWS_ADAPTER, &[FORMAT, LAYOUT], &[TESTKIT, ROCKSDB, SCYLLA, NETWORK]),
     row(BOOTPROOF, &[FORMAT, LAYOUT, REPOSITORY, ROCKSDB, SCYLLA, SOURCES, NETWORK], &[MEMORY, TESTKIT]),
     row(NETWORK, &[], &[]),
-    row(BOOT_TESTS, &[FORMAT, LAYOUT, REPOSITORY, ROCKSDB, SCYLLA, TESTKIT, VIEWS_ADAPTER, NETWORK], &[]),
+    row(
+        BOOT_TESTS,
+        &[FORMAT, LAYOUT, FENCE, REPOSITORY, ROCKSDB, SCYLLA, TESTKIT, VIEWS_ADAPTER, NETWORK],
+        &[],
+    ),
     row("backup-format-fuzz", &[FORMAT], &[]),
     row(CASSANDRA, &[], &[]),
     row("xtask", &[CASSANDRA], &[]),
@@ -85,9 +92,10 @@ const TABLE: [Row; 21] = [
 const DOWNSTREAM: Row = row("downstream", FOR_DOWNSTREAM, &[]);
 
 /// Libraries, whose errors are for callers. The other crates report errors to people.
-const LIBRARIES: [&str; 11] = [
+const LIBRARIES: [&str; 12] = [
     FORMAT,
     LAYOUT,
+    FENCE,
     REPOSITORY,
     MEMORY,
     ROCKSDB,
