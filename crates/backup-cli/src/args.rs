@@ -10,8 +10,8 @@ use backup_sources::{Opening, parse_layout, parse_rate, parse_size, parse_time};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    backup, completions, copy, digest, export, finish, forget, import, init, inspect, list, native_backup,
-    native_restore, probe, prune, repair, restore, stats, unforget, verify,
+    backup, completions, copy, digest, export, fence, finish, forget, import, init, inspect, list,
+    native_backup, native_restore, probe, prune, repair, restore, stats, unforget, verify,
 };
 use crate::origin;
 use crate::problem::Problem;
@@ -63,6 +63,7 @@ pub(crate) enum Command {
     Copy(copy::CopyArgs),
     Probe(probe::ProbeArgs),
     Repair(repair::RepairArgs),
+    Fence(fence::FenceArgs),
     Inspect(inspect::InspectArgs),
     Import(import::ImportArgs),
     Export(export::ExportArgs),
@@ -78,6 +79,7 @@ impl Command {
             self,
             Self::Backup(_)
                 | Self::Copy(_)
+                | Self::Fence(_)
                 | Self::Finish(_)
                 | Self::Import(_)
                 | Self::Prune(_)
@@ -255,7 +257,7 @@ Exit codes:
   2    the command line is wrong
   3    damage or a difference was found
   4    refused for safety: target not empty, implausible or much smaller namespace, unclear layout
-  130  interrupted by SIGINT, SIGTERM or SIGHUP; backup, copy, finish, import, prune and restore resume when the same command runs again
+  130  interrupted by SIGINT, SIGTERM or SIGHUP; backup, copy, fence, finish, import, prune and restore resume when the same command runs again
 
 Environment variables:
   KVBACKUP_CQL_PASSWORD           password of USER in scylla://USER@HOST/.., unless --password-file names its file

@@ -22,6 +22,11 @@ fn parse_from(
     let matches = command.try_get_matches_from_mut(line)?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
     let opening = match matches.subcommand() {
+        // The commands below it open the namespace.
+        Some((name @ "fence", below)) => match below.subcommand() {
+            Some((_, matches)) => opening(engines, role(name), matches),
+            None => Ok(Opening::default()),
+        },
         Some((name, matches)) => opening(engines, role(name), matches),
         None => Ok(Opening::default()),
     };
@@ -35,18 +40,30 @@ pub(crate) fn command(engines: &Engines) -> Command {
     let names: Vec<_> = command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
     for name in names {
         command = command.mut_subcommand(&name, |command| {
-            let command = with_places(command, engines);
-            let options = role(&name).map(|role| engines.options(role)).unwrap_or_default();
-            command.args(options.into_iter().map(|(title, option)| argument(title, option)))
+            if !command.has_subcommands() {
+                return with_options(command, engines, &name);
+            }
+            let below: Vec<_> =
+                command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+            below.into_iter().fold(command, |command, each| {
+                command.mut_subcommand(each, |command| with_options(command, engines, &name))
+            })
         });
     }
     command
 }
 
+/// Adds the options of engines that a command takes, and makes it check its places.
+fn with_options(command: Command, engines: &Engines, name: &str) -> Command {
+    let command = with_places(command, engines);
+    let options = role(name).map(|role| engines.options(role)).unwrap_or_default();
+    command.args(options.into_iter().map(|(title, option)| argument(title, option)))
+}
+
 /// Returns what a command opens namespaces for, `None` if it opens none.
 fn role(command: &str) -> Option<Role> {
     match command {
-        "backup" | "digest" | "inspect" | "verify" => Some(Role::Source),
+        "backup" | "digest" | "fence" | "inspect" | "verify" => Some(Role::Source),
         "restore" => Some(Role::Target),
         "native-backup" => Some(Role::Native),
         _ => None,

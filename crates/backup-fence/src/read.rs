@@ -78,7 +78,7 @@ fn network_of(row: &[u8]) -> Option<[u8; 32]> {
 
 /// Says of each chain whether it is fenced. With a survey, chains that stand above it have passed their fence.
 ///
-/// Without a survey a chain that was passed cannot be told from one that was never fenced: both are bare.
+/// Without a survey a chain that was passed looks like one that was never fenced: both are bare.
 ///
 /// # Errors
 ///

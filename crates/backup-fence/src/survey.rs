@@ -84,8 +84,8 @@ impl Survey {
     ///
     /// # Errors
     ///
-    /// [`FenceError::Survey`] for the first line that is not what it should be: no JSON, unknown or missing fields, a chain
-    /// that comes twice, fewer or more chains than the head says, a line above [`LINE_BYTES_MAX`];
+    /// [`FenceError::Survey`] for the first line that is not what it should be. It is no JSON, has unknown or missing fields, or
+    /// is longer than [`LINE_BYTES_MAX`]. Or a chain comes twice, or there are fewer or more chains than the head says.
     /// [`FenceError::Read`] when reading fails.
     pub fn read(input: impl BufRead) -> Result<Self, FenceError> {
         let mut lines = Lines { input, number: 0 };

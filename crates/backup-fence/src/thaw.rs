@@ -31,8 +31,8 @@ pub enum Thawed {
 ///
 /// # Errors
 ///
-/// [`FenceError::NoThaw`] when the chain is not frozen, when the survey does not name it, calls it open, or does not know its
-/// blocks; [`FenceError::OtherNetwork`], [`FenceError::Layout`], [`FenceError::Row`]; and as the engine reports them.
+/// [`FenceError::NoThaw`] when the chain is not frozen. The same when the survey does not name it, calls it open, or does not
+/// know its blocks. [`FenceError::OtherNetwork`], [`FenceError::Layout`], [`FenceError::Row`]; and as the engine reports them.
 pub async fn thaw(amendment: &dyn Amendment, survey: &Survey, id: ChainId) -> Result<Thawed, FenceError> {
     let (chain, thawed) = judge(amendment, survey, id).await?;
     let entry = |key: &[u8], value| AmendedEntry { root_key: id.root_key(), key: key.to_vec(), value };
