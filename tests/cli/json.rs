@@ -87,6 +87,10 @@ fn every_command_prints_what_the_document_says() {
     run(&["`digest`, `inspect SOURCE`"], &["digest", source]);
     run(&["`digest`, `inspect SOURCE`"], &["inspect", source]);
     run(&[DUMP, SIGNED], &["inspect", "repo"]);
+    let fence = "`fence raise`, `fence status`";
+    run(&[fence], &["fence", "raise", source, "--without-survey", "--dry-run"]);
+    run(&[fence], &["fence", "raise", source, "--without-survey"]);
+    run(&[fence], &["fence", "status", source]);
     let listed = run(&["`list`"], &["list", "repo"]);
     let mut dump = listed["dumps"][0].as_object().unwrap().clone();
     assert!(dump.remove("future").is_some_and(|future| future == false));

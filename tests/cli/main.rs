@@ -6,6 +6,7 @@ mod cql;
 mod demo;
 mod documents;
 mod exit_codes;
+mod fence;
 mod files;
 mod first;
 mod forget;

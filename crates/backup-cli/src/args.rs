@@ -5,7 +5,7 @@ use backup_repository::{BackupOptions, Compression, Progress};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    backup, completions, copy, digest, export, finish, forget, import, init, inspect, key, list,
+    backup, completions, copy, digest, export, fence, finish, forget, import, init, inspect, key, list,
     native_backup, native_restore, probe, prune, repair, restore, stats, unforget, verify,
 };
 use crate::origin;
@@ -43,6 +43,7 @@ pub(crate) enum Command {
     Copy(copy::CopyArgs),
     Probe(probe::ProbeArgs),
     Repair(repair::RepairArgs),
+    Fence(fence::FenceArgs),
     Inspect(inspect::InspectArgs),
     Key(key::KeyArgs),
     Import(import::ImportArgs),
@@ -59,6 +60,7 @@ impl Command {
             self,
             Self::Backup(_)
                 | Self::Copy(_)
+                | Self::Fence(_)
                 | Self::Finish(_)
                 | Self::Import(_)
                 | Self::Prune(_)

@@ -16,7 +16,7 @@ const SIGN_KEY: &str =
     "  KVBACKUP_SIGN_KEY               file of the key to sign with, unless --sign-key names one\n";
 /// What follows an interruption.
 const RESUMES: &str =
-    "backup, copy, finish, import, prune and restore resume when the same command runs again";
+    "backup, copy, fence, finish, import, prune and restore resume when the same command runs again";
 
 /// Parses a command line, and the options of engines in it.
 pub(crate) fn parse(
@@ -32,20 +32,29 @@ pub(crate) fn command(engines: &Engines) -> Command {
     let mut command = Cli::command().after_long_help(long_help(engines));
     let names: Vec<_> = command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
     for name in names {
-        command = command.mut_subcommand(&name, |command| with_engines(command, engines, role(&name)));
+        command = command.mut_subcommand(&name, |command| complete(command, engines, role(&name)));
     }
     command
 }
 
+/// Completes a command, or the commands below it.
+fn complete(command: Command, engines: &Engines, role: Option<Role>) -> Command {
+    if !command.has_subcommands() {
+        return with_engines(command, engines, role);
+    }
+    command.mut_subcommands(|below| with_engines(below, engines, role))
+}
+
 fn opened(matches: &ArgMatches) -> Option<(Role, &ArgMatches)> {
     let (name, matches) = matches.subcommand()?;
-    Some((role(name)?, matches))
+    let below = matches.subcommand().map(|(_, below)| below);
+    Some((role(name)?, below.unwrap_or(matches)))
 }
 
 /// Returns what a command opens namespaces for, `None` if it opens none.
 fn role(command: &str) -> Option<Role> {
     match command {
-        "backup" | "digest" | "inspect" | "verify" => Some(Role::Source),
+        "backup" | "digest" | "fence" | "inspect" | "verify" => Some(Role::Source),
         "restore" => Some(Role::Target),
         "native-backup" => Some(Role::Native),
         _ => None,

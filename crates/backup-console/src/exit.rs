@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use backup_fence::FenceError;
 use backup_format::{EngineError, ErrorClass};
 use backup_layout::LayoutError;
 use backup_repository::RepositoryError;
@@ -71,6 +72,8 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
         }
         error.class()
     } else if let Some(error) = cause.downcast_ref::<EngineError>() {
+        error.class()
+    } else if let Some(error) = cause.downcast_ref::<FenceError>() {
         error.class()
     } else {
         cause.downcast_ref::<LayoutError>()?.class()

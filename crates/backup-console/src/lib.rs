@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![warn(clippy::indexing_slicing, clippy::unwrap_used)]
 
 mod args;
 mod command_line;

@@ -25,8 +25,9 @@ pub use config::Config;
 pub use cut::{Cut, Cutter, page_is_full};
 pub use digest::{Digest, DigestBuilder, DigestState, LeafHasher, LtHash};
 pub use engine::{
-    ContractError, DatabaseBackup, EngineError, EntryStream, ErrorClass, Range, ReadPlan, Restore,
-    RestoreSink, RestoreTarget, RestoreUnit, RestoreWriter, Restored, Snapshot, SourceInfo,
+    AmendTarget, AmendedEntry, Amendment, ContractError, DatabaseBackup, EngineError, EntryStream,
+    ErrorClass, FoundValues, Lookup, Range, ReadPlan, Restore, RestoreSink, RestoreTarget, RestoreUnit,
+    RestoreWriter, Restored, Snapshot, SourceInfo,
 };
 pub use entry::{Entries, Entry, EntryBatch, Group, Run};
 pub use error::{FormatError, show};

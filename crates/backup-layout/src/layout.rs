@@ -42,6 +42,13 @@ impl Layout {
         }
     }
 
+    /// Returns the root key that `bytes` begin with, by the shapes that linera's root keys have; `None` where they begin with
+    /// none of these, and always in [`Layout::Plain`].
+    #[must_use]
+    pub fn root_key_of(self, bytes: &[u8]) -> Option<&[u8]> {
+        Kind::of_prefix(self, bytes).map(|(_, root_key)| root_key)
+    }
+
     /// Names what a partition holds, by the whole of its root key: `chain_state`, `block`, `blob`, `event`,
     /// `network_description`, `exporter_state`, `block_by_height` or `event_block_height`. It is `other` where the root
     /// key is none that linera writes, and `None` for [`Layout::Plain`], which knows no kinds.

@@ -38,6 +38,8 @@ pub(crate) struct State {
     pub restoring: Option<ObjectId>,
     /// Pages whose entries were written whole by that restore.
     pub written: HashSet<ObjectId>,
+    /// Whether an amendment is under way.
+    pub amending: bool,
 }
 
 impl MemoryNamespace {
@@ -163,7 +165,7 @@ impl MemoryNamespace {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock_usable(&self, doing: &'static str) -> Result<MutexGuard<'_, State>, Error> {
+    pub(crate) fn lock_usable(&self, doing: &'static str) -> Result<MutexGuard<'_, State>, Error> {
         let state = self.lock();
         match state.restoring {
             None => Ok(state),
@@ -171,7 +173,7 @@ impl MemoryNamespace {
         }
     }
 
-    fn check_lengths(&self, root_key: &[u8], key: &[u8], value: &[u8]) -> Result<(), Error> {
+    pub(crate) fn check_lengths(&self, root_key: &[u8], key: &[u8], value: &[u8]) -> Result<(), Error> {
         for (what, bytes) in [("root key", root_key), ("key", key), ("value", value)] {
             let (found, limit) = (bytes.len() as u64, BYTES_MAX);
             if found > limit {
@@ -191,6 +193,10 @@ impl MemoryNamespace {
                 Err(ContractError::NotEmpty { place, dump, found: format!("{entries} entries are there") })
             }
         }
+    }
+
+    pub(crate) fn layout(&self) -> &str {
+        &self.options.layout
     }
 
     /// Names the namespace for errors of the contract.

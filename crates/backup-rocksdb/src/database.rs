@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use backup_format::{DatabaseBackup, EngineError, Restore, RestoreSink, RestoreTarget, Snapshot};
+use backup_format::{
+    ContractError, DatabaseBackup, EngineError, Restore, RestoreSink, RestoreTarget, Snapshot,
+};
 use futures::future::BoxFuture;
 use rocksdb::{DB, DBWithThreadMode, Options, ThreadMode};
 use tokio::sync::oneshot;
@@ -143,7 +145,7 @@ impl RocksDbNamespace {
         worker::run("making a native backup", move || native::backup_path(&path, &options, &backups)).await
     }
 
-    async fn view(&self) -> Result<RocksDbSnapshot, RocksDbError> {
+    pub(crate) async fn view(&self) -> Result<RocksDbSnapshot, RocksDbError> {
         let (client, families) = match &self.origin {
             Origin::Handle(database) => {
                 let path = database.path().to_owned();
@@ -168,6 +170,26 @@ impl RocksDbNamespace {
         .await?;
         let doing = "opening a read view";
         Ok((client, listed.await.map_err(|_| RocksDbError::Worker { doing })?))
+    }
+
+    pub(crate) fn options(&self) -> &RocksDbOptions {
+        &self.options
+    }
+
+    /// Returns the directory of a namespace that is named by its path.
+    pub(crate) fn directory(&self, doing: &'static str) -> Result<PathBuf, RocksDbError> {
+        let place = self.name.clone();
+        match &self.origin {
+            Origin::Path(path) => Ok(path.clone()),
+            Origin::Unpacked(_) => {
+                let found = "it is the copy of a native backup".to_owned();
+                Err(ContractError::InUse { doing, place, found }.into())
+            }
+            Origin::Handle(_) => {
+                let found = "it is open in this program".to_owned();
+                Err(ContractError::InUse { doing, place, found }.into())
+            }
+        }
     }
 
     fn target(&self) -> Result<target::Target, RocksDbError> {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![warn(clippy::indexing_slicing, clippy::unwrap_used)]
 
+mod amend;
 mod database;
 mod divide;
 mod durable;

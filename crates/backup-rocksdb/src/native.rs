@@ -119,7 +119,7 @@ pub(crate) fn backup_path(
 }
 
 /// Checks that the database is this user's: the files of another one, who could not open them any more, would not be.
-fn check_owner(path: &Path) -> Result<(), RocksDbError> {
+pub(crate) fn check_owner(path: &Path) -> Result<(), RocksDbError> {
     let user = rustix::process::geteuid().as_raw();
     let files = [path.to_owned(), path.join("CURRENT")];
     let mut owners = files.iter().filter_map(|file| fs::metadata(file).ok()).map(|found| found.uid());

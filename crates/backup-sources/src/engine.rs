@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use backup_format::{DatabaseBackup, EngineError, Manifest, RestoreTarget};
+use backup_format::{AmendTarget, DatabaseBackup, EngineError, Manifest, RestoreTarget};
 
 use crate::error::SourceError;
 use crate::locator::Place;
@@ -71,6 +71,19 @@ pub trait Engine: Send + Sync {
         _opening: &Opening,
     ) -> Result<Box<dyn RestoreTarget>, SourceError> {
         Err(SourceError::locator(format!("{place}: it can only be read")))
+    }
+
+    /// Names a namespace whose entries are to be looked up, or changed in place. Every scheme that can be read is asked.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError::Locator`], the default, if the engine can do neither; else as [`Engine::open_source`].
+    async fn open_amend(
+        &self,
+        place: &Place,
+        _opening: &Opening,
+    ) -> Result<Box<dyn AmendTarget>, SourceError> {
+        Err(SourceError::locator(format!("{place}: its entries cannot be changed in place")))
     }
 
     /// Returns the engine's own means to back up.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use backup_format::{Manifest, RestoreTarget};
+use backup_format::{AmendTarget, Manifest, RestoreTarget};
 use backup_layout::Layout;
 
 use crate::engine::{Engine, NativeBackup, Scheme};
@@ -81,6 +81,17 @@ impl Source {
         let layout = self.0.check(opening)?;
         let opening = opening.clone().with_layout(layout);
         Opened::open(self.0.engine.open_source(&self.0.place, &opening).await?).await
+    }
+
+    /// Names the namespace to look entries up in it, or to change some in place.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError::Locator`] if the engine cannot do that, [`SourceError::Option`] for options of other engines and two
+    /// layouts; else as the engine reports them.
+    pub async fn amend(&self, opening: &Opening) -> Result<Box<dyn AmendTarget>, SourceError> {
+        let layout = self.0.check(opening)?;
+        self.0.engine.open_amend(&self.0.place, &opening.clone().with_layout(layout)).await
     }
 
     /// Opens the namespace to compare it with a dump: in the dump's layout, unless another one is named.

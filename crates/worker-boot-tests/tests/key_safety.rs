@@ -4,15 +4,21 @@
 //! it cast since, and votes again. These tests pass because the danger is there.
 
 use anyhow::{Context, Result, ensure};
+use backup_fence::{Basis, ChainId as FencedChain, Tip as FencedTip, raise, status, vote_row};
+use backup_format::AmendTarget;
+use backup_rocksdb::{RocksDbNamespace, RocksDbOptions};
 use libtest_mimic::{Arguments, Failed, Trial};
 use linera_base::crypto::ValidatorPublicKey;
+use linera_base::data_types::{Amount, Round};
 use linera_chain::ChainError;
-use linera_chain::data_types::{BlockProposal, LiteVote};
+use linera_chain::data_types::{BlockProposal, LiteVote, Vote};
+use linera_chain::test::{BlockTestExt, make_child_block};
+use linera_chain::types::ValidatedBlock;
 use linera_core::worker::WorkerError;
 use validator_network::runtime::block_on;
 use validator_network::{Genesis, Network, Node, VALIDATORS, confirm, validate};
 use worker_boot_tests::backup::Backup;
-use worker_boot_tests::engines::{Engine, Restorable};
+use worker_boot_tests::engines::{Engine, LAYOUT, Restorable};
 use worker_boot_tests::history;
 use worker_boot_tests::on_engine;
 
@@ -37,12 +43,14 @@ fn main() {
 
 fn trials<P: Restorable>(engine: Engine) -> Vec<Trial> {
     type Body = fn() -> Result<()>;
-    let tests: [(&str, Body); 5] = [
+    let tests: [(&str, Body); 7] = [
         ("a_stale_backup_with_the_own_key_signs_a_second_block", || stage::<P>(sign_twice)),
         ("two_stale_backups_with_their_own_keys_fork_the_chain", || stage::<P>(fork)),
         ("a_backup_that_holds_the_vote_refuses_the_second_block", || stage::<P>(hold_the_vote)),
         ("a_worker_that_applied_the_certificate_refuses_the_second_block", || stage::<P>(catch_up)),
         ("a_vote_that_no_certificate_tells_of_stays_forgotten", || stage::<P>(forget)),
+        ("a_fenced_backup_signs_no_second_block_and_votes_at_the_next_height", || stage::<P>(fence)),
+        ("linera_reads_the_row_of_a_fence_as_the_vote_that_it_is_meant_to_be", || stage::<P>(read_row)),
     ];
     let run = |body: Body| body().map_err(|error| Failed::from(format!("{error:?}")));
     let trial = |(name, body): (&str, Body)| Trial::test(format!("{name}/{engine}"), move || run(body));
@@ -206,4 +214,79 @@ async fn forget<P: Restorable>(mut scene: Scene<'_, P>) -> Result<()> {
     let with_key = Node::boot(scene.targets[0].open().await?, scene.genesis.key(0)).await?;
     let vote_y = with_key.propose(y).await?.context("no vote for Y")?;
     contradict(scene.public_key(0), &vote_x, &vote_y)
+}
+
+/// Fences the backup of validator 0, in RocksDB and by bytes alone, and restores a dump of that with its own key.
+async fn restore_fenced<P: Restorable>(scene: &Scene<'_, P>) -> Result<Node<P::Database>> {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("fenced");
+    let fenced = RocksDbNamespace::at(path, RocksDbOptions::default().with_layout(LAYOUT));
+    scene.backups[0].restore(&fenced).await?;
+    let report = raise(&*fenced.amend().await?, Basis::WithoutSurvey).await?;
+    ensure!((report.chains, report.written) == (2, 2), "{report:?}");
+    ensure!(status(&*fenced.look().await?, None).await?.is_closed(), "a chain is bare");
+    let target = &scene.targets[0];
+    Backup::take(&fenced).await?.restore(&*target.namespace().await?.target).await?;
+    Node::boot(target.open().await?, scene.genesis.key(0)).await
+}
+
+/// Checks that a worker refuses because of a vote in a later round.
+fn is_fenced(answer: Result<Option<LiteVote>>) -> Result<()> {
+    let refusal = refusal(answer)?;
+    let WorkerError::ChainError(error) = &refusal else { return Err(refusal.into()) };
+    match **error {
+        ChainError::InsufficientRoundStrict(_) | ChainError::InsufficientRound(_) => {}
+        _ => return Err(refusal.into()),
+    }
+    Ok(())
+}
+
+/// Validator 0 has voted for A, and is restored from a fenced backup. It refuses B, and the certificate of the validated B.
+/// The others confirm B. It applies that, also after a restart, and votes at the next height.
+async fn fence<P: Restorable>(scene: Scene<'_, P>) -> Result<()> {
+    let committee = scene.genesis.committee();
+    let (a, b) = (scene.propose(1).await?, scene.propose(2).await?);
+    scene.live(0).propose(a).await?.context("no vote for A")?;
+
+    let restored = restore_fenced(&scene).await?;
+    is_fenced(restored.propose(b.clone()).await)?;
+    let others = [scene.live(1), scene.live(2), scene.live(3)];
+    let validated = validate(committee, &others, &b).await?;
+    is_fenced(restored.lock(validated.clone()).await)?;
+    drop(restored);
+    let restored = Node::boot(scene.targets[0].open().await?, scene.genesis.key(0)).await?;
+    is_fenced(restored.propose(b).await)?;
+
+    let confirmed = confirm(committee, &others, &validated).await?;
+    for node in others.into_iter().chain([&restored]) {
+        node.apply(confirmed.clone()).await?;
+    }
+    let block = make_child_block(confirmed.value());
+    let next = block.with_simple_transfer(scene.genesis.empty(), Amount::from_tokens(3));
+    let next = scene.genesis.propose(next).await?;
+    let voters = [&restored, scene.live(1), scene.live(2)];
+    let next = confirm(committee, &voters, &validate(committee, &voters, &next).await?).await?;
+    next.check(committee)?;
+    Ok(())
+}
+
+/// The bytes are those that linera's own types have for this vote.
+async fn read_row<P: Restorable>(scene: Scene<'_, P>) -> Result<()> {
+    let chain = scene.genesis.funded();
+    let tips = scene.live(0).tips(&scene.genesis).await?;
+    let tip = tips.get(&chain).context("no tip")?;
+    let hash = tip.block.context("no block")?;
+    let block: [u8; 32] = hash.as_bytes().0;
+    let id: [u8; 32] = chain.0.as_bytes().0;
+    for known in [FencedTip { block: Some(block), next_height: tip.next_height.0 }, FencedTip::default()] {
+        let row = vote_row(FencedChain(id), &known);
+        let vote: Option<Vote<ValidatedBlock>> = bcs::from_bytes(&row)?;
+        ensure!(bcs::to_bytes(&vote)? == row, "linera writes other bytes");
+        let vote = vote.context("no vote")?;
+        let header = &vote.value().block().header;
+        ensure!((header.chain_id, header.height.0) == (chain, known.next_height), "another place");
+        ensure!(header.previous_block_hash == known.block.map(|_| hash), "another block before it");
+        ensure!(vote.round == Round::Validator(u32::MAX), "another round");
+    }
+    Ok(())
 }

@@ -13,8 +13,19 @@ const ADAPTER: &str = "linera-views-adapter";
 /// The crates that may depend on those of linera.
 const USES_LINERA: [&str; 4] = [ADAPTER, "bootproof", "validator-network", "worker-boot-tests"];
 /// Libraries, whose errors are for callers. The other crates report errors to people.
-const LIBRARIES: [&str; 10] =
-    ["format", "layout", "sign", "repository", "memory", "rocksdb", "scylla", "testkit", "sources", ADAPTER];
+const LIBRARIES: [&str; 11] = [
+    "format",
+    "layout",
+    "fence",
+    "sign",
+    "repository",
+    "memory",
+    "rocksdb",
+    "scylla",
+    "testkit",
+    "sources",
+    ADAPTER,
+];
 
 /// A crate, what it may import of ours, and what its tests may import besides.
 struct Row<'d> {

@@ -5,6 +5,7 @@ pub(crate) mod completions;
 pub(crate) mod copy;
 pub(crate) mod digest;
 pub(crate) mod export;
+pub(crate) mod fence;
 pub(crate) mod finish;
 pub(crate) mod forget;
 pub(crate) mod import;
@@ -44,6 +45,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Report> {
         Command::Probe(args) => probe::run(args, session).await,
         Command::Repair(args) => repair::run(args, session).await,
         Command::Stats(args) => stats::run(args, session).await,
+        Command::Fence(args) => fence::run(args, session).await,
         Command::Inspect(args) => inspect::run(args, session).await,
         Command::Key(args) => key::run(args),
         Command::Import(args) => import::run(args, session).await,

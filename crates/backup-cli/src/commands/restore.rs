@@ -68,7 +68,8 @@ pub(crate) async fn run(args: RestoreArgs, session: &Session) -> Result<Report> 
     if let Some(danger) = scenario.and_then(Scenario::danger).filter(|_| !args.accept_stale_own_key) {
         return Err(Problem::Refused(format!(
             "restoring for this key is refused: {danger}. Restore with --for-key none, start the validator without a \
-             key and let it catch up; docs/KEY-SAFETY.md says the rest"
+             key and let it catch up. Then `kvbackup fence raise TARGET --survey FILE` makes it unable to sign twice, and \
+             `kvbackup fence status TARGET` shows that; docs/KEY-SAFETY.md says the rest"
         ))
         .into());
     }

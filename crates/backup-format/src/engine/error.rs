@@ -117,6 +117,28 @@ pub enum ContractError {
         /// The dump that was restored.
         dump: ObjectId,
     },
+    /// Somebody else writes to the namespace, or has it open for that.
+    #[error("{doing} {place}: it is in use, {found}; stop what uses it, and run this again")]
+    InUse {
+        /// What was being done.
+        doing: &'static str,
+        /// The namespace.
+        place: String,
+        /// What shows that it is in use.
+        found: String,
+    },
+    /// The namespace has a layout whose entries are not looked up or changed in place.
+    #[error(
+        "{doing} {place}: expected layout linera-0.15, found {found}; entries of other layouts are not changed in place"
+    )]
+    NotAmendable {
+        /// What was being done.
+        doing: &'static str,
+        /// The namespace.
+        place: String,
+        /// Name of its layout.
+        found: String,
+    },
     /// A range that this engine did not plan.
     #[error("reading {place}: the range was not planned by this engine")]
     ForeignRange {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use backup_format::{DatabaseBackup, EngineError, Manifest, RestoreTarget};
+use backup_format::{AmendTarget, DatabaseBackup, EngineError, Manifest, RestoreTarget};
 use backup_rocksdb::{RocksDbError, RocksDbNamespace, RocksDbOptions};
 
 use crate::engine::{Engine, Native, NativeBackup, Scheme};
@@ -123,6 +123,21 @@ impl Engine for RocksDb {
         opening: &Opening,
     ) -> Result<Box<dyn RestoreTarget>, SourceError> {
         Ok(Box::new(RocksDbNamespace::at(place.path()?, options(opening))))
+    }
+
+    async fn open_amend(
+        &self,
+        place: &Place,
+        opening: &Opening,
+    ) -> Result<Box<dyn AmendTarget>, SourceError> {
+        if place.scheme() == BACKUP {
+            let problem =
+                format!("{place} is a native backup, which is not changed; expected rocksdb:DIR/NAMESPACE");
+            return Err(SourceError::locator(problem));
+        }
+        let path = place.path()?;
+        check_depth(&path)?;
+        Ok(Box::new(RocksDbNamespace::at(path, options(opening))))
     }
 
     fn native(&self, place: &Place) -> Result<&dyn Native, SourceError> {
