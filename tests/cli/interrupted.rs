@@ -36,8 +36,8 @@ fn an_interrupted_backup_says_so_and_the_same_command_goes_on() {
     for (signal, name) in [("INT", "SIGINT"), ("TERM", "SIGTERM"), ("HUP", "SIGHUP")] {
         let place = Place::empty();
         large::create(&place.path("db/large"), 7);
-        // A slow codec leaves time between the first pack and the end.
-        let arguments = ["backup", "rocksdb:db/large", "repo", "--codec", "zstd:19", "--json"];
+        // One pack passes at once, and the others wait for seconds.
+        let arguments = ["backup", "rocksdb:db/large", "repo", "--limit-upload", "1MiB", "--json"];
         let mut child = start(&place, &arguments);
         wait_until(&mut child, || has_pack(&place.path("repo/packs")));
         send(&child, signal);
@@ -61,7 +61,7 @@ fn an_interrupted_restore_says_so_and_the_same_command_goes_on() {
     large::create(&place.path("db/large"), 8);
     let made = place.done(&["backup", "rocksdb:db/large", "repo"]);
     let arguments = ["restore", "repo", "rocksdb:copy/large"];
-    let mut child = start(&place, &arguments);
+    let mut child = start(&place, &[&arguments[..], &["--limit-download", "1MiB"]].concat());
     let has_marker = || {
         let Ok(mut files) = fs::read_dir(place.path("copy")) else { return false };
         files.any(|file| file.unwrap().path().join("marker.json").exists())

@@ -121,7 +121,7 @@ pub(crate) fn session(words: &[&str]) -> Result<(Args, backup_console::Session),
     let engines = Engines::built_in();
     let (args, opening) = parse(&engines, [&["bootproof"], words].concat())?;
     let meter = backup_console::Meter::start(true, false);
-    let session = backup_console::Session::new(&engines, opening, args.as_ref(), &meter);
+    let session = backup_console::Session::new(&engines, opening, args.as_ref(), &meter).unwrap();
     Ok((args, session))
 }
 

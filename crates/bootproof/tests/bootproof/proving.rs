@@ -35,7 +35,7 @@ pub fn prove_at(subject: &str, arguments: &[&str]) -> Report {
 pub fn prove(subject: &str, arguments: &[&str]) -> Result<Report> {
     let engines = Engines::built_in();
     let (args, opening) = bootproof::parse(&engines, [&["bootproof", subject], arguments].concat()).unwrap();
-    let session = Session::new(&engines, opening, args.as_ref(), &Meter::start(true, false));
+    let session = Session::new(&engines, opening, args.as_ref(), &Meter::start(true, false))?;
     bootproof::prove(&args, &session)
 }
 
