@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(rules(""), vec!["imports"; packages.len()]);
         assert_eq!(rules(&TABLE.replace("| nothing | memory, testkit", "| nothing | testkit")), [""; 0]);
         assert_eq!(
-            rules(&TABLE.replace("| format | memory, testkit |", "| format | testkit |")),
+            rules(&TABLE.replace("| format, sign | memory, testkit |", "| format, sign | testkit |")),
             ["imports"]
         );
     }
