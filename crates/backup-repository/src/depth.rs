@@ -48,6 +48,11 @@ impl Depths {
         depths
     }
 
+    /// Finds the depths in the packs that stay.
+    pub(crate) fn kept(index: &Index) -> Self {
+        Self::of(index, |pack| !index.is_condemned(pack))
+    }
+
     /// Returns the depth of an object by the number of its first place; `None` if it cannot be read.
     pub(crate) fn get(&self, first: usize) -> Option<u8> {
         self.0.get(first).copied().filter(|depth| *depth != NONE)

@@ -11,7 +11,7 @@ use crate::progress::Progress;
 use crate::reader::{DumpReader, ReadSegment};
 use crate::repository::{Dump, Repository};
 use crate::verify;
-use crate::work::{self, Stop, Stopped, Worker};
+use crate::work::{Stop, Stopped, Worker};
 
 /// How a dump is exported.
 #[derive(Clone, Debug, Default)]
@@ -40,13 +40,7 @@ impl Repository {
         W: Write + Send + 'static,
         S: Scratch + Send + 'static,
     {
-        let (repository, checked, limits) = (self.clone(), dump.clone(), options.limits);
-        let structure = work::drive(async move {
-            let reader = DumpReader::open(&repository, &checked, limits).await?;
-            let pages = verify::check_structure(&reader, &checked.manifest).await?;
-            Ok((reader, pages))
-        });
-        let (reader, pages) = structure.await?;
+        let (reader, pages) = verify::open_checked(self, dump, options.limits).await?;
         options.progress.phase("exporting", Some(dump.manifest.plain_bytes));
         let stop = Stop::default();
         let export = Export {

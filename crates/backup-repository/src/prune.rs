@@ -167,7 +167,7 @@ impl Repository {
         loop {
             let survey = self.survey(options).await?;
             report.stages_removed += survey.stale;
-            let (written, bytes) = self.rescue(&survey.index, &survey.marks, &options.progress).await?;
+            let (written, bytes) = self.rescue(&survey, &options.progress).await?;
             report.copied_bytes += bytes;
             if written.packs.is_empty() {
                 return Ok(survey);

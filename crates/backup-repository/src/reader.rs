@@ -18,7 +18,7 @@ use crate::error::RepositoryError;
 use crate::index::{Index, Location};
 use crate::reload::Latest;
 use crate::repository::{Dump, Repository};
-use crate::run::{Parts, Run};
+use crate::run::{self, Parts, Run};
 use crate::store::Store;
 use crate::twice::read_twice;
 
@@ -307,10 +307,7 @@ impl DumpReader {
 
     /// Reads the stored bytes of places.
     pub(crate) async fn read_places(&self, places: &[Location]) -> Result<Vec<Bytes>, RepositoryError> {
-        let mut ranges: BTreeMap<ObjectId, Vec<Range<u64>>> = BTreeMap::new();
-        places.iter().for_each(|place| ranges.entry(place.pack).or_default().push(place.range()));
-        ranges.values_mut().for_each(|ranges| ranges.sort_unstable_by_key(|range| range.start));
-        let parts = self.read_parts(&ranges).await?;
+        let parts = self.read_parts(&run::ranges(places)).await?;
         let bytes = places.iter().map(|place| parts.get(&(place.pack, place.offset)).cloned());
         bytes.collect::<Option<_>>().ok_or(RepositoryError::Stopped)
     }

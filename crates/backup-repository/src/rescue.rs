@@ -14,6 +14,7 @@ use crate::progress::Progress;
 use crate::reader::DumpReader;
 use crate::repack::{Action, Copier};
 use crate::repository::Repository;
+use crate::survey::Survey;
 
 /// How each object of a set is had when the packs that are about to be removed are gone.
 struct Rescue {
@@ -29,12 +30,12 @@ struct Rescue {
 }
 
 impl Rescue {
-    /// Finds for each object of a set whether it can be had from packs that stay. Otherwise it is copied from
-    /// where it is least deep.
-    fn of(index: &Index, marks: &Marks) -> Self {
+    /// Finds for each object of a set whether it can be had from packs that stay, where it lies as deep as `kept` says.
+    /// Otherwise it is copied from where it is least deep.
+    fn of(index: &Index, marks: &Marks, kept: Depths) -> Self {
         let mut rescue = Self {
             all: Depths::of(index, |_| true),
-            kept: Depths::of(index, |pack| !index.is_condemned(pack)),
+            kept,
             copied: Marks::none(index),
             whole: Marks::none(index),
             packs: BTreeSet::new(),
@@ -101,7 +102,7 @@ impl Repository {
     ) -> Result<Vec<(ObjectId, u64)>, RepositoryError> {
         let index = &reader.index;
         let marks = Marks::of(reader, manifest).await?;
-        let rescue = Rescue::of(index, &marks);
+        let rescue = Rescue::of(index, &marks, Depths::kept(index));
         let relied = rescue.relied(index, &marks);
         match self.carry_out(&rescue, index, progress).await {
             Err(error) if error.is_gone() => Err(RepositoryError::Pruned { problem: error.to_string() }),
@@ -109,14 +110,14 @@ impl Repository {
         }
     }
 
-    /// Copies the objects of a set that cannot be had from packs that stay; returns also their stored bytes.
+    /// Copies what must stay and cannot be had from packs that stay; returns also the stored bytes.
     pub(crate) async fn rescue(
         &self,
-        index: &Arc<Index>,
-        marks: &Marks,
+        survey: &Survey,
         progress: &Progress,
     ) -> Result<(Written, u64), RepositoryError> {
-        self.carry_out(&Rescue::of(index, marks), index, progress).await
+        let Survey { index, marks, kept, .. } = survey;
+        self.carry_out(&Rescue::of(index, marks, kept.clone()), index, progress).await
     }
 
     async fn carry_out(

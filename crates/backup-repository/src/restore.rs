@@ -61,13 +61,7 @@ impl Repository {
         let Manifest { order, entries, .. } = dump.manifest;
         let restore = Restore { dump: dump.id, order, entries };
         target.check(&restore).await.map_err(failed())?;
-        let (repository, checked, limits) = (self.clone(), dump.clone(), options.limits);
-        let structure = work::drive(async move {
-            let reader = DumpReader::open(&repository, &checked, limits).await?;
-            let pages = verify::check_structure(&reader, &checked.manifest).await?;
-            Ok((reader, pages))
-        });
-        let (reader, pages) = structure.await?;
+        let (reader, pages) = verify::open_checked(self, dump, options.limits).await?;
         if options.dry_run {
             return Ok(RestoreReport { restored: None, pages_resumed: 0 });
         }

@@ -35,14 +35,21 @@ impl Run {
 
     /// Returns what is to be read of each pack, each place once.
     pub(crate) fn ranges(&self) -> BTreeMap<ObjectId, Vec<Range<u64>>> {
-        let mut ranges: BTreeMap<ObjectId, Vec<Range<u64>>> = BTreeMap::new();
-        for place in self.objects.iter().flat_map(|(_, chain)| chain) {
-            ranges.entry(place.pack).or_default().push(place.range());
-        }
-        for ranges in ranges.values_mut() {
-            ranges.sort_unstable_by_key(|range| (range.start, range.end));
-            ranges.dedup();
-        }
-        ranges
+        ranges(self.objects.iter().flat_map(|(_, chain)| chain))
     }
+}
+
+/// Returns what is to be read of each pack for these places, each place once.
+pub(crate) fn ranges<'a>(
+    places: impl IntoIterator<Item = &'a Location>,
+) -> BTreeMap<ObjectId, Vec<Range<u64>>> {
+    let mut ranges: BTreeMap<ObjectId, Vec<Range<u64>>> = BTreeMap::new();
+    for place in places {
+        ranges.entry(place.pack).or_default().push(place.range());
+    }
+    for ranges in ranges.values_mut() {
+        ranges.sort_unstable_by_key(|range| (range.start, range.end));
+        ranges.dedup();
+    }
+    ranges
 }

@@ -29,7 +29,7 @@ pub(crate) struct Survey {
     /// For each pack the bytes of all objects in it that must stay.
     living: Vec<u64>,
     /// How deep in patches objects lie in packs that stay.
-    kept: Depths,
+    pub kept: Depths,
     /// All tombstones.
     pub pending: Vec<Pending>,
     /// The names of those that were there before it was looked for what must stay. A writer who staged since then has seen
@@ -67,7 +67,7 @@ impl Repository {
         options.progress.phase("reading pages", None);
         let marks = roots.mark(self, &index).await?;
         let living = living(&index, &marks);
-        let kept = Depths::of(&index, |pack| !index.is_condemned(pack));
+        let kept = Depths::kept(&index);
         let (staged, stale) = (roots.staged(), roots.stale.len() as u64);
         Ok(Survey { index, marks, living, kept, pending, settled, times, now, staged, stale })
     }

@@ -212,6 +212,21 @@ impl Structure {
     }
 }
 
+/// Opens a dump and checks its structure, before its content is moved anywhere. Returns also the references to the pages.
+pub(crate) async fn open_checked(
+    repository: &Repository,
+    dump: &Dump,
+    limits: Limits,
+) -> Result<(DumpReader, Vec<Reference>), RepositoryError> {
+    let (repository, dump) = (repository.clone(), dump.clone());
+    work::drive(async move {
+        let reader = DumpReader::open(&repository, &dump, limits).await?;
+        let pages = check_structure(&reader, &dump.manifest).await?;
+        Ok((reader, pages))
+    })
+    .await
+}
+
 /// Reads the pages of a dump; checks that all segments are in packs, and that the entries by which they are referred to
 /// increase. So no segment is read for two references. Returns the references to the pages.
 pub(crate) async fn check_structure(
