@@ -1,14 +1,14 @@
 //! A server, a copy of the fixture, and runs of the program with the server's variables.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 
 use kvbackup_object_stores::{Azure, Programs, S3, Variables};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
-use tempfile::TempDir;
+
+use crate::program::{self, Run};
 
 /// The bucket and the container of all tests.
 pub const BUCKET: &str = "backups";
@@ -41,17 +41,11 @@ pub fn azure(place: &Place) -> Azure {
 pub const CHANGING: &str = "rocksdb:changing?layout=plain";
 
 /// A scratch directory with a copy of the namespace that linera wrote, as `db/validator_0`.
-pub struct Place {
-    directory: TempDir,
-}
+pub struct Place(program::Place);
 
 impl Place {
     pub fn new() -> Self {
-        let place = Self { directory: tempfile::tempdir().unwrap() };
-        let fixture =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/linera-0.15.23/namespace");
-        copy(&fixture, &place.path("db"));
-        place
+        Self(program::Place::with_fixture())
     }
 
     /// Overwrites every tenth of 20,000 entries of a database of its own, [`CHANGING`], and makes it first. The day says which, and their values.
@@ -72,12 +66,12 @@ impl Place {
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
+        self.0.path(name)
     }
 
     /// Prepares a run of the program that knows no store but this one.
     pub fn command(&self, variables: &Variables, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kvbackup"));
+        let mut command = self.0.command(arguments);
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
             if ["AWS_", "GOOGLE_", "AZURE_", "KVBACKUP_", "SSL_"]
@@ -87,8 +81,7 @@ impl Place {
                 command.env_remove(name);
             }
         }
-        command.args(arguments).current_dir(self.path("")).env("HOME", self.path(""));
-        command.envs(variables.iter().map(|(name, value)| (name, value))).stdin(Stdio::null());
+        command.env("HOME", self.path("")).envs(variables.iter().map(|(name, value)| (name, value)));
         command
     }
 
@@ -101,44 +94,6 @@ impl Place {
 
     /// Runs the program with `--json`, which must succeed, and returns what it printed.
     pub fn done(&self, variables: &Variables, arguments: &[&str]) -> Value {
-        let run = self.exits(0, variables, &[arguments, &["--json"]].concat());
-        serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run}"))
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        match entry.file_type().unwrap().is_dir() {
-            true => copy(&entry.path(), &target),
-            false => drop(std::fs::copy(entry.path(), target).unwrap()),
-        }
-    }
-}
-
-/// What a run of the program gave.
-pub struct Run {
-    line: String,
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
-}
-
-impl Run {
-    pub fn new(arguments: &[&str], output: Output) -> Self {
-        Self {
-            line: arguments.join(" "),
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-}
-
-impl fmt::Display for Run {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "kvbackup {}: {:?}\n{}\n{}", self.line, self.code, self.stdout, self.stderr)
+        self.exits(0, variables, &[arguments, &["--json"]].concat()).json()
     }
 }
