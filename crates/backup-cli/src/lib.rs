@@ -4,6 +4,8 @@ mod args;
 mod command_line;
 mod commands;
 mod difference;
+mod diff_lines;
+mod looking;
 mod origin;
 mod owner;
 mod report;

@@ -3,23 +3,28 @@
 
 mod backup;
 mod bases;
+mod block;
 mod chain;
+mod changed_partition;
 mod check;
 mod choice;
 mod classes;
 mod clock;
 mod codec;
+mod comparison;
 mod config_copy;
 mod copy;
 mod depth;
 mod difference;
 mod digest;
+mod dump_phase;
 mod dump_source;
 #[cfg(feature = "fs")]
 mod durable;
 mod error;
 #[cfg(feature = "fs")]
 mod exclusive;
+mod excerpt;
 mod export;
 mod finish;
 mod forget;
@@ -35,10 +40,12 @@ mod lineage;
 mod local;
 mod location;
 mod locator;
+mod look;
 mod mark;
 mod pack_check;
 mod pack_writer;
 mod part;
+mod partitions;
 mod patience;
 mod phase;
 mod place;
@@ -67,7 +74,9 @@ mod run;
 mod sealed;
 mod segmenter;
 mod share;
+mod side;
 mod signed;
+mod source_phase;
 mod staged;
 #[cfg(any(feature = "aws", feature = "gcp", feature = "azure"))]
 mod stall;
@@ -94,6 +103,9 @@ mod work;
 pub use backup::{BackupOptions, BackupReport};
 pub use clock::{Clock, time_text};
 pub use codec::Compression;
+pub use comparison::{
+    Change, ChangeCount, Changes, CompareReport, EntryChange, PartitionChange,
+};
 pub use copy::{CopiedDump, CopyOptions, CopyOutcome, CopyReport};
 pub use difference::{Difference, SegmentCount, SegmentDifference};
 pub use digest::{DigestOptions, DigestReport, digest};
@@ -105,6 +117,8 @@ pub use import::{SeekableRead, UpstreamFile};
 pub use job::JobName;
 pub use keep::{KeepReason, KeepRules};
 pub use location::{check_location, location_directory, open_location, shown_location};
+pub use look::{LookCount, LookOptions};
+pub use partitions::{PartitionSize, Wanted};
 pub use progress::{Event, Progress};
 pub use prune::{PackCount, PruneOptions, PruneReport};
 pub use repair::{RepairOptions, RepairReport};

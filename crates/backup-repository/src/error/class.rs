@@ -35,6 +35,7 @@ impl RepositoryError {
             | Self::Forget { .. }
             | Self::Prune { .. }
             | Self::Repair { .. }
+            | Self::NotComparable { .. }
             | Self::NoLatest { .. } => ErrorClass::Refused,
             Self::Entry { source, .. } if source.asks_for_higher_limit() => ErrorClass::Refused,
             _ if self.is_transient() => ErrorClass::Transient,

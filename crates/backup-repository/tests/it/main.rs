@@ -6,6 +6,8 @@ mod changed;
 mod copies;
 mod copy;
 mod damage;
+mod differences;
+mod excerpts;
 mod explorer;
 mod forged;
 mod forget;
