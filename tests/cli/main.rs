@@ -20,6 +20,7 @@ mod layouts;
 mod limits;
 mod lineage;
 mod live;
+mod looking;
 mod memory;
 mod names;
 mod native;

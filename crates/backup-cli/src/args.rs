@@ -5,8 +5,8 @@ use backup_repository::{BackupOptions, Compression, Progress};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    backup, completions, copy, diff, digest, export, fence, finish, forget, get, import, init, inspect, key, list, ls,
-    native_backup, native_restore, probe, prune, repair, restore, stats, unforget, verify,
+    backup, completions, copy, diff, digest, export, fence, finish, forget, get, import, init, inspect, key,
+    list, ls, native_backup, native_restore, probe, prune, repair, restore, stats, unforget, verify,
 };
 use crate::origin;
 

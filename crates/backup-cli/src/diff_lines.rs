@@ -1,7 +1,6 @@
 //! What differs between two contents, as it is printed: line by line in JSON, and summed up in text.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use anyhow::Result;
 use backup_console::{Output, Report, bytes, count};
@@ -34,6 +33,8 @@ pub(crate) struct DiffLines {
     /// The next height of the chain whose entries come, before and after, if it differs.
     heights: Option<[Option<u64>; 2]>,
     lines: Vec<String>,
+    /// Where the line of the partition goes whose entries come.
+    begins: usize,
     entry_lines: usize,
     partitions_left_out: u64,
     entries_left_out: u64,
@@ -61,6 +62,7 @@ impl DiffLines {
             kinds: BTreeMap::new(),
             heights: None,
             lines: Vec::new(),
+            begins: 0,
             entry_lines: 0,
             partitions_left_out: 0,
             entries_left_out: 0,
@@ -93,6 +95,11 @@ impl DiffLines {
         Ok(())
     }
 
+    /// Returns the number of partitions that were taken.
+    fn partitions(&self) -> u64 {
+        self.kinds.values().map(|of_kind| total(&of_kind.partitions)).fold(0, u64::saturating_add)
+    }
+
     fn name(&self, root_key: &[u8]) -> String {
         self.layout.words(root_key).unwrap_or_else(|| format!("root key {}", show(root_key)))
     }
@@ -100,7 +107,7 @@ impl DiffLines {
     fn entry_line(&self, change: &EntryChange<'_>) -> String {
         let mut line = format!("    {} key {}", sign(change.change()), show(change.key));
         if let Some(words) = self.layout.key_words(change.root_key, change.key) {
-            drop(write!(line, " ({words})"));
+            line += &format!(" ({words})");
         }
         let size = |value: &[u8]| bytes(value.len() as u64);
         line += &match (change.before, change.after) {
@@ -112,13 +119,15 @@ impl DiffLines {
 
     fn partition_line(&self, change: &PartitionChange<'_>) -> String {
         let ChangeCount { added, removed, changed } = change.entries;
-        let counts = [("+", added), ("-", removed), ("~", changed)].into_iter().filter(|(_, number)| *number > 0);
+        let counts =
+            [("+", added), ("-", removed), ("~", changed)].into_iter().filter(|(_, number)| *number > 0);
         let counts: Vec<_> = counts.map(|(sign, number)| format!("{sign}{}", HumanCount(number))).collect();
         let mut line =
             format!("{} {}  {} entries", sign(change.change), self.name(change.root_key), counts.join(" "));
         if let Some([before, after]) = self.heights {
-            let text = |height: Option<u64>| height.map_or_else(|| "none".to_owned(), |height| height.to_string());
-            drop(write!(line, ", next height {} > {}", text(before), text(after)));
+            let text =
+                |height: Option<u64>| height.map_or_else(|| "none".to_owned(), |height| height.to_string());
+            line += &format!(", next height {} > {}", text(before), text(after));
         }
         line
     }
@@ -164,7 +173,7 @@ impl Changes for DiffLines {
         }
         if self.output.is_json() {
             self.printed.note(self.output.object(&self.entry_object(change)));
-        } else if self.entry_lines < self.shown.most {
+        } else if self.entry_lines < self.shown.most && self.partitions() < self.shown.most as u64 {
             self.entry_lines += 1;
             self.lines.push(self.entry_line(change));
         } else {
@@ -181,12 +190,12 @@ impl Changes for DiffLines {
         of_kind.entries.changed = of_kind.entries.changed.saturating_add(changed);
         of_kind.bytes_before = of_kind.bytes_before.saturating_add(change.bytes_before);
         of_kind.bytes_after = of_kind.bytes_after.saturating_add(change.bytes_after);
-        let partitions = self.kinds.values().map(|of_kind| total(&of_kind.partitions)).sum::<u64>();
         if self.output.is_json() {
             let printed = self.output.object(&self.partition_object(change));
             self.printed.note(printed);
-        } else if partitions <= self.shown.most as u64 {
-            self.lines.push(self.partition_line(change));
+        } else if self.partitions() <= self.shown.most as u64 {
+            self.lines.insert(self.begins, self.partition_line(change));
+            self.begins = self.lines.len();
         } else {
             self.partitions_left_out += 1;
         }

@@ -3,8 +3,9 @@
 mod args;
 mod command_line;
 mod commands;
-mod difference;
 mod diff_lines;
+mod difference;
+mod list_filter;
 mod looking;
 mod origin;
 mod owner;

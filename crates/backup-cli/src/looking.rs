@@ -17,7 +17,9 @@ impl FromStr for HexBytes {
 
     /// Reads hex digits, of either case; none are no bytes.
     fn from_str(text: &str) -> Result<Self, String> {
-        hex::decode(text).map(Self).map_err(|error| format!("expected hex digits, two for each byte: {error}"))
+        hex::decode(text)
+            .map(Self)
+            .map_err(|error| format!("expected hex digits, two for each byte: {error}"))
     }
 }
 

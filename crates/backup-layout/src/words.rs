@@ -80,7 +80,8 @@ fn event_words(key: &[u8]) -> Option<String> {
     let mut reader = Reader::new("event key", name);
     let name = reader.byte_string(name.len(), "stream name").ok()?;
     let index = u32::from_le_bytes(reader.array().ok()?);
-    let name = std::str::from_utf8(name).map_or_else(|_| backup_format::show(name), |name| format!("{name:?}"));
+    let name =
+        std::str::from_utf8(name).map_or_else(|_| backup_format::show(name), |name| format!("{name:?}"));
     Some(format!("event {index} of stream {name} of {application}"))
 }
 

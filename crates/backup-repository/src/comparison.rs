@@ -263,9 +263,8 @@ fn dump_side(
     exclusive: fn(&[u8]) -> bool,
 ) -> Side {
     let phases = dump_phase::divide(reader.order, root.references, exclusive).into_iter();
-    let phases = phases.map(|pages| {
-        Phase::Dump(Box::new(DumpPhase::new(reader.clone(), pages, shared.cloned())))
-    });
+    let phases =
+        phases.map(|pages| Phase::Dump(Box::new(DumpPhase::new(reader.clone(), pages, shared.cloned()))));
     Side::new(reader.order, phases.collect())
 }
 

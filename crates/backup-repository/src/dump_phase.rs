@@ -64,7 +64,11 @@ struct Ahead {
 
 /// Divides the pages of a dump into its phases. Where the order of root keys does not tell them apart, `exclusive` does: it says whether a
 /// partition belongs to the first one.
-pub(crate) fn divide(order: Order, pages: Vec<Reference>, exclusive: fn(&[u8]) -> bool) -> Vec<Vec<Reference>> {
+pub(crate) fn divide(
+    order: Order,
+    pages: Vec<Reference>,
+    exclusive: fn(&[u8]) -> bool,
+) -> Vec<Vec<Reference>> {
     let mut first = pages;
     let mut begins = phase::second(order, &first);
     if begins == first.len() && order == Order::Token {

@@ -22,9 +22,9 @@ mod dump_source;
 #[cfg(feature = "fs")]
 mod durable;
 mod error;
+mod excerpt;
 #[cfg(feature = "fs")]
 mod exclusive;
-mod excerpt;
 mod export;
 mod finish;
 mod forget;
@@ -103,9 +103,7 @@ mod work;
 pub use backup::{BackupOptions, BackupReport};
 pub use clock::{Clock, time_text};
 pub use codec::Compression;
-pub use comparison::{
-    Change, ChangeCount, Changes, CompareReport, EntryChange, PartitionChange,
-};
+pub use comparison::{Change, ChangeCount, Changes, CompareReport, EntryChange, PartitionChange};
 pub use copy::{CopiedDump, CopyOptions, CopyOutcome, CopyReport};
 pub use difference::{Difference, SegmentCount, SegmentDifference};
 pub use digest::{DigestOptions, DigestReport, digest};

@@ -24,7 +24,7 @@ impl Default for LookOptions {
 
 /// Objects that were read to look into dumps, and those that were passed over.
 ///
-/// Bytes are those of plaintexts. The tables of all packs are read as well, and are not counted.
+/// Bytes are those of plaintexts, without the roots. The tables of all packs are read as well, and are not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LookCount {

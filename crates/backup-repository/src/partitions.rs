@@ -240,6 +240,8 @@ mod tests {
         assert!(wanted.may_have(Order::Prefixed, b"ca", Some(b"cba")));
         assert!(wanted.may_have(Order::Token, b"ca", Some(b"cb")));
         let odd = Wanted::default().that(|root_key| root_key.len() % 2 == 1);
-        assert!(odd.may_have(Order::Plain, b"aa", Some(b"bb")) && !odd.may_have(Order::Plain, b"aa", Some(b"aa")));
+        assert!(
+            odd.may_have(Order::Plain, b"aa", Some(b"bb")) && !odd.may_have(Order::Plain, b"aa", Some(b"aa"))
+        );
     }
 }

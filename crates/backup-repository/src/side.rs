@@ -136,9 +136,7 @@ impl Head<'_> {
     /// Returns root key and key of the first entry; of the key of one that was not read perhaps only the beginning.
     fn place(&self) -> (&[u8], &[u8]) {
         match self {
-            Self::Page(reference) | Self::Segment(reference) => {
-                (&reference.first_root, &reference.first_key)
-            }
+            Self::Page(reference) | Self::Segment(reference) => (&reference.first_root, &reference.first_key),
             Self::Block(block) => {
                 let entry = block.current();
                 (entry.root_key, entry.key)

@@ -37,8 +37,7 @@ impl SourcePhase {
         ranges: Vec<Range>,
         (limits, progress): (Limits, Progress),
     ) -> Self {
-        let segmenter =
-            Segmenter::new(&repository.config, &repository.keys, snapshot.order(), limits);
+        let segmenter = Segmenter::new(&repository.config, &repository.keys, snapshot.order(), limits);
         Self {
             repository: repository.clone(),
             snapshot: snapshot.clone(),

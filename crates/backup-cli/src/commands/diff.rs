@@ -10,6 +10,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use crate::diff_lines::{DiffLines, Shown, changes_as_json};
+use crate::list_filter::predecessor;
 use crate::looking;
 use crate::report::to_the_second;
 
@@ -85,11 +86,7 @@ pub(crate) async fn run(args: DiffArgs, session: &Session) -> Result<Report> {
 }
 
 /// Finds the dumps that are meant: the second one is missing where a namespace is compared.
-async fn choose(
-    repository: &Repository,
-    args: &DiffArgs,
-    has_source: bool,
-) -> Result<(Dump, Option<Dump>)> {
+async fn choose(repository: &Repository, args: &DiffArgs, has_source: bool) -> Result<(Dump, Option<Dump>)> {
     let latest = DumpChoice::default();
     match (args.dumps.as_slice(), has_source) {
         ([], true) => Ok((repository.dump(&latest).await?, None)),
@@ -108,11 +105,9 @@ async fn choose(
 /// Finds a dump and the one before it.
 async fn with_previous(repository: &Repository, choice: &DumpChoice) -> Result<(Dump, Option<Dump>)> {
     let dump = repository.dump(choice).await?;
-    let previous = repository.dumps().await?.good.into_iter().filter(|other| {
-        dump.manifest.previous.contains(&other.id) && other.manifest.namespace == dump.manifest.namespace
-    });
-    match previous.max_by_key(|other| other.manifest.sequence) {
-        Some(previous) => Ok((previous, Some(dump))),
+    let all = repository.dumps().await?.good;
+    match predecessor(&dump, &all) {
+        Some(previous) => Ok((previous.clone(), Some(dump))),
         None => Err(looking::usage(&format!(
             "no dump is there that dump {:.12} follows; name two with --dump, or a namespace with --against",
             dump.id

@@ -69,8 +69,7 @@ pub(crate) async fn run(args: GetArgs, session: &Session) -> Result<Report> {
         entries: 0,
     };
     let found = (found, Found::take as fn(&mut Found, &[u8], &[u8]));
-    let (read, found) =
-        repository.find_entries(&dump, (&root_key, key.as_deref()), &options, found).await?;
+    let (read, found) = repository.find_entries(&dump, (&root_key, key.as_deref()), &options, found).await?;
     let entries = found.entries;
     found.printed.finish()?;
     if entries == 0 {

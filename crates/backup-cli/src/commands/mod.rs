@@ -30,6 +30,8 @@ mod verify_all;
 use anyhow::Result;
 use backup_console::{Report, Session};
 
+pub(crate) use self::forget::parse_age;
+
 use crate::args::Command;
 
 /// Runs a command.

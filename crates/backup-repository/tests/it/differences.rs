@@ -69,7 +69,8 @@ fn expected(before: &Content, after: &Content) -> Found {
             (Some(_), None) => Change::Removed,
             _ => Change::Added,
         });
-        let bytes = |value: &Option<Vec<u8>>| value.as_ref().map_or(0, |value| (key.len() + value.len()) as u64);
+        let bytes =
+            |value: &Option<Vec<u8>>| value.as_ref().map_or(0, |value| (key.len() + value.len()) as u64);
         partition.2 += bytes(before);
         partition.3 += bytes(after);
     }
@@ -99,26 +100,30 @@ fn check_report(report: &CompareReport, found: &Found) {
     let mut partitions = ChangeCount::default();
     found.partitions.values().for_each(|(change, ..)| partitions.add(*change));
     assert_eq!(report.partitions, partitions);
-    let entries = found.partitions.values().fold(ChangeCount::default(), |sum, (_, entries, ..)| ChangeCount {
-        added: sum.added + entries.added,
-        removed: sum.removed + entries.removed,
-        changed: sum.changed + entries.changed,
-    });
+    let entries =
+        found.partitions.values().fold(ChangeCount::default(), |sum, (_, entries, ..)| ChangeCount {
+            added: sum.added + entries.added,
+            removed: sum.removed + entries.removed,
+            changed: sum.changed + entries.changed,
+        });
     assert_eq!(report.entries, entries);
     assert_eq!(report.is_equal(), found.entries.is_empty());
+}
+
+async fn repository_of(config: Config) -> Repository {
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    Repository::create(Store::new(store, Path::default()), config).await.unwrap()
 }
 
 /// Compares two contents in every way there is.
 async fn check_pair(config: Config, before: &Content, after: &Content) {
     let expected = expected(before, after);
-    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-    let repository = Repository::create(Store::new(store, Path::default()), config).await.unwrap();
+    let repository = repository_of(config.clone()).await;
     let plain = LookOptions::default();
     let (old, new) = (namespace(before), namespace(after));
     let (first, second) = (dump_of(&repository, &old).await, dump_of(&repository, &new).await);
     assert_eq!(compare(&repository, &first, &second, &plain).await.1, expected);
-    let (report, found) =
-        repository.compare_with(&first, &new, Found::default(), &plain).await.unwrap();
+    let (report, found) = repository.compare_with(&first, &new, Found::default(), &plain).await.unwrap();
     check_report(&report, &found);
     assert_eq!(found, expected);
 
@@ -129,10 +134,10 @@ async fn check_pair(config: Config, before: &Content, after: &Content) {
         ring
     };
     let (old, new) = (ring(before), ring(after));
+    let repository = repository_of(config).await;
     let (first, second) = (dump_of(&repository, &old).await, dump_of(&repository, &new).await);
     assert_eq!(compare(&repository, &first, &second, &phases).await.1, expected);
-    let (report, found) =
-        repository.compare_with(&first, &new, Found::default(), &phases).await.unwrap();
+    let (report, found) = repository.compare_with(&first, &new, Found::default(), &phases).await.unwrap();
     check_report(&report, &found);
     assert_eq!(found, expected);
 }
@@ -270,7 +275,9 @@ async fn nothing_that_is_damaged_or_gone_is_called_equal() {
             } else {
                 // All bodies, and not the table.
                 let mut bytes = bytes.clone();
-                let table = bytes.len() - 16 - u32::from_le_bytes(bytes[bytes.len() - 16..][..4].try_into().unwrap()) as usize;
+                let table = bytes.len()
+                    - 16
+                    - u32::from_le_bytes(bytes[bytes.len() - 16..][..4].try_into().unwrap()) as usize;
                 bytes[8..table].iter_mut().for_each(|byte| *byte ^= 0x55);
                 damaged.put(name, bytes.into()).await.unwrap();
             }

@@ -51,7 +51,8 @@ async fn find(
 ) -> (LookCount, Vec<(Vec<u8>, Vec<u8>)>) {
     type Entries = Vec<(Vec<u8>, Vec<u8>)>;
     let options = LookOptions { exclusive, ..LookOptions::default() };
-    let found = |entries: &mut Entries, key: &[u8], value: &[u8]| entries.push((key.to_vec(), value.to_vec()));
+    let found =
+        |entries: &mut Entries, key: &[u8], value: &[u8]| entries.push((key.to_vec(), value.to_vec()));
     repository.find_entries(dump, (root_key, key), &options, (Entries::new(), found)).await.unwrap()
 }
 
@@ -68,8 +69,9 @@ async fn every_entry_is_found_and_nothing_else() {
             for (_, key, value) in expected.iter().step_by(13) {
                 let (count, found) = find(dump, root_key, Some(key)).await;
                 assert_eq!(found, [(key.to_vec(), value.to_vec())]);
-                let most = if key.len() > 1_024 { 10_000 } else { 4 };
-                assert!(count.segments_read <= most && count.pages_read <= 6, "{count:?}");
+                // Of long keys, references have only the beginning.
+                let is_told = key.len() <= 1_024;
+                assert!(!is_told || count.segments_read <= 4 && count.pages_read <= 6, "{count:?}");
             }
             assert_eq!(find(dump, root_key, Some(b"not there")).await.1, []);
         }
@@ -96,7 +98,10 @@ async fn one_entry_costs_a_page_and_a_segment() {
     assert!(dump.1.manifest.plain_bytes > 200_000 && count.bytes_read < 16_384, "{count:?}");
 }
 
-async fn list((repository, dump): &(Repository, Dump), wanted: &Wanted) -> (LookCount, Vec<(Vec<u8>, u64, u64)>) {
+async fn list(
+    (repository, dump): &(Repository, Dump),
+    wanted: &Wanted,
+) -> (LookCount, Vec<(Vec<u8>, u64, u64)>) {
     type Sizes = Vec<(Vec<u8>, u64, u64)>;
     let options = LookOptions { exclusive, ..LookOptions::default() };
     let found = |sizes: &mut Sizes, size: PartitionSize<'_>| {
@@ -125,7 +130,8 @@ async fn all_partitions_are_listed_with_their_sizes() {
 
         let wanted = Wanted::default().with_prefixes(vec![b"\x09big".to_vec(), vec![9, b'l']]);
         let (count, found) = list(dump, &wanted).await;
-        let mut names: Vec<_> = found.iter().map(|(root_key, entries, _)| (&root_key[..], *entries)).collect();
+        let mut names: Vec<_> =
+            found.iter().map(|(root_key, entries, _)| (&root_key[..], *entries)).collect();
         names.sort_unstable();
         assert_eq!(names, [(&b"\x09big"[..], 400), (b"\x09long", 400)]);
         if dump.1.manifest.order == backup_format::Order::Plain {
