@@ -50,7 +50,8 @@ fn name_of(sample: &str) -> &str {
 }
 
 fn promtool() -> Command {
-    let unpacked = Path::new(env!("CARGO_BIN_EXE_kvbackup")).join("../../promtool/usr/bin/promtool");
+    let target = Path::new(env!("CARGO_BIN_EXE_kvbackup")).ancestors().nth(2).unwrap();
+    let unpacked = target.join("promtool/usr/bin/promtool");
     Command::new(if unpacked.is_file() { unpacked } else { PathBuf::from("promtool") })
 }
 
