@@ -5,6 +5,7 @@ mod chains;
 mod changed;
 mod copies;
 mod copy;
+mod creators;
 mod damage;
 mod explorer;
 mod forged;
