@@ -161,8 +161,9 @@ fn a_repository_that_is_damaged_or_empty_has_metrics() {
     };
     place.done(&["key", "generate", "--sign", "node.key"]);
     let made = place.done(&["backup", SOURCE, "repo", "--sign-key", "node.key"]);
-    let trusted = metrics(&place, &["repo", "--trust", "node.key.pub"]);
+    let trusted = metrics(&place, &["repo", "--trust", "node.key.pub", "--measure"]);
     assert_eq!((state(&trusted, "good"), state(&trusted, "untrusted")), (1.0, 1.0));
+    assert_eq!(only(&trusted, "kvbackup_measured"), 0.0);
 
     fs::write(place.path(&format!("repo/manifests/{}.json", made["dump"].as_str().unwrap())), "{}").unwrap();
     let found = metrics(&place, &["repo", "--measure"]);
