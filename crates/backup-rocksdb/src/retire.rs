@@ -1,7 +1,7 @@
 //! Retiring a database: RocksDB opens it no more, and its last dump can be restored for the same key.
 //!
-//! `CURRENT` names the manifest, and RocksDB reads it first. A database without that file it would take for a new one, and remove its
-//! files. So `CURRENT` is replaced by one that names no manifest, and what it said stays in a file beside it.
+//! `CURRENT` names the manifest, and RocksDB reads it first. A database without that file it takes for a new one, and writes another
+//! `CURRENT`. So it is replaced by one that names no manifest, and what it said stays in a file beside it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
