@@ -12,6 +12,7 @@ mod forged;
 mod forget;
 mod futures;
 mod job;
+mod last;
 mod latest;
 mod lineage;
 mod patches;
