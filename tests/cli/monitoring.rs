@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
-use crate::program::{Place, Run, copy, names_of};
+use crate::program::{Place, Run, copy, names_of, origin};
 
 const SOURCE: &str = "rocksdb:db/validator_0";
 
@@ -103,10 +103,10 @@ fn metrics_of_a_repository_are_what_its_manifests_say() {
         ("partitions", "partitions"),
         ("sequence", "sequence"),
     ] {
-        let value = only(&found, &format!("kvbackup_last_dump_{metric}"));
+        let value = only(&found, &format!("kvbackup_newest_dump_{metric}"));
         assert_eq!(Some(value), last[field].as_f64(), "{metric}");
     }
-    let finished = only(&found, "kvbackup_last_dump_finished_timestamp_seconds");
+    let finished = only(&found, "kvbackup_newest_dump_finished_timestamp_seconds");
     let oldest = only(&found, "kvbackup_oldest_dump_finished_timestamp_seconds");
     let written = only(&found, "kvbackup_metrics_written_timestamp_seconds");
     // Manifests cut their times to the millisecond.
@@ -114,8 +114,8 @@ fn metrics_of_a_repository_are_what_its_manifests_say() {
         before - 0.01 < oldest && oldest < finished && finished < written + 0.01 && written < now() + 0.01,
         "{found:?}"
     );
-    assert!(only(&found, "kvbackup_last_dump_duration_seconds") < finished - before + 0.01, "{found:?}");
-    assert_eq!(only(&found, "kvbackup_dumps"), 2.0);
+    assert!(only(&found, "kvbackup_newest_dump_duration_seconds") < finished - before + 0.01, "{found:?}");
+    assert_eq!((only(&found, "kvbackup_dumps"), only(&found, "kvbackup_newest_dump_is_last")), (2.0, 0.0));
     let bytes: u64 = place.packs().iter().map(|pack| pack.metadata().unwrap().len()).sum();
     assert_eq!(
         (only(&found, "kvbackup_packs"), only(&found, "kvbackup_pack_bytes")),
@@ -142,7 +142,7 @@ fn metrics_of_a_repository_are_what_its_manifests_say() {
         stats["unreferenced"]["stored_bytes"].as_f64()
     );
     assert_eq!(
-        Some(only(&found, "kvbackup_last_dump_stored_bytes")),
+        Some(only(&found, "kvbackup_newest_dump_stored_bytes")),
         stats["dumps"][0]["reached"]["stored_bytes"].as_f64()
     );
     assert_eq!(only(&found, "kvbackup_measured"), 1.0);
@@ -150,6 +150,9 @@ fn metrics_of_a_repository_are_what_its_manifests_say() {
     let names: BTreeSet<_> =
         json["metrics"].as_array().unwrap().iter().map(|sample| sample["name"].as_str().unwrap()).collect();
     assert_eq!(names, found.keys().map(|sample| name_of(sample)).collect());
+
+    place.done(&["backup", SOURCE, "repo", "--origin", &origin(), "--last"]);
+    assert_eq!(only(&metrics(&place, &["repo"]), "kvbackup_newest_dump_is_last"), 1.0);
 }
 
 #[test]

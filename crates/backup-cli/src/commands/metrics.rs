@@ -17,7 +17,7 @@ use crate::textfile::Textfile;
 
 /// Write metrics of a repository, for Prometheus
 ///
-/// The text is in the format of Prometheus and in OpenMetrics at the same time. For each namespace it says when the last dump was finished,
+/// The text is in the format of Prometheus and in OpenMetrics at the same time. For each namespace it says when the newest dump was finished,
 /// what is in it, how long it took, and its sequence. It also says how many dumps there are, and when the oldest was finished. Where dumps of a namespace
 /// name several validators, each is apart. For the repository it says packs, manifests by state, dumps that are missing, and when this
 /// was written. Manifests are read and packs are listed, no more. --measure reads what `stats` reads.
@@ -53,22 +53,26 @@ const BUILD: Metric = Metric {
     help: "The version of the program that wrote the metrics of the repository; always 1.",
 };
 const FINISHED: Metric = Metric {
-    name: "kvbackup_last_dump_finished_timestamp_seconds",
-    help: "When the last dump says that it was finished; 0 if that is no time.",
+    name: "kvbackup_newest_dump_finished_timestamp_seconds",
+    help: "When the newest dump says that it was finished; 0 if that is no time.",
 };
 const DURATION: Metric =
-    Metric { name: "kvbackup_last_dump_duration_seconds", help: "How long the last dump took." };
+    Metric { name: "kvbackup_newest_dump_duration_seconds", help: "How long the newest dump took." };
 const PLAIN_BYTES: Metric =
-    Metric { name: "kvbackup_last_dump_plain_bytes", help: "Bytes of the last dump before compression." };
+    Metric { name: "kvbackup_newest_dump_plain_bytes", help: "Bytes of the newest dump before compression." };
 const STORED_BYTES: Metric = Metric {
-    name: "kvbackup_last_dump_stored_bytes",
-    help: "Bytes of all objects that the last dump reaches, as they are stored; only with --measure.",
+    name: "kvbackup_newest_dump_stored_bytes",
+    help: "Bytes of all objects that the newest dump reaches, as they are stored; only with --measure.",
 };
-const ENTRIES: Metric = Metric { name: "kvbackup_last_dump_entries", help: "Entries of the last dump." };
+const ENTRIES: Metric = Metric { name: "kvbackup_newest_dump_entries", help: "Entries of the newest dump." };
 const PARTITIONS: Metric =
-    Metric { name: "kvbackup_last_dump_partitions", help: "Partitions of the last dump." };
+    Metric { name: "kvbackup_newest_dump_partitions", help: "Partitions of the newest dump." };
 const SEQUENCE: Metric =
-    Metric { name: "kvbackup_last_dump_sequence", help: "Sequence of the last dump; 0 if it has none." };
+    Metric { name: "kvbackup_newest_dump_sequence", help: "Sequence of the newest dump; 0 if it has none." };
+const IS_LAST: Metric = Metric {
+    name: "kvbackup_newest_dump_is_last",
+    help: "Whether the newest dump is the last dump of its namespace, which backup --last makes: 1, or 0.",
+};
 const OLDEST: Metric = Metric {
     name: "kvbackup_oldest_dump_finished_timestamp_seconds",
     help: "The earliest time when a dump says that it was finished.",
@@ -179,10 +183,10 @@ fn namespaces(dumps: &Dumps) -> Vec<(Labels, Vec<&Dump>)> {
     groups.into_iter().map(|(group, dumps)| (labels(group), dumps)).collect()
 }
 
-/// Adds what is known of the dumps of a namespace, the last one last.
+/// Adds what is known of the dumps of a namespace, the newest of which stands at the end.
 fn add_namespace(metrics: &mut Exposition, labels: &Labels, dumps: &[&Dump], stats: Option<&Stats>) {
-    let Some(last) = dumps.last() else { return };
-    let manifest = &last.manifest;
+    let Some(newest) = dumps.last() else { return };
+    let manifest = &newest.manifest;
     let (started, finished) = (parse_time_text(&manifest.started), parse_time_text(&manifest.finished));
     metrics.add(FINISHED, labels, finished.map_or_else(|| 0.into(), unix_seconds));
     if let Some(took) = started.zip(finished).and_then(|(from, to)| to.duration_since(from).ok()) {
@@ -193,10 +197,11 @@ fn add_namespace(metrics: &mut Exposition, labels: &Labels, dumps: &[&Dump], sta
         (ENTRIES, manifest.entries),
         (PARTITIONS, manifest.partitions),
         (SEQUENCE, manifest.sequence),
+        (IS_LAST, u64::from(manifest.last)),
         (DUMPS, dumps.len() as u64),
     ];
     numbers.into_iter().for_each(|(metric, number)| metrics.add(metric, labels, number));
-    if let Some(bytes) = stats.and_then(|stats| stored_bytes(stats, last.id)) {
+    if let Some(bytes) = stats.and_then(|stats| stored_bytes(stats, newest.id)) {
         metrics.add(STORED_BYTES, labels, bytes);
     }
     let oldest = dumps.iter().filter_map(|dump| parse_time_text(&dump.manifest.finished)).min();
