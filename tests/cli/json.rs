@@ -96,6 +96,7 @@ fn every_command_prints_what_the_document_says() {
     assert!(dump.remove("future").is_some_and(|future| future == false));
     dump.insert("seconds".to_owned(), 1.into());
     check(&tables, &[DUMP, SIGNED], &dump);
+    run(&["`metrics`"], &["metrics", "repo"]);
     run(&["`stats`"], &["stats", "repo"]);
     run(&["`probe`"], &["probe", "repo", "--big-object", "1MiB"]);
     run(&["`copy`"], &["copy", "repo", "other", "--all"]);

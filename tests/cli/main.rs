@@ -22,6 +22,7 @@ mod limits;
 mod lineage;
 mod live;
 mod memory;
+mod monitoring;
 mod names;
 mod native;
 mod output;

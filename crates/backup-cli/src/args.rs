@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     backup, completions, copy, digest, export, fence, finish, forget, import, init, inspect, key, list,
-    native_backup, native_restore, probe, prune, repair, restore, stats, unforget, verify,
+    metrics, native_backup, native_restore, probe, prune, repair, restore, stats, unforget, verify,
 };
 use crate::origin;
 
@@ -36,6 +36,7 @@ pub(crate) enum Command {
     Verify(verify::VerifyArgs),
     Digest(digest::DigestArgs),
     List(list::ListArgs),
+    Metrics(metrics::MetricsArgs),
     Forget(forget::ForgetArgs),
     Unforget(unforget::UnforgetArgs),
     Prune(prune::PruneArgs),

@@ -94,7 +94,7 @@ mod warning;
 mod work;
 
 pub use backup::{BackupOptions, BackupReport};
-pub use clock::{Clock, time_text};
+pub use clock::{Clock, parse_time_text, time_text};
 pub use codec::Compression;
 pub use copy::{CopiedDump, CopyOptions, CopyOutcome, CopyReport};
 pub use difference::{Difference, SegmentCount, SegmentDifference};

@@ -20,8 +20,10 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::args::WriteArgs;
+use crate::outcome::Run;
 use crate::report;
 use crate::repository::{self, Destination};
+use crate::textfile::RecordArgs;
 
 /// How often a share that waits for the others looks for them.
 const POLL: Duration = Duration::from_secs(2);
@@ -67,6 +69,21 @@ pub(crate) struct BackupArgs {
     last: bool,
     #[command(flatten)]
     together: TogetherArgs,
+    #[command(flatten)]
+    record: RecordArgs,
+}
+
+impl BackupArgs {
+    pub(crate) fn recorded(&self) -> Run<'_> {
+        Run {
+            command: "backup",
+            record: &self.record,
+            repository: &self.repository,
+            source: Some(&self.source),
+            target: None,
+            dry_run: self.write.dry_run,
+        }
+    }
 }
 
 /// How several processes make one dump.

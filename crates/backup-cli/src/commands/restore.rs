@@ -11,10 +11,12 @@ use backup_repository::{Claim, RestoreOptions, RestoreReport};
 use backup_sources::Target;
 use clap::Args;
 
+use crate::outcome::Run;
 use crate::owner::{Owner, Transfer};
 use crate::report;
 use crate::repository;
 use crate::scenario::{CAUTION, ForKey, Scenario};
+use crate::textfile::RecordArgs;
 
 /// Restore a dump into a namespace that is empty, or half restored from the same dump
 ///
@@ -57,6 +59,21 @@ pub(crate) struct RestoreArgs {
     layout: LayoutArgs,
     #[command(flatten)]
     read: ReadArgs,
+    #[command(flatten)]
+    record: RecordArgs,
+}
+
+impl RestoreArgs {
+    pub(crate) fn recorded(&self) -> Run<'_> {
+        Run {
+            command: "restore",
+            record: &self.record,
+            repository: &self.repository,
+            source: None,
+            target: Some(&self.target),
+            dry_run: self.dry_run,
+        }
+    }
 }
 
 pub(crate) async fn run(args: RestoreArgs, session: &Session) -> Result<Report> {

@@ -16,8 +16,10 @@ use clap::{Args, ValueEnum};
 
 use super::verify_all;
 use crate::difference::{Difference, Side};
+use crate::outcome::Run;
 use crate::report;
 use crate::repository;
+use crate::textfile::RecordArgs;
 
 /// Verify a dump, or compare it with a namespace
 ///
@@ -57,6 +59,21 @@ pub(crate) struct VerifyArgs {
     open: SourceArgs,
     #[command(flatten)]
     read: ReadArgs,
+    #[command(flatten)]
+    record: RecordArgs,
+}
+
+impl VerifyArgs {
+    pub(crate) fn recorded(&self) -> Run<'_> {
+        Run {
+            command: "verify",
+            record: &self.record,
+            repository: &self.repository,
+            source: self.against.as_deref(),
+            target: None,
+            dry_run: false,
+        }
+    }
 }
 
 /// How thoroughly a dump is verified.
