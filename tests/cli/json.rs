@@ -98,6 +98,7 @@ fn every_command_prints_what_the_document_says() {
     dump.insert("seconds".to_owned(), 1.into());
     check(&tables, &[DUMP, SIGNED], &dump);
     check_lines(&tables, &place);
+    run(&["`metrics`"], &["metrics", "repo"]);
     run(&["`stats`"], &["stats", "repo"]);
     run(&["`probe`"], &["probe", "repo", "--big-object", "1MiB"]);
     run(&["`copy`"], &["copy", "repo", "other", "--all"]);

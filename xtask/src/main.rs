@@ -8,6 +8,7 @@ mod demo;
 mod fuzz;
 mod instructions;
 mod process;
+mod promtool;
 mod rocksdb;
 mod setup;
 mod stores;

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::{no_more_options, process};
+use crate::{no_more_options, process, promtool};
 
 /// What a task does, and so what it needs.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,6 +24,8 @@ pub(crate) enum For {
     Stores,
     /// Counts instructions.
     Callgrind,
+    /// Tests rules for alerts. [`promtool::install`] takes care of it.
+    Rules,
 }
 
 /// The needs of `setup` without options, and of `test-all`.
@@ -39,7 +41,7 @@ struct Need {
     find: fn() -> Option<PathBuf>,
 }
 
-const NEEDS: [Need; 12] = [
+const NEEDS: [Need; 13] = [
     Need {
         name: "C++ compiler",
         task: For::Build,
@@ -124,6 +126,13 @@ const NEEDS: [Need; 12] = [
         packages: ["valgrind", "valgrind", "valgrind"],
         find: || program("valgrind"),
     },
+    Need {
+        name: "promtool",
+        task: For::Rules,
+        why: "tests check metrics and rules for alerts with it",
+        packages: ["prometheus", "golang-github-prometheus", "prometheus"],
+        find: promtool::find,
+    },
 ];
 
 /// The package managers, with the commands that install packages.
@@ -149,17 +158,21 @@ fn missing(tasks: &[For]) -> Vec<&'static Need> {
 pub(crate) fn run(options: &[String]) -> Result<()> {
     let check_only = options.first().is_some_and(|option| option == "--check");
     no_more_options("setup", if check_only { &options[1..] } else { options })?;
-    for need in NEEDS.iter().filter(|need| ALL.contains(&need.task)) {
+    for need in NEEDS.iter().filter(|need| need.task == For::Rules || ALL.contains(&need.task)) {
         if let Some(path) = (need.find)() {
             println!("setup: found {}: {}", need.name, path.display());
         }
     }
-    let missing = missing(&ALL);
-    if check_only && !missing.is_empty() {
+    if check_only {
+        let missing = [missing(&ALL), missing(&[For::Rules])].concat();
+        if missing.is_empty() {
+            return Ok(());
+        }
         let names: Vec<_> = missing.iter().map(|need| need.name).collect();
         bail!("missing: {}; `cargo xtask setup` installs that", names.join(", "));
     }
-    install(&missing)
+    ensure(&ALL)?;
+    promtool::install()
 }
 
 /// Installs what these tasks need. Prints nothing if nothing is missing.
@@ -187,16 +200,26 @@ fn install(missing: &[&Need]) -> Result<()> {
     let Some(manager) = MANAGERS.iter().position(|(name, _)| program(name).is_some()) else {
         bail!("found none of apt-get, dnf and brew; please install the above by hand");
     };
-    let is_root = process::output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
-    for line in command_lines(manager, missing, is_root) {
-        let mut words = line.split(' ');
-        let mut command = Command::new(words.next().unwrap_or_default());
-        process::run(command.args(words).env("DEBIAN_FRONTEND", "noninteractive"))?;
-    }
+    command_lines(manager, missing, is_root()).iter().try_for_each(|line| run_line(line))?;
     if let Some(need) = missing.iter().find(|need| (need.find)().is_none()) {
         bail!("{} was installed and is not found; are CXX and PROTOC right?", need.name);
     }
     Ok(())
+}
+
+/// Brings the lists of packages of apt-get up to date.
+pub(crate) fn update_apt() -> Result<()> {
+    run_line(if is_root() { "apt-get update" } else { "sudo apt-get update" })
+}
+
+fn is_root() -> bool {
+    process::output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
+}
+
+fn run_line(line: &str) -> Result<()> {
+    let mut words = line.split(' ');
+    let mut command = Command::new(words.next().unwrap_or_default());
+    process::run(command.args(words).env("DEBIAN_FRONTEND", "noninteractive"))
 }
 
 /// Returns the commands that install the packages of these needs, each package once.
@@ -246,7 +269,7 @@ mod tests {
         assert_eq!(names(&[For::Build], true), ["C++ compiler", "clang", "ccache"]);
         assert_eq!(names(&[For::Callgrind], true), ["Valgrind"]);
         assert_eq!(names(&[For::Boot, For::Cql], true), ["protoc", "Java 17", "Maven"]);
-        assert_eq!(names(&ALL, false).len(), NEEDS.len() - 3, "Valgrind, Java and Maven");
+        assert_eq!(names(&ALL, false).len(), NEEDS.len() - 4, "Valgrind, Java, Maven and promtool");
     }
 
     #[test]

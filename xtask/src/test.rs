@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::setup::{self, For};
-use crate::{cargo, cql, process, stores};
+use crate::{cargo, cql, process, promtool, stores};
 
 /// Makes tests run what takes long, too.
 const EXHAUSTIVE: &str = "KVBACKUP_EXHAUSTIVE";
@@ -26,6 +26,7 @@ pub(crate) fn run(options: &[String]) -> Result<()> {
         return process::run(command);
     }
     stores::install()?;
+    promtool::install()?;
     cql::with_server(|| process::run(command))
 }
 

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::test::Counts;
-use crate::{boot, cargo, cql, demo, no_more_options, process, setup, stores, take_option, test, tidy};
+use crate::{
+    boot, cargo, cql, demo, no_more_options, process, promtool, setup, stores, take_option, test, tidy,
+};
 
 /// Something to prove. The function gets true in an exhaustive run, and returns a remark for the table.
 struct Step {
@@ -126,6 +128,7 @@ fn format() -> Result<String> {
 /// Runs all tests of the workspace. `--include-ignored` is left out: it would compile doctests that are only to be read.
 fn run_tests(exhaustive: bool) -> Result<String> {
     stores::install()?;
+    promtool::install()?;
     let mut command = cargo::cargo(&["test", "--workspace", "--no-fail-fast"]);
     let counts = cql::with_server(|| test::counted(&mut command, exhaustive))?;
     let mount = ["--map-root-user", "--mount", "sh", "-c", "mount -t tmpfs none /mnt"];

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     backup, completions, copy, diff, digest, export, fence, finish, forget, get, import, init, inspect, key,
-    list, ls, native_backup, native_restore, probe, prune, repair, restore, stats, unforget, verify,
+    list, ls, metrics, native_backup, native_restore, probe, prune, repair, restore, stats, unforget, verify,
 };
 use crate::origin;
 
@@ -36,6 +36,7 @@ pub(crate) enum Command {
     Verify(verify::VerifyArgs),
     Digest(digest::DigestArgs),
     List(list::ListArgs),
+    Metrics(metrics::MetricsArgs),
     Forget(forget::ForgetArgs),
     Unforget(unforget::UnforgetArgs),
     Prune(prune::PruneArgs),

@@ -5,14 +5,17 @@ mod command_line;
 mod commands;
 mod diff_lines;
 mod difference;
+mod exposition;
 mod list_filter;
 mod looking;
 mod origin;
+mod outcome;
 mod owner;
 mod report;
 mod repository;
 mod scenario;
 mod table;
+mod textfile;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -34,7 +37,9 @@ const REST: Duration = Duration::from_secs(20);
 /// On Linux with glibc the program starts itself anew once, to keep its memory small.
 #[must_use]
 pub fn run(engines: &Engines) -> ExitCode {
-    backup_console::run(engines, || command_line::parse(engines, std::env::args_os()), run_command)
+    let parse = || command_line::parse(engines, std::env::args_os());
+    let recorder = |cli: &Cli, opening: &_| outcome::recorder(cli, engines, opening);
+    backup_console::run_recorded(engines, parse, run_command, recorder)
 }
 
 /// Runs a command until it is done, or until a signal comes.

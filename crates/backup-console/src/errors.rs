@@ -34,6 +34,11 @@ pub(crate) fn print_error(error: &anyhow::Error, (as_json, verbose): (bool, bool
     drop(writeln!(io::stderr().lock(), "{text}"));
 }
 
+/// Writes a line for people to stderr, which is no error.
+pub(crate) fn remark(text: &str) {
+    drop(writeln!(io::stderr().lock(), "{text}"));
+}
+
 /// Names the option that helps, when there is one.
 fn advice(error: &anyhow::Error, engines: &Engines) -> Option<&'static str> {
     error.chain().find_map(|cause| {

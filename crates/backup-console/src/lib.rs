@@ -3,6 +3,7 @@
 
 mod args;
 mod command_line;
+mod ended;
 mod errors;
 mod exit;
 mod help;
@@ -22,6 +23,7 @@ mod signals;
 
 pub use args::{ConsoleArgs, DumpArgs, LayoutArgs, ReadArgs, SourceArgs};
 pub use command_line::{CommandLine, parse, with_engines};
+pub use ended::{Ended, Record};
 pub use exit::Exit;
 pub use help::{ENVIRONMENT, REPOSITORIES, exit_codes, sources, targets};
 pub use keys::{SignArgs, Signer};
@@ -32,6 +34,6 @@ pub use problem::Problem;
 pub use progress::{Counter, Meter};
 pub use quote::quoted;
 pub use report::{Report, bytes, count};
-pub use run::run;
+pub use run::{run, run_recorded};
 pub use session::Session;
 pub use signals::Interruption;

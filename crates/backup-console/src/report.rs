@@ -41,6 +41,11 @@ impl Report {
         self.fields.extend(fields);
     }
 
+    /// Returns the fields of the JSON object.
+    pub(crate) fn copy_fields(&self) -> Map<String, Value> {
+        self.fields.clone()
+    }
+
     /// Adds a line for people.
     pub fn line(&mut self, label: &str, text: impl Display) {
         writeln!(self.text, "{label:<LABEL$}{text}").expect("a String takes everything");

@@ -1,14 +1,16 @@
 //! A run of a program, from its command line to its exit code.
 
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use anyhow::Result;
 use backup_sources::{Engines, Opening};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use serde_json::Map;
 
 use crate::args::ConsoleArgs;
-use crate::errors::print_error;
+use crate::ended::{Ended, Record};
+use crate::errors::{print_error, remark};
 use crate::exit::Exit;
 use crate::problem::Problem;
 use crate::progress::Meter;
@@ -29,31 +31,66 @@ pub fn run<A: AsRef<ConsoleArgs>>(
     parse: impl FnOnce() -> Result<(A, Opening), clap::Error>,
     work: impl FnOnce(A, Session, Interruption) -> Result<Report>,
 ) -> ExitCode {
+    run_recorded(engines, parse, work, |_, _| Ok(None))
+}
+
+/// Does what [`run`] does, and has the end of the run recorded.
+///
+/// `recorder` returns what records it, `None` if nothing does. Its error ends the run before the work begins, and is not recorded. The record is
+/// made after the report is printed, whatever came of the work. If that fails, a run that was good ends with the error of the
+/// record. A run that failed keeps its own error and exit code, and says the other one in a line before it.
+#[must_use]
+pub fn run_recorded<A: AsRef<ConsoleArgs>>(
+    engines: &Engines,
+    parse: impl FnOnce() -> Result<(A, Opening), clap::Error>,
+    work: impl FnOnce(A, Session, Interruption) -> Result<Report>,
+    recorder: impl FnOnce(&A, &Opening) -> Result<Option<Record>>,
+) -> ExitCode {
     memory::keep_small();
     limits::raise_open_files();
-    let started = Instant::now();
+    let (started, now) = (SystemTime::now(), Instant::now());
     let (args, opening) = match parse() {
         Ok(parsed) => parsed,
         Err(error) => return explain(engines, error).into(),
     };
     let ConsoleArgs { json, quiet, verbose, progress, .. } = *args.as_ref();
+    let shown = (json, verbose);
+    let record = match recorder(&args, &opening) {
+        Ok(record) => record,
+        Err(error) => return fail(&error, shown, engines),
+    };
     let meter = Meter::start(quiet, progress);
     let begun = limits::check_address_space().map_err(anyhow::Error::from);
     let session = begun.and_then(|()| Session::new(engines, opening, args.as_ref(), &meter));
     let result = session.and_then(|session| work(args, session, signals::listen()?));
     drop(meter);
+    let mut fields = Map::new();
     let result = result.and_then(|mut report| {
+        if record.is_some() {
+            fields = report.copy_fields();
+        }
         let failure = report.failure.take();
-        report.print(json, started.elapsed())?;
+        report.print(json, now.elapsed())?;
         failure.map_or(Ok(()), |problem| Err(problem.into()))
     });
-    match result {
-        Ok(()) => Exit::Done.into(),
-        Err(error) => {
-            print_error(&error, (json, verbose), engines);
-            Exit::of(&error).into()
+    let exit = result.as_ref().map_or_else(Exit::of, |()| Exit::Done);
+    let recorded = record.map_or(Ok(()), |record| record(&Ended { exit, started, fields }));
+    match (result, recorded) {
+        (Ok(()), Ok(())) => Exit::Done.into(),
+        (Ok(()), Err(error)) => fail(&error, shown, engines),
+        (Err(error), recorded) => {
+            if let Err(unrecorded) = recorded {
+                remark(&format!("how the run ended is not recorded: {unrecorded:#}"));
+            }
+            fail(&error, shown, engines)
         }
     }
+}
+
+/// Prints an error; returns the exit code that it leads to.
+fn fail(error: &anyhow::Error, shown: (bool, bool), engines: &Engines) -> ExitCode {
+    print_error(error, shown, engines);
+    Exit::of(error).into()
 }
 
 /// Returns the first argument that is no text.

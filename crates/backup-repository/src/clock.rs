@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 type Read = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
@@ -36,6 +37,12 @@ impl fmt::Debug for Clock {
 pub fn time_text(time: SystemTime) -> String {
     let text = text(time.into());
     text.split_once('.').map_or_else(|| text.clone(), |(seconds, _)| format!("{seconds}Z"))
+}
+
+/// Reads a time of a manifest. `None` for what has its form and is no time, like the 31st of February.
+#[must_use]
+pub fn parse_time_text(text: &str) -> Option<SystemTime> {
+    OffsetDateTime::parse(text, &Rfc3339).ok().map(SystemTime::from)
 }
 
 /// Writes a time in UTC, RFC 3339, to the millisecond: finer than two dumps follow each other.

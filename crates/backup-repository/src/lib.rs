@@ -34,6 +34,7 @@ mod index;
 mod job;
 mod job_files;
 mod keep;
+mod last;
 mod latest;
 mod lineage;
 #[cfg(feature = "fs")]
@@ -77,6 +78,7 @@ mod share;
 mod side;
 mod signed;
 mod source_phase;
+mod spent;
 mod staged;
 #[cfg(any(feature = "aws", feature = "gcp", feature = "azure"))]
 mod stall;
@@ -101,7 +103,7 @@ mod warning;
 mod work;
 
 pub use backup::{BackupOptions, BackupReport};
-pub use clock::{Clock, time_text};
+pub use clock::{Clock, parse_time_text, time_text};
 pub use codec::Compression;
 pub use comparison::{Change, ChangeCount, Changes, CompareReport, EntryChange, PartitionChange};
 pub use copy::{CopiedDump, CopyOptions, CopyOutcome, CopyReport};
@@ -124,6 +126,7 @@ pub use repository::{Dump, DumpChoice, Dumps, Repository};
 pub use restore::{RestoreOptions, RestoreReport};
 pub use share::{JobShare, ShareReport};
 pub use signed::Signed;
+pub use spent::Claim;
 pub use stats::{DumpStats, ObjectStats, Stats, StatsOptions};
 pub use store::Store;
 pub use store_rules::{ProbeOptions, ProbeReport, RuleCheck, RuleOutcome, StoreRule};

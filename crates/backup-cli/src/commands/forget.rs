@@ -12,9 +12,11 @@ use serde_json::{Value, json};
 
 use super::prune;
 use crate::origin;
+use crate::outcome::Run;
 use crate::report::to_the_second;
 use crate::repository;
 use crate::table;
+use crate::textfile::RecordArgs;
 
 /// Digits of an id in the table; `--dump` takes them.
 const ID_DIGITS: usize = 12;
@@ -82,6 +84,21 @@ pub(crate) struct ForgetArgs {
     /// Then do what `prune` does, with its defaults
     #[arg(long, conflicts_with = "dry_run")]
     prune: bool,
+    #[command(flatten)]
+    record: RecordArgs,
+}
+
+impl ForgetArgs {
+    pub(crate) fn recorded(&self) -> Run<'_> {
+        Run {
+            command: "forget",
+            record: &self.record,
+            repository: &self.repository,
+            source: None,
+            target: None,
+            dry_run: self.dry_run,
+        }
+    }
 }
 
 impl ForgetArgs {

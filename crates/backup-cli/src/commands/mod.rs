@@ -16,6 +16,7 @@ pub(crate) mod inspect;
 pub(crate) mod key;
 pub(crate) mod list;
 pub(crate) mod ls;
+pub(crate) mod metrics;
 pub(crate) mod native_backup;
 pub(crate) mod native_restore;
 pub(crate) mod probe;
@@ -44,6 +45,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Report> {
         Command::Verify(args) => verify::run(args, session).await,
         Command::Digest(args) => digest::run(args, session).await,
         Command::List(args) => list::run(args, session).await,
+        Command::Metrics(args) => metrics::run(args, session).await,
         Command::Forget(args) => forget::run(args, session).await,
         Command::Unforget(args) => unforget::run(args, session).await,
         Command::Prune(args) => prune::run(args, session).await,

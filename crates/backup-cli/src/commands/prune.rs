@@ -9,8 +9,10 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::forget::parse_age;
+use crate::outcome::Run;
 use crate::repository;
 use crate::table;
+use crate::textfile::RecordArgs;
 
 /// Remove what no dump needs any more, and win its room
 ///
@@ -41,6 +43,21 @@ pub(crate) struct PruneArgs {
     /// Tell what would be removed, and change nothing
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    record: RecordArgs,
+}
+
+impl PruneArgs {
+    pub(crate) fn recorded(&self) -> Run<'_> {
+        Run {
+            command: "prune",
+            record: &self.record,
+            repository: &self.repository,
+            source: None,
+            target: None,
+            dry_run: self.dry_run,
+        }
+    }
 }
 
 pub(crate) async fn run(args: PruneArgs, session: &Session) -> Result<Report> {

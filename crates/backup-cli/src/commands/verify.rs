@@ -16,8 +16,10 @@ use clap::{Args, ValueEnum};
 
 use super::verify_all;
 use crate::difference::{Difference, Side};
+use crate::outcome::Run;
 use crate::report;
 use crate::repository;
+use crate::textfile::RecordArgs;
 
 /// Verify a dump, or compare it with a namespace
 ///
@@ -57,6 +59,21 @@ pub(crate) struct VerifyArgs {
     open: SourceArgs,
     #[command(flatten)]
     read: ReadArgs,
+    #[command(flatten)]
+    record: RecordArgs,
+}
+
+impl VerifyArgs {
+    pub(crate) fn recorded(&self) -> Run<'_> {
+        Run {
+            command: "verify",
+            record: &self.record,
+            repository: &self.repository,
+            source: self.against.as_deref(),
+            target: None,
+            dry_run: false,
+        }
+    }
 }
 
 /// How thoroughly a dump is verified.
@@ -144,7 +161,12 @@ fn choose_level(args: &VerifyArgs) -> Result<Level> {
 
 /// Restores into memory, and reads that back.
 async fn rehearse(repository: &Repository, dump: &Dump, read: &ReadArgs, progress: Progress) -> Result<()> {
-    let options = RestoreOptions { workers: read.workers(), limits: read.limits(), dry_run: false, progress };
+    let options = RestoreOptions {
+        workers: read.workers(),
+        limits: read.limits(),
+        progress,
+        ..RestoreOptions::default()
+    };
     let target = backup_memory::MemoryNamespace::new(&dump.manifest.namespace);
     repository.restore(dump, &target, &options).await?;
     Ok(())
