@@ -94,8 +94,10 @@ fn every_command_prints_what_the_document_says() {
     let listed = run(&["`list`"], &["list", "repo"]);
     let mut dump = listed["dumps"][0].as_object().unwrap().clone();
     assert!(dump.remove("future").is_some_and(|future| future == false));
+    assert!(dump.remove("since").is_some_and(|since| since.is_null()));
     dump.insert("seconds".to_owned(), 1.into());
     check(&tables, &[DUMP, SIGNED], &dump);
+    check_lines(&tables, &place);
     run(&["`metrics`"], &["metrics", "repo"]);
     run(&["`stats`"], &["stats", "repo"]);
     run(&["`probe`"], &["probe", "repo", "--big-object", "1MiB"]);
@@ -113,6 +115,46 @@ fn every_command_prints_what_the_document_says() {
     let mut error = place.exits(1, &["list", "unused", "--json"]).error().as_object().unwrap().clone();
     error.insert("seconds".to_owned(), 1.into());
     check(&tables, &["Errors"], &error);
+}
+
+/// Checks commands that print several objects.
+fn check_lines(tables: &BTreeMap<String, Fields>, place: &Place) {
+    let key = "00".to_owned() + &"ab".repeat(32);
+    let file = [&[1, 33][..], &hex(&key), &[1, 1, b'k', 1, b'v']].concat();
+    fs::write(place.path("out.bcs"), file).unwrap();
+    let import = ["import", "out.bcs", "imported", "--allow-implausible", "--max-shrink", "100"];
+    let other = place.done(&import)["dump"].as_str().unwrap().to_owned();
+    let all = place.done(&["list", "imported"]);
+    let first = all["dumps"][0]["dump"].as_str().unwrap();
+    let diff = ["diff", "imported", "--dump", first, "--dump", &other, "--entries"];
+    let lines = [
+        (3, "`diff`", &diff[..]),
+        (0, "`ls`", &["ls", "repo"]),
+        (0, "`get`", &["get", "repo", "--root-key", "05"]),
+    ];
+    for (code, command, arguments) in lines {
+        let run = place.exits(code, &[arguments, &["--json"]].concat());
+        let mut types = BTreeMap::<String, u32>::new();
+        for line in run.stdout.lines() {
+            let mut object: Map<String, Value> = serde_json::from_str(line).unwrap();
+            let kind = object["type"].as_str().unwrap().to_owned();
+            let heading = match kind.as_str() {
+                "summary" => command.to_owned(),
+                "entry" => format!("{command}: an entry"),
+                kind => format!("{command}: a {kind}"),
+            };
+            object.entry("seconds").or_insert_with(|| 1.into());
+            check(tables, &[&heading], &object);
+            *types.entry(kind).or_default() += 1;
+        }
+        assert!(types["summary"] == 1 && types.len() >= 2, "{types:?}");
+        assert!(run.stdout.lines().last().unwrap().contains("\"type\":\"summary\""), "{run}");
+    }
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    let digits = |index: usize| u8::from_str_radix(&text[index..index + 2], 16).unwrap();
+    (0..text.len()).step_by(2).map(digits).collect()
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod layouts;
 mod limits;
 mod lineage;
 mod live;
+mod looking;
 mod memory;
 mod monitoring;
 mod names;

@@ -5,8 +5,8 @@ use backup_repository::{BackupOptions, Compression, Progress};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    backup, completions, copy, digest, export, fence, finish, forget, import, init, inspect, key, list,
-    metrics, native_backup, native_restore, probe, prune, repair, restore, stats, unforget, verify,
+    backup, completions, copy, diff, digest, export, fence, finish, forget, get, import, init, inspect, key,
+    list, ls, metrics, native_backup, native_restore, probe, prune, repair, restore, stats, unforget, verify,
 };
 use crate::origin;
 
@@ -46,6 +46,9 @@ pub(crate) enum Command {
     Repair(repair::RepairArgs),
     Fence(fence::FenceArgs),
     Inspect(inspect::InspectArgs),
+    Diff(diff::DiffArgs),
+    Ls(ls::LsArgs),
+    Get(get::GetArgs),
     Key(key::KeyArgs),
     Import(import::ImportArgs),
     Export(export::ExportArgs),

@@ -54,7 +54,7 @@ fn opened(matches: &ArgMatches) -> Option<(Role, &ArgMatches)> {
 /// Returns what a command opens namespaces for, `None` if it opens none.
 fn role(command: &str) -> Option<Role> {
     match command {
-        "backup" | "digest" | "fence" | "inspect" | "verify" => Some(Role::Source),
+        "backup" | "diff" | "digest" | "fence" | "inspect" | "verify" => Some(Role::Source),
         "restore" => Some(Role::Target),
         "native-backup" => Some(Role::Native),
         _ => None,

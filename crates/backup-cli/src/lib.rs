@@ -3,8 +3,11 @@
 mod args;
 mod command_line;
 mod commands;
+mod diff_lines;
 mod difference;
 mod exposition;
+mod list_filter;
+mod looking;
 mod origin;
 mod outcome;
 mod owner;

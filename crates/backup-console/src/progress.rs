@@ -118,6 +118,14 @@ impl Counter {
         }
     }
 
+    /// Runs something while nothing is drawn.
+    pub(crate) fn suspended<T>(&self, run: impl FnOnce() -> T) -> T {
+        match &self.view {
+            View::Bar(bar) => bar.suspend(run),
+            _ => run(),
+        }
+    }
+
     /// Says that so many things were dealt with since the last call.
     pub fn advance(&self, things: u64) {
         match &self.view {

@@ -10,6 +10,7 @@ use backup_sources::{Engines, Opening, Source, Target};
 use crate::args::ConsoleArgs;
 use crate::keys;
 use crate::location::RepositoryLocation;
+use crate::output::Output;
 use crate::progress::{Counter, Meter};
 
 /// The engines of a program, the options of engines that were given, where progress goes, and how stores are treated.
@@ -44,6 +45,12 @@ impl Session {
             trust: keys::trusted(&console.trust)?,
             console: console.clone(),
         })
+    }
+
+    /// Returns what prints results before the command is done.
+    #[must_use]
+    pub fn output(&self) -> Output {
+        Output::new(self.console.json, self.counter.clone())
     }
 
     /// Returns the source that a command names.

@@ -9,6 +9,7 @@ mod layout;
 pub mod rocksdb;
 mod shape;
 mod split;
+mod words;
 
 pub use error::LayoutError;
 pub use journal::{Journal, JournalKey, Overlay};

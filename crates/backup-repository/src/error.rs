@@ -439,6 +439,12 @@ pub enum RepositoryError {
         /// What is not read yet.
         missing: String,
     },
+    /// Two contents that cannot be compared entry by entry.
+    #[error("comparing: {problem}")]
+    NotComparable {
+        /// Why, and what to do.
+        problem: String,
+    },
     /// Two contents that should be equal are not.
     #[error(
         "{what} differs: expected digest {expected} ({expected_entries} entries in {expected_partitions} partitions), \

@@ -199,7 +199,7 @@ fn group_as_json(group: &ForgetGroup) -> Value {
     })
 }
 
-fn parse_annotation(text: &str) -> Result<(String, Option<String>), String> {
+pub(super) fn parse_annotation(text: &str) -> Result<(String, Option<String>), String> {
     let (name, value) = match text.split_once('=') {
         Some((name, value)) => (name, Some(value.to_owned())),
         None => (text, None),
@@ -216,7 +216,7 @@ pub(super) fn parse_id(text: &str) -> Result<String, String> {
 }
 
 /// Parses a time from an hour to a century: `36h`, `14d`, `8w`, `1y` of 365 days.
-pub(super) fn parse_age(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_age(text: &str) -> Result<Duration, String> {
     const HOURS_MAX: u64 = 100 * 365 * 24;
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
     let unit = match &text[digits.len()..] {

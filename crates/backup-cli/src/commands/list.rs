@@ -9,7 +9,9 @@ use clap::Args;
 use indicatif::HumanCount;
 use serde_json::{Value, json};
 
-use super::forget::parse_age;
+use super::forget::{parse_age, parse_annotation};
+use crate::list_filter::{ListFilter, Since, predecessor};
+use crate::origin;
 use crate::report::{self, full_text};
 use crate::table;
 
@@ -19,10 +21,16 @@ use crate::table;
 /// Damaged manifests are listed as such, and make the exit code 3; those of a later version make it 4. So do dumps that
 /// are not signed by a trusted key, where keys are trusted. A dump that others came after, and that is neither there nor known
 /// to be forgotten, makes it 3.
+///
+/// Options choose which dumps are shown. What is checked does not depend on them, but for --namespace: --max-age and
+/// --expect-sequence then are about that namespace alone. Column `change` has the entries that a dump holds more, or fewer, than the one that
+/// it follows; `kvbackup diff` says which.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   kvbackup list /backup/validator
+  kvbackup list /backup/validator --latest 5 --since 14d
+  kvbackup list /backup/validator --annotation release --json | jq -r '.dumps[].dump'
   kvbackup list /backup/validator --trust node.key.pub --max-age 36h --expect-sequence 212")]
 pub(crate) struct ListArgs {
     /// The repository: a directory or a URL
@@ -33,6 +41,21 @@ pub(crate) struct ListArgs {
     /// Fail (code 3) if the newest dump of a namespace is older than this: hours, days, weeks or years, like 36h, 14d, 8w, 1y
     #[arg(long, value_name = "TIME", value_parser = parse_age)]
     max_age: Option<Duration>,
+    /// Only dumps of this namespace
+    #[arg(long, value_name = "NAME")]
+    namespace: Option<String>,
+    /// Only dumps that say that they are of this validator
+    #[arg(long, value_name = "VALIDATOR_PUBLIC_KEY", value_parser = origin::parse)]
+    origin: Option<String>,
+    /// Only dumps with this annotation; may be repeated, and then all of them are needed
+    #[arg(long, value_name = "NAME[=VALUE]", value_parser = parse_annotation)]
+    annotation: Vec<(String, Option<String>)>,
+    /// Only dumps that were finished since then: a time like 36h, 14d, 8w, 1y, or a moment in UTC like 2026-01-31 or 2026-01-31T04:00:00Z
+    #[arg(long, value_name = "TIME")]
+    since: Option<Since>,
+    /// Only the newest N dumps of each namespace, of those that are left
+    #[arg(long, value_name = "N")]
+    latest: Option<usize>,
 }
 
 /// Digits of an id in the table; `--dump` takes them.
@@ -40,35 +63,52 @@ const ID_DIGITS: usize = 12;
 
 pub(crate) async fn run(args: ListArgs, session: &Session) -> Result<Report> {
     let repository = session.repository(&args.repository).await?;
-    let dumps = repository.dumps().await?;
+    let mut dumps = repository.dumps().await?;
+    let missing = repository.missing(&dumps).await?;
+    let (all, has_dumps) = (dumps.good.clone(), !dumps.good.is_empty());
+    if let Some(namespace) = &args.namespace {
+        dumps.good.retain(|dump| dump.manifest.namespace == *namespace);
+    }
+    let stale = stale(&dumps, &args);
+    args.filter().apply(&mut dumps.good);
     let mut report = Report::default();
-    report.field("dumps", dumps.good.iter().map(|dump| as_json(dump, &dumps)).collect::<Vec<_>>());
+    report.field("dumps", dumps.good.iter().map(|dump| as_json(dump, (&dumps, &all))).collect::<Vec<_>>());
     let lists =
         [("damaged", &dumps.damaged), ("unsupported", &dumps.unsupported), ("untrusted", &dumps.untrusted)];
     for (name, list) in lists {
         let list = list.iter().map(|(id, error)| json!({ "dump": id, "error": full_text(error) }));
         report.field(name, list.collect::<Vec<_>>());
     }
-    let missing = repository.missing(&dumps).await?;
     report.field("missing", missing.iter().map(full_text).collect::<Vec<_>>());
-    let is_empty = dumps.good.is_empty() && lists.iter().all(|(_, list)| list.is_empty());
+    let is_empty = !has_dumps && lists.iter().all(|(_, list)| list.is_empty());
     if is_empty {
         let (packs, pack_bytes) = repository.packs().await?;
         report.field("packs", packs);
         report.field("pack_bytes", pack_bytes);
         report.text(&no_dumps(packs, pack_bytes));
     } else {
-        report.text(&table(&dumps));
+        report.text(&table(&dumps, &all));
     }
     missing.iter().for_each(|error| report.text(&format!("MISSING: {}\n", full_text(error))));
-    let stale = stale(&dumps, &args);
     report.failure = failure(&dumps, &args.repository, missing.into_iter().chain(stale));
     Ok(report)
 }
 
+impl ListArgs {
+    fn filter(&self) -> ListFilter<'_> {
+        ListFilter {
+            origin: self.origin.as_deref(),
+            annotations: &self.annotation,
+            since: self.since.as_ref(),
+            latest: self.latest,
+        }
+    }
+}
+
 /// Returns what is wrong with the newest dumps.
 fn stale(dumps: &Dumps, args: &ListArgs) -> Option<RepositoryError> {
-    let sequence = args.expect_sequence.map_or(Ok(()), |least| dumps.check_sequence(None, least));
+    let sequence =
+        args.expect_sequence.map_or(Ok(()), |least| dumps.check_sequence(args.namespace.as_deref(), least));
     let age = || args.max_age.map_or(Ok(()), |most| dumps.check_age(most, SystemTime::now().into()));
     sequence.and_then(|()| age()).err()
 }
@@ -102,7 +142,7 @@ fn failure(
     )))
 }
 
-fn as_json(dump: &Dump, dumps: &Dumps) -> Value {
+fn as_json(dump: &Dump, (dumps, all): (&Dumps, &[Dump])) -> Value {
     let mut fields = report::dump_as_json(dump);
     // Those of earlier programs have none.
     fields["sequence"] = json!(dump.manifest.sequence);
@@ -112,6 +152,16 @@ fn as_json(dump: &Dump, dumps: &Dumps) -> Value {
         fields["signature"] = json!(report::signature(*signed));
     }
     fields["future"] = json!(dumps.future.contains(&dump.id));
+    fields["since"] = predecessor(dump, all).map_or(Value::Null, |previous| {
+        let change = |now: u64, before: u64| i128::from(now) - i128::from(before);
+        let (now, before) = (&dump.manifest, &previous.manifest);
+        json!({
+            "dump": previous.id,
+            "entries": change(now.entries, before.entries) as i64,
+            "partitions": change(now.partitions, before.partitions) as i64,
+            "plain_bytes": change(now.plain_bytes, before.plain_bytes) as i64,
+        })
+    });
     fields
 }
 
@@ -126,7 +176,7 @@ fn no_dumps(packs: u64, pack_bytes: u64) -> String {
     )
 }
 
-fn table(dumps: &Dumps) -> String {
+fn table(dumps: &Dumps, all: &[Dump]) -> String {
     let header = [
         "dump",
         "seq",
@@ -138,6 +188,7 @@ fn table(dumps: &Dumps) -> String {
         "origin",
         "signed by",
         "entries",
+        "change",
         "size",
     ];
     let rows = dumps.good.iter().map(|dump| {
@@ -157,6 +208,7 @@ fn table(dumps: &Dumps) -> String {
                 .map_or("-".to_owned(), |origin| format!("{origin:.ID_DIGITS$}")),
             signer(dumps.signed.get(&dump.id).copied()),
             HumanCount(manifest.entries).to_string(),
+            predecessor(dump, all).map_or_else(|| "-".to_owned(), |previous| change(dump, previous)),
             bytes(manifest.plain_bytes),
         ]
     });
@@ -186,6 +238,13 @@ fn signer(signed: Option<Signed>) -> String {
         Some(Signed::Unreadable) => "?".to_owned(),
         _ => "-".to_owned(),
     }
+}
+
+/// Says how many entries a dump holds more or fewer than another one.
+fn change(dump: &Dump, previous: &Dump) -> String {
+    let (now, before) = (dump.manifest.entries, previous.manifest.entries);
+    let sign = if now < before { '-' } else { '+' };
+    format!("{sign}{}", HumanCount(now.abs_diff(before)))
 }
 
 /// Writes a place in the order; dumps of earlier programs have none.

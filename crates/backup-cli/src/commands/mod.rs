@@ -3,16 +3,19 @@
 pub(crate) mod backup;
 pub(crate) mod completions;
 pub(crate) mod copy;
+pub(crate) mod diff;
 pub(crate) mod digest;
 pub(crate) mod export;
 pub(crate) mod fence;
 pub(crate) mod finish;
 pub(crate) mod forget;
+pub(crate) mod get;
 pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod key;
 pub(crate) mod list;
+pub(crate) mod ls;
 pub(crate) mod metrics;
 pub(crate) mod native_backup;
 pub(crate) mod native_restore;
@@ -27,6 +30,8 @@ mod verify_all;
 
 use anyhow::Result;
 use backup_console::{Report, Session};
+
+pub(crate) use self::forget::parse_age;
 
 use crate::args::Command;
 
@@ -49,6 +54,9 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Report> {
         Command::Stats(args) => stats::run(args, session).await,
         Command::Fence(args) => fence::run(args, session).await,
         Command::Inspect(args) => inspect::run(args, session).await,
+        Command::Diff(args) => diff::run(args, session).await,
+        Command::Ls(args) => ls::run(args, session).await,
+        Command::Get(args) => get::run(args, session).await,
         Command::Key(args) => key::run(args),
         Command::Import(args) => import::run(args, session).await,
         Command::Copy(args) => copy::run(args, session).await,

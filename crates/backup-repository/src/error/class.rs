@@ -35,6 +35,7 @@ impl RepositoryError {
             | Self::Forget { .. }
             | Self::Prune { .. }
             | Self::Repair { .. }
+            | Self::NotComparable { .. }
             | Self::Retired { .. }
             | Self::Spent { .. }
             | Self::NoLatest { .. } => ErrorClass::Refused,

@@ -7,6 +7,8 @@ mod copies;
 mod copy;
 mod creators;
 mod damage;
+mod differences;
+mod excerpts;
 mod explorer;
 mod forged;
 mod forget;

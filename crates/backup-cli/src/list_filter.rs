@@ -1,0 +1,110 @@
+//! Which dumps `list` shows.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+use std::time::SystemTime;
+
+use backup_repository::{Dump, time_text};
+
+use crate::commands::parse_age;
+
+/// What dumps must be like to be shown.
+pub(crate) struct ListFilter<'a> {
+    pub(crate) origin: Option<&'a str>,
+    /// Names of annotations, and perhaps their values: all of them are needed.
+    pub(crate) annotations: &'a [(String, Option<String>)],
+    pub(crate) since: Option<&'a Since>,
+    /// The most dumps of each namespace.
+    pub(crate) latest: Option<usize>,
+}
+
+impl ListFilter<'_> {
+    /// Removes dumps that are not shown. Those of each namespace stand in their order.
+    pub(crate) fn apply(&self, dumps: &mut Vec<Dump>) {
+        dumps.retain(|dump| self.has(dump));
+        let Some(most) = self.latest else { return };
+        let mut left = BTreeMap::<String, usize>::new();
+        for dump in dumps.iter() {
+            *left.entry(dump.manifest.namespace.clone()).or_default() += 1;
+        }
+        dumps.retain(|dump| {
+            let left = left.entry(dump.manifest.namespace.clone()).or_default();
+            let is_shown = *left <= most;
+            *left = left.saturating_sub(1);
+            is_shown
+        });
+    }
+
+    fn has(&self, dump: &Dump) -> bool {
+        let manifest = &dump.manifest;
+        let is_of_origin = self.origin.is_none() || manifest.source.origin.as_deref() == self.origin;
+        let is_annotated = self.annotations.iter().all(|(name, wanted)| {
+            let found = manifest.annotations.get(name);
+            found.is_some_and(|found| wanted.as_ref().is_none_or(|wanted| wanted == found))
+        });
+        is_of_origin && is_annotated && self.since.is_none_or(|since| since.is_before(&manifest.finished))
+    }
+}
+
+/// Returns the dump that another one follows, if it is there: the one of the largest sequence.
+pub(crate) fn predecessor<'a>(dump: &Dump, all: &'a [Dump]) -> Option<&'a Dump> {
+    let previous = all.iter().filter(|other| {
+        dump.manifest.previous.contains(&other.id) && other.manifest.namespace == dump.manifest.namespace
+    });
+    previous.max_by_key(|other| other.manifest.sequence)
+}
+
+/// A moment, to the second, as manifests write it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Since(String);
+
+/// Length of a moment without fraction and zone.
+const SECONDS: usize = "2026-01-31T04:00:00".len();
+
+impl Since {
+    /// Returns true if a time of a manifest is not earlier.
+    fn is_before(&self, time: &str) -> bool {
+        time.get(..SECONDS).is_some_and(|time| time >= self.0.as_str())
+    }
+}
+
+impl FromStr for Since {
+    type Err = String;
+
+    /// Reads an age like `36h`, a day, or a moment in UTC.
+    fn from_str(text: &str) -> Result<Self, String> {
+        const SHAPE: &str = "0000-00-00T00:00:00Z";
+        if let Ok(age) = parse_age(text) {
+            let moment = SystemTime::now().checked_sub(age).ok_or("that is too long ago")?;
+            return Ok(Self(time_text(moment).trim_end_matches('Z').to_owned()));
+        }
+        let full = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
+        let has_shape = full.len() == SHAPE.len()
+            && full.bytes().zip(SHAPE.bytes()).all(|(found, shape)| match shape {
+                b'0' => found.is_ascii_digit(),
+                shape => found == shape,
+            });
+        if has_shape {
+            return Ok(Self(full.trim_end_matches('Z').to_owned()));
+        }
+        Err("expected a time like 36h, 14d, 8w or 1y, or a moment in UTC like 2026-01-31 or 2026-01-31T04:00:00Z".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_ages_days_or_seconds() {
+        let day: Since = "2026-01-31".parse().unwrap();
+        assert!(day.is_before("2026-01-31T00:00:00.000Z") && !day.is_before("2026-01-30T23:59:59.999Z"));
+        let second: Since = "2026-01-31T04:00:01Z".parse().unwrap();
+        assert!(second.is_before("2026-01-31T04:00:01Z") && !second.is_before("2026-01-31T04:00:00.999Z"));
+        let age: Since = "36h".parse().unwrap();
+        assert!(age.is_before(&time_text(SystemTime::now())) && !age.is_before("2025-01-01T00:00:00Z"));
+        for bad in ["", "36", "2026-1-31", "2026-01-31 04:00:00", "2026-01-31T04:00:00", "yesterday"] {
+            assert!(bad.parse::<Since>().is_err(), "{bad}");
+        }
+    }
+}
