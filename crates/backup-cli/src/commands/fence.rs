@@ -61,7 +61,7 @@ struct RaiseArgs {
     ///
     /// A chain that only received messages has no state, and no row can keep linera from voting there. Better let the
     /// validator load it without its key first.
-    #[arg(long, requires = "without_survey")]
+    #[arg(long, requires = "without_survey", conflicts_with = "survey")]
     leave_without_state: bool,
     /// Check everything, and write nothing
     #[arg(long)]
