@@ -16,6 +16,7 @@ mod json;
 mod killed;
 mod kubernetes;
 mod large;
+mod last;
 mod layouts;
 mod limits;
 mod lineage;

@@ -32,6 +32,9 @@ pub(crate) fn add_unmade_dump(report: &mut Report, manifest: &Manifest) {
     if let Some(origin) = &source.origin {
         report.line("origin", origin);
     }
+    if manifest.last {
+        report.line("last dump", "nothing opens the namespace after it");
+    }
 }
 
 /// Says who signed a dump.

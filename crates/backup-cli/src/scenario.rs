@@ -41,20 +41,28 @@ pub(crate) enum Scenario {
     MismatchedKey,
     /// The key of the validator that the dump comes from.
     StaleOwnKey,
+    /// The key of the validator that the dump comes from, which nothing could sign with after the dump.
+    LastOwnKey,
     /// A key for a dump that does not say what validator it comes from, or says it by a key of another kind: a validator
     /// has more than one.
     UnknownOrigin,
 }
 
 impl Scenario {
-    /// Returns the scenario of a dump with this origin.
-    pub(crate) fn of(key: &ForKey, origin: Option<&str>) -> Self {
+    /// Returns the scenario of a dump with this origin, which is the last one of its namespace or not.
+    pub(crate) fn of(key: &ForKey, origin: Option<&str>, last: bool) -> Self {
         // An origin that another program wrote in another way may be this very key.
         let origin = origin.and_then(|origin| origin::parse(origin).ok());
         match (key, origin) {
             (ForKey::None, _) => Self::NoKey,
             (ForKey::Public(_), None) => Self::UnknownOrigin,
-            (ForKey::Public(key), Some(origin)) if *key == origin => Self::StaleOwnKey,
+            (ForKey::Public(key), Some(origin)) if *key == origin => {
+                if last {
+                    Self::LastOwnKey
+                } else {
+                    Self::StaleOwnKey
+                }
+            }
             (ForKey::Public(key), Some(origin)) if !origin::same_kind(key, &origin) => Self::UnknownOrigin,
             (ForKey::Public(_), Some(_)) => Self::MismatchedKey,
         }
@@ -63,7 +71,7 @@ impl Scenario {
     /// Returns why a restore for this key is refused; `None` when it need not be.
     pub(crate) fn danger(self) -> Option<&'static str> {
         match self {
-            Self::NoKey | Self::MismatchedKey => None,
+            Self::NoKey | Self::MismatchedKey | Self::LastOwnKey => None,
             Self::StaleOwnKey => Some(
                 "the dump is of the validator with this very key, and does not know what it signed since: started from \
                  it, the validator can sign a second block where it had voted",
@@ -84,6 +92,7 @@ impl fmt::Display for Scenario {
             Self::StaleOwnKey => {
                 "stale backup with its own key: DANGER of signing twice; read docs/KEY-SAFETY.md"
             }
+            Self::LastOwnKey => "last dump with its own key: nothing was signed after it, and it is restored for this key once",
             Self::UnknownOrigin => {
                 "a key and an unknown origin: DANGER of signing twice; read docs/KEY-SAFETY.md"
             }
@@ -114,7 +123,10 @@ mod tests {
             (&own, Some("validator 7".to_owned()), Scenario::UnknownOrigin, true),
         ];
         for (for_key, origin, scenario, dangerous) in cases {
-            let found = Scenario::of(for_key, origin.as_deref());
+            let found = Scenario::of(for_key, origin.as_deref(), false);
+            let last = Scenario::of(for_key, origin.as_deref(), true);
+            let expected = if found == Scenario::StaleOwnKey { Scenario::LastOwnKey } else { found };
+            assert_eq!(last, expected, "{for_key:?} {origin:?}");
             assert_eq!((found, found.danger().is_some()), (scenario, dangerous), "{for_key:?} {origin:?}");
         }
     }

@@ -16,6 +16,7 @@ pub mod pack;
 mod page;
 pub mod patch;
 mod segment;
+mod spent;
 mod token;
 mod tombstone;
 pub mod upstream;
@@ -27,7 +28,7 @@ pub use digest::{Digest, DigestBuilder, DigestState, LeafHasher, LtHash};
 pub use engine::{
     AmendTarget, AmendedEntry, Amendment, ContractError, DatabaseBackup, EngineError, EntryStream,
     ErrorClass, FoundValues, Lookup, Range, ReadPlan, Restore, RestoreSink, RestoreTarget, RestoreUnit,
-    RestoreWriter, Restored, Snapshot, SourceInfo,
+    RestoreWriter, Restored, RetireTarget, Retirement, Snapshot, SourceInfo,
 };
 pub use entry::{Entries, Entry, EntryBatch, Group, Run};
 pub use error::{FormatError, show};
@@ -37,5 +38,6 @@ pub use manifest::{Consistency, Content, Manifest, Source};
 pub use order::{Order, OrderCheck, RING_PARTS, ReferenceOrder, ring_part};
 pub use page::{Level, Page, Reference};
 pub use segment::Segment;
+pub use spent::Spent;
 pub use token::token;
 pub use tombstone::Tombstone;

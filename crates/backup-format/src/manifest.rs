@@ -125,6 +125,10 @@ pub struct Manifest {
     /// [`limits::PREVIOUS_MAX`]. Empty means none. Then there is no field in the file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub previous: Vec<ObjectId>,
+    /// Whether this is the last dump of its namespace: the engine was kept from opening it while it was read, and opens it
+    /// no more. So nothing was written, or signed, that the dump does not know. If it is false there is no field in the file.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub last: bool,
     /// What the reading proves.
     pub consistency: Consistency,
     /// What is there of each kind of partition; empty for layout `plain`.
@@ -291,6 +295,10 @@ fn is_moment(clock: &str) -> bool {
 
 fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+fn is_false(said: &bool) -> bool {
+    !said
 }
 
 fn has_control(text: &str) -> bool {

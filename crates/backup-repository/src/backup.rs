@@ -17,6 +17,7 @@ use crate::codec::{self, Compression};
 use crate::difference::{Difference, Predecessor};
 use crate::error::RepositoryError;
 use crate::index::{Index, Known};
+use crate::last::Retiring;
 use crate::lineage::Lineage;
 use crate::pack_writer::{Gate, PackWriter, Written};
 use crate::part::{self, Part};
@@ -155,6 +156,8 @@ pub(crate) struct Context {
     /// Segments that may wait for encoding or be encoded at a time, for each range.
     pub in_flight: usize,
     pub gate: Gate,
+    /// Makes this the last dump of the namespace.
+    pub retiring: Option<Retiring>,
 }
 
 impl Context {
@@ -181,6 +184,7 @@ impl Context {
             predecessor: None,
             bases: None,
             warnings: Vec::new(),
+            retiring: None,
         }
     }
 
@@ -289,10 +293,19 @@ impl Repository {
         database: &dyn DatabaseBackup,
         options: BackupOptions,
     ) -> Result<BackupReport, RepositoryError> {
-        match self.backup_once(database, options.clone()).await {
+        self.backup_or_again(database, options, None).await
+    }
+
+    pub(crate) async fn backup_or_again(
+        &self,
+        database: &dyn DatabaseBackup,
+        options: BackupOptions,
+        retiring: Option<Retiring>,
+    ) -> Result<BackupReport, RepositoryError> {
+        match self.backup_once(database, options.clone(), retiring.clone()).await {
             Err(RepositoryError::Pruned { .. }) => {
                 options.progress.phase("beginning anew beside a prune", None);
-                self.backup_once(database, options).await
+                self.backup_once(database, options, retiring).await
             }
             result => result,
         }
@@ -302,6 +315,7 @@ impl Repository {
         &self,
         database: &dyn DatabaseBackup,
         options: BackupOptions,
+        retiring: Option<Retiring>,
     ) -> Result<BackupReport, RepositoryError> {
         let (repository, dry_run) = (self.clone(), options.dry_run);
         let seen = work::drive(async move {
@@ -316,7 +330,8 @@ impl Repository {
         let failed = RepositoryError::engine("opening", database.name());
         let snapshot: Arc<dyn Snapshot> = Arc::from(database.snapshot().await.map_err(failed)?);
         let repository = self.clone();
-        work::drive(async move { repository.backup_snapshot(snapshot, seen, options).await }).await
+        let backup = async move { repository.backup_snapshot(snapshot, seen, (options, retiring)).await };
+        work::drive(backup).await
     }
 
     /// Reads all that a backup must know before its namespace is opened: what it follows.
@@ -328,14 +343,19 @@ impl Repository {
         &self,
         snapshot: Arc<dyn Snapshot>,
         seen: Seen,
-        options: BackupOptions,
+        (options, retiring): (BackupOptions, Option<Retiring>),
     ) -> Result<BackupReport, RepositoryError> {
         let info = snapshot.source().clone();
         let failed = |doing| RepositoryError::engine(doing, &info.namespace);
         let estimate = snapshot.estimate().await.map_err(failed("reading"))?;
         let lineage = seen.lineage(&info, &options)?;
         let draft = draft(info.clone(), &options, (clock::text(seen.started), snapshot.order()));
-        let draft = Manifest { sequence: lineage.sequence, previous: lineage.previous.clone(), ..draft };
+        let draft = Manifest {
+            sequence: lineage.sequence,
+            previous: lineage.previous.clone(),
+            last: retiring.is_some(),
+            ..draft
+        };
         draft.encode().map_err(|source| RepositoryError::Metadata { source })?;
         options.progress.phase("reading", estimate);
         let workers = options.workers.map_or_else(work::default_workers, NonZeroUsize::get);
@@ -343,6 +363,7 @@ impl Repository {
         let plan = snapshot.plan(ranges).await.map_err(failed("dividing"))?;
         plan::check(&plan, draft.order, ranges.get()).map_err(|problem| bug(&*snapshot, problem))?;
         let mut context = Context::new(self, (snapshot, draft.order), (seen.index, options), &plan);
+        context.retiring = retiring;
         context.follow(lineage).await;
         let context = Arc::new(context);
         let whole = plan.starts_pages;
@@ -378,6 +399,7 @@ pub(crate) fn draft(
         started,
         sequence: 0,
         previous: Vec::new(),
+        last: false,
         consistency: Consistency::Fuzzy,
         contents: Vec::new(),
         source: Source {
@@ -455,7 +477,8 @@ async fn publish(
         let packs = [context.known.reused(), written.packs.clone()].concat();
         let place = (dump, manifest.sequence);
         let signature = context.repository.sign(Statement::Dump, place, &json)?;
-        context.repository.publish((dump, json.into(), signature), &packs).await?;
+        let files = (dump, json.into(), signature);
+        context.repository.publish_after(files, &packs, context.retiring.as_ref()).await?;
         context.options.progress.stored(bytes);
     }
     let no_base = context.bases.as_ref().and_then(|bases| bases.warning());

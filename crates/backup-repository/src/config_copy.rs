@@ -18,11 +18,12 @@ impl Repository {
     pub(crate) async fn keep_config_copy(&self) -> Result<(), RepositoryError> {
         let Some(json) = Self::read_config(&self.store).await? else { return Ok(()) };
         let own = ObjectId::of_file(&json);
+        // Listed once: another process may write the same copy at any moment.
         let names = self.store.config_copies().await?;
         if names.iter().any(|(name, _)| *name == own) {
             return Ok(());
         }
-        if let Some((name, ..)) = good(&self.store).await?.first() {
+        if let Some((name, ..)) = good_of(&self.store, names).await?.first() {
             let problem = "is not what was written".to_owned();
             return Err(lost(&self.store, problem, Some(*name), None));
         }
@@ -44,8 +45,13 @@ pub(crate) type Copy = (ObjectId, Bytes, Config);
 
 /// Returns the good copies of the config: there should be one.
 pub(crate) async fn good(store: &Store) -> Result<Vec<Copy>, RepositoryError> {
+    good_of(store, store.config_copies().await?).await
+}
+
+/// Returns those of the listed copies that are good.
+async fn good_of(store: &Store, listed: Vec<(ObjectId, u64)>) -> Result<Vec<Copy>, RepositoryError> {
     let mut copies = Vec::new();
-    for (name, _) in store.config_copies().await? {
+    for (name, _) in listed {
         let path = Store::config_copy_path(name);
         let json = match store.read(&path, limits::MANIFEST_BYTES_MAX).await {
             Err(RepositoryError::Damaged { .. }) | Ok(None) => continue,

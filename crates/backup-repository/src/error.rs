@@ -1,6 +1,7 @@
 //! What can go wrong between a namespace and a repository.
 
 mod class;
+mod context;
 
 use backup_format::{Digest, EngineError, FormatError, Kind, ObjectId};
 use backup_sign::SignError;
@@ -378,6 +379,25 @@ pub enum RepositoryError {
         /// That dump.
         dump: ObjectId,
     },
+    /// A namespace that was retired for a dump which is not here.
+    #[error(
+        "namespace {namespace} was retired for its last dump {dump:.12}, which this repository does not hold, and no backup to it had begun \
+         one; name the repository that it was made for"
+    )]
+    Retired {
+        /// The namespace.
+        namespace: String,
+        /// The dump.
+        dump: ObjectId,
+    },
+    /// A dump that is not restored for the key of its validator.
+    #[error("dump {dump:.12} is not restored for its validator's key: {problem}. It could sign twice")]
+    Spent {
+        /// The dump.
+        dump: ObjectId,
+        /// Why.
+        problem: String,
+    },
     /// Several processes cannot dump the namespace together.
     #[error(
         "namespace {namespace} cannot be dumped by several processes: its engine gives no ranges that are the same for \
@@ -477,22 +497,4 @@ pub enum RepositoryError {
         /// What the system or the panic says.
         problem: String,
     },
-}
-
-impl RepositoryError {
-    /// Adds to an error of the format the file, and tells damage from what a later version wrote.
-    pub(crate) fn file(path: String, source: FormatError) -> Self {
-        match source {
-            FormatError::UnknownVersion { .. } | FormatError::UnknownRequirement { .. } => {
-                Self::Unsupported { path, source }
-            }
-            _ => Self::Damaged { path, source },
-        }
-    }
-
-    /// Adds to an engine's error what was being done.
-    pub(crate) fn engine(doing: &'static str, namespace: &str) -> impl FnOnce(EngineError) -> Self {
-        let namespace = namespace.to_owned();
-        move |source| Self::Engine { doing, namespace, source }
-    }
 }

@@ -13,7 +13,6 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::error::RepositoryError;
 use crate::repository::{Dump, Dumps, no_dump};
-use crate::warning::Unusable;
 
 /// How far the clock of the machine that made a dump may be ahead of ours.
 pub(crate) const AHEAD: Duration = Duration::from_secs(5 * 60);
@@ -64,11 +63,7 @@ pub(crate) fn finished_time(manifest: &Manifest) -> Option<OffsetDateTime> {
 /// Takes the latest of all dumps, unless another one may be it: an older dump in its place could make a validator sign
 /// twice.
 pub(crate) fn choose(dumps: Dumps, now: OffsetDateTime) -> Result<Dump, RepositoryError> {
-    let uncertain = |unusable: Unusable, source| {
-        let Unusable { damaged, unsupported, untrusted } = unusable;
-        RepositoryError::Uncertain { damaged, unsupported, untrusted, source }
-    };
-    let dumps = dumps.certain(uncertain)?;
+    let dumps = dumps.certain(RepositoryError::uncertain)?;
     let all: Vec<_> = dumps.iter().collect();
     let heads = heads(&all);
     let Some(latest) = heads.iter().copied().max_by_key(|dump| key(dump)) else {

@@ -29,6 +29,7 @@ mod index;
 mod job;
 mod job_files;
 mod keep;
+mod last;
 mod latest;
 mod lineage;
 #[cfg(feature = "fs")]
@@ -68,6 +69,7 @@ mod sealed;
 mod segmenter;
 mod share;
 mod signed;
+mod spent;
 mod staged;
 #[cfg(any(feature = "aws", feature = "gcp", feature = "azure"))]
 mod stall;
@@ -112,6 +114,7 @@ pub use repository::{Dump, DumpChoice, Dumps, Repository};
 pub use restore::{RestoreOptions, RestoreReport};
 pub use share::{JobShare, ShareReport};
 pub use signed::Signed;
+pub use spent::Claim;
 pub use stats::{DumpStats, ObjectStats, Stats, StatsOptions};
 pub use store::Store;
 pub use store_rules::{ProbeOptions, ProbeReport, RuleCheck, RuleOutcome, StoreRule};

@@ -191,7 +191,13 @@ impl Repository {
             Err(error @ RepositoryError::Damaged { .. }) => Some(error),
             found => return found,
         };
-        config_copy::explain(store, damage).await?.map_or(Ok(None), Err)
+        let is_missing = damage.is_none();
+        match config_copy::explain(store, damage).await? {
+            None => Ok(None),
+            // What speaks of a repository may be of one that somebody else created after the first look.
+            Some(lost) if is_missing => Self::read(store).await?.map_or(Err(lost), |config| Ok(Some(config))),
+            Some(lost) => Err(lost),
+        }
     }
 
     pub(crate) async fn read(store: &Store) -> Result<Option<Config>, RepositoryError> {

@@ -4,8 +4,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use backup_format::{
-    DigestState, EngineError, Limits, Manifest, Page, Reference, Restore, RestoreSink, RestoreTarget,
-    RestoreUnit, Restored, Snapshot, SourceInfo,
+    DigestState, EngineError, Limits, Manifest, ObjectId, Page, Reference, Restore, RestoreSink,
+    RestoreTarget, RestoreUnit, Restored, Snapshot, SourceInfo,
 };
 use futures::{StreamExt, TryStreamExt};
 
@@ -14,6 +14,7 @@ use crate::error::RepositoryError;
 use crate::progress::Progress;
 use crate::reader::{DumpReader, ReadSegment};
 use crate::repository::{Dump, Repository};
+use crate::spent::Claim;
 use crate::verify;
 use crate::work;
 
@@ -24,6 +25,8 @@ pub struct RestoreOptions {
     pub workers: Option<NonZeroUsize>,
     /// Ceilings on what is read.
     pub limits: Limits,
+    /// Restores a last dump for the key of its validator, which is possible once; `None`, the default, for all other restores.
+    pub claim: Option<Claim>,
     /// Checks the dump's structure and that the target is free, and writes nothing; false by default.
     pub dry_run: bool,
     /// Receives events.
@@ -50,7 +53,8 @@ impl Repository {
     /// # Errors
     ///
     /// [`RepositoryError::Engine`], of class `Refused` when the target is not free; [`RepositoryError::MissingObject`] and
-    /// the like when the dump is damaged; [`RepositoryError::Different`] when the target does not hold what the dump does.
+    /// the like when the dump is damaged; [`RepositoryError::Different`] when the target does not hold what the dump does. [`RepositoryError::Spent`] when it cannot be
+    /// restored for the claim's key.
     pub async fn restore(
         &self,
         dump: &Dump,
@@ -61,6 +65,9 @@ impl Repository {
         let Manifest { order, entries, .. } = dump.manifest;
         let restore = Restore { dump: dump.id, order, entries };
         target.check(&restore).await.map_err(failed())?;
+        if options.claim.is_some() {
+            self.check_unspent(dump).await?;
+        }
         let (reader, pages) = verify::open_checked(self, dump, options.limits).await?;
         if options.dry_run {
             return Ok(RestoreReport { restored: None, pages_resumed: 0 });
@@ -68,6 +75,8 @@ impl Repository {
         options.progress.phase("restoring", Some(dump.manifest.plain_bytes));
         let sink = target.begin(&restore).await.map_err(failed())?;
         let pump = Pump {
+            repository: self.clone(),
+            dump: dump.id,
             manifest: dump.manifest.clone(),
             namespace: target.name().to_owned(),
             options: options.clone(),
@@ -78,6 +87,8 @@ impl Repository {
 
 /// A restore under way.
 struct Pump {
+    repository: Repository,
+    dump: ObjectId,
     manifest: Manifest,
     /// Name of the target.
     namespace: String,
@@ -94,6 +105,9 @@ impl Pump {
         let pages_resumed = self.write_pages(reader, pages, &*sink).await?;
         let written = sink.finish().await.map_err(self.failed("completing"))?;
         let restored = self.check_target(&*written).await?;
+        if let Some(claim) = &self.options.claim {
+            self.repository.spend(self.dump, claim).await?;
+        }
         written.publish().await.map_err(self.failed("publishing"))?;
         Ok(RestoreReport { restored: Some(restored), pages_resumed })
     }

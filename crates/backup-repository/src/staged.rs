@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 
 use crate::clock::Clock;
 use crate::error::RepositoryError;
+use crate::last::Retiring;
 use crate::repository::Repository;
 use crate::signed::Statement;
 use crate::store::Store;
@@ -52,8 +53,19 @@ impl Repository {
     /// of the packs is gone or about to be removed; then nothing is published.
     pub(crate) async fn publish(
         &self,
+        files: (ObjectId, Bytes, Option<Bytes>),
+        packs: &[(ObjectId, u64)],
+    ) -> Result<(), RepositoryError> {
+        self.publish_after(files, packs, None).await
+    }
+
+    /// The same, and retires the namespace before the manifest is written. From then on the stage is left when this fails: it says that
+    /// the dump was to appear here.
+    pub(crate) async fn publish_after(
+        &self,
         (dump, manifest, signature): (ObjectId, Bytes, Option<Bytes>),
         packs: &[(ObjectId, u64)],
+        retiring: Option<&Retiring>,
     ) -> Result<(), RepositoryError> {
         self.check_unchanged().await?;
         self.store.make_durable(packs).await?;
@@ -64,6 +76,9 @@ impl Repository {
         if let Err(error) = checked.and_then(|()| begun.check()) {
             self.store.remove_or_leave(&staged).await;
             return Err(error);
+        }
+        if let Some(retiring) = retiring {
+            retiring.run(dump).await?;
         }
         if let Some(signature) = signature {
             self.store.write(&Statement::Dump.path(dump), signature.into()).await?;

@@ -48,6 +48,8 @@ const SKIPPED: &str = ".skipped";
 const STAGED: &str = "staged";
 /// Directory of the tombstones.
 const PENDING: &str = "pending";
+/// Directory of the records that last dumps were restored.
+const SPENT: &str = "spent";
 /// Directory of the copies of the config.
 pub(crate) const CONFIGS: &str = "configs";
 /// Files are removed this many at a time.
@@ -164,6 +166,11 @@ impl Store {
 
     pub(crate) fn staged_path(id: ObjectId) -> String {
         format!("{STAGED}/{id}.json")
+    }
+
+    /// Returns the place of the record that a last dump was restored for its validator's key.
+    pub(crate) fn spent_path(id: ObjectId) -> String {
+        format!("{SPENT}/{id}.json")
     }
 
     pub(crate) fn pending_path(name: &str) -> String {

@@ -34,6 +34,12 @@ pub enum BackupWarning {
         /// How many no trusted key signed.
         untrusted: usize,
     },
+    /// The last dump of the namespace was there already.
+    #[error("the namespace was retired when this dump was made, so nothing was read and nothing stored")]
+    Retired {
+        /// That dump.
+        dump: ObjectId,
+    },
     /// The pages of the dump before cannot be read; verify that dump.
     #[error("dump {dump:.12} cannot be read to compare this one with it: {problem}; verify it")]
     NotCompared {

@@ -16,6 +16,7 @@ use crate::error::RocksDbError;
 use crate::frozen::{Frozen, check_whole};
 use crate::native::check_owner;
 use crate::options::{self, RocksDbOptions};
+use crate::retire::check_not_retired;
 use crate::session::is_locked;
 use crate::worker;
 
@@ -67,6 +68,7 @@ impl RocksDbNamespace {
 fn open(path: &Path, given: &RocksDbOptions) -> Result<DB, RocksDbError> {
     check_owner(path)?;
     check_whole(path, given)?;
+    check_not_retired(path, AMENDING)?;
     let mut options = options::target(Layout::Linera015);
     if let Some(wal_dir) = &given.wal_dir {
         options.set_wal_dir(wal_dir);

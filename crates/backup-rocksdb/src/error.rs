@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use backup_format::{ContractError, EngineError, ErrorClass};
+use backup_format::{ContractError, EngineError, ErrorClass, ObjectId};
 use backup_layout::LayoutError;
 
 /// An error of a RocksDB namespace.
@@ -59,6 +59,19 @@ pub enum RocksDbError {
         file: String,
         /// What names it.
         named_by: &'static str,
+    },
+    /// A database that is not opened for writing any more.
+    #[error(
+        "{doing} {}: it was retired for its last dump {dump}, so that nothing starts from it; restore that dump elsewhere",
+        path.display()
+    )]
+    Retired {
+        /// What was being done.
+        doing: &'static str,
+        /// Directory of the database.
+        path: PathBuf,
+        /// The dump.
+        dump: ObjectId,
     },
     /// A file of the database that does not have the length that it was written with.
     #[error(
@@ -413,6 +426,7 @@ impl RocksDbError {
             | Self::OtherPlan { .. }
             | Self::NoTarget { .. }
             | Self::Locked { .. }
+            | Self::Retired { .. }
             | Self::FamilyName { .. }
             | Self::OtherOwner { .. }
             | Self::BadBackups { .. } => ErrorClass::Refused,

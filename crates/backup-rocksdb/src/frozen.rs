@@ -21,6 +21,7 @@ use crate::info_log;
 use crate::logs::{self, Logs};
 use crate::manifest::{Manifest, State};
 use crate::options::RocksDbOptions;
+use crate::retire;
 use crate::scratch::Scratch;
 
 /// Attempts to copy a database whose files change at the same time.
@@ -290,11 +291,11 @@ pub(crate) fn current_manifest(path: &Path) -> Result<PathBuf, RocksDbError> {
     if !path.is_dir() {
         return Err(missing("there is no such directory"));
     }
-    let read = || match fs::read_to_string(path.join("CURRENT")) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
+    let read = || match retire::read_current(path) {
+        Err(RocksDbError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
             Err(missing("the directory has no file CURRENT"))
         }
-        read => read.map_err(RocksDbError::io("reading", &path.join("CURRENT"))),
+        read => read,
     };
     let current = read()?;
     let name = current.trim_end();

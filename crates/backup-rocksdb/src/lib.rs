@@ -20,6 +20,7 @@ mod options_file;
 mod range;
 mod records;
 mod restore;
+mod retire;
 mod sample;
 mod scan;
 mod scratch;

@@ -13,6 +13,7 @@ use crate::error::RocksDbError;
 use crate::frozen::{check_whole, scratch};
 use crate::handle::Open;
 use crate::options::{self, RocksDbOptions};
+use crate::retire::check_not_retired;
 use crate::scratch::Scratch;
 use crate::session::is_locked;
 use crate::target::Target;
@@ -98,6 +99,7 @@ pub(crate) fn backup_path(
     check_owner(path)?;
     check_place(path, backups)?;
     check_whole(path, given)?;
+    check_not_retired(path, "making a native backup of")?;
     let mut options = options::target(given.layout.unwrap_or(Layout::Plain));
     if let Some(wal_dir) = &given.wal_dir {
         options.set_wal_dir(wal_dir);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use backup_format::{AmendTarget, DatabaseBackup, EngineError, Manifest, RestoreTarget};
+use backup_format::{AmendTarget, DatabaseBackup, EngineError, Manifest, RestoreTarget, RetireTarget};
 
 use crate::error::SourceError;
 use crate::locator::Place;
@@ -84,6 +84,22 @@ pub trait Engine: Send + Sync {
         _opening: &Opening,
     ) -> Result<Box<dyn AmendTarget>, SourceError> {
         Err(SourceError::locator(format!("{place}: its entries cannot be changed in place")))
+    }
+
+    /// Names a namespace that is to be retired when its last dump is made. Every scheme that can be read is asked.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError::Locator`], the default, if the engine cannot do that; else as [`Engine::open_source`].
+    async fn open_retire(
+        &self,
+        place: &Place,
+        _opening: &Opening,
+    ) -> Result<Box<dyn RetireTarget>, SourceError> {
+        let title = self.title();
+        Err(SourceError::locator(format!(
+            "{place}: {title} cannot be kept from opening it, so there is no last dump of it; make one without --last"
+        )))
     }
 
     /// Returns the engine's own means to back up.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use backup_format::{AmendTarget, Manifest, RestoreTarget};
+use backup_format::{AmendTarget, Manifest, RestoreTarget, RetireTarget};
 use backup_layout::Layout;
 
 use crate::engine::{Engine, NativeBackup, Scheme};
@@ -92,6 +92,16 @@ impl Source {
     pub async fn amend(&self, opening: &Opening) -> Result<Box<dyn AmendTarget>, SourceError> {
         let layout = self.0.check(opening)?;
         self.0.engine.open_amend(&self.0.place, &opening.clone().with_layout(layout)).await
+    }
+
+    /// Names the namespace to retire it when its last dump is made.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError::Locator`] if the engine cannot do that; else as [`Source::amend`].
+    pub async fn retire(&self, opening: &Opening) -> Result<Box<dyn RetireTarget>, SourceError> {
+        let layout = self.0.check(opening)?;
+        self.0.engine.open_retire(&self.0.place, &opening.clone().with_layout(layout)).await
     }
 
     /// Opens the namespace to compare it with a dump: in the dump's layout, unless another one is named.

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -36,6 +37,7 @@ Examples:
   kvbackup backup rocksdb:/var/lib/linera/validator_0 s3://bucket/validator --codec zstd:3 --json
   kvbackup backup scylla://backup@db1,db2/kv/validator_0 /backup/validator --password-file /run/secrets/cql
   kvbackup backup scylla://db1/kv/validator_0 /backup/validator --share 3/8 --job 2026-01-31
+  kvbackup backup rocksdb:/var/lib/linera/validator_0 /backup/validator --origin 02ab... --last
   kvbackup backup rocksdb-backup:/var/lib/engine-backups#7 /backup/validator --annotate ticket=42")]
 pub(crate) struct BackupArgs {
     /// The namespace, like rocksdb:DIR/NAMESPACE or scylla://HOST/KEYSPACE/TABLE
@@ -57,6 +59,12 @@ pub(crate) struct BackupArgs {
     /// requests at a time for each range, so there it is one for every four cores. Each takes some 30 MB of memory.
     #[arg(long, value_name = "N", hide_short_help = true)]
     ranges: Option<NonZeroUsize>,
+    /// Make the last dump before the validator moves: nothing can open the database after it
+    ///
+    /// The database must not be open. It is locked, dumped, and retired: RocksDB refuses to open it from then on, and its content stays. So
+    /// `restore --for-key` restores the dump for the validator's own key, once. See docs/KEY-SAFETY.md. RocksDB only
+    #[arg(long, requires = "origin", conflicts_with = "share")]
+    last: bool,
     #[command(flatten)]
     together: TogetherArgs,
 }
@@ -102,6 +110,10 @@ pub(crate) async fn run(args: BackupArgs, session: &Session) -> Result<Report> {
     let source = session.source(&args.source)?;
     let opening = args.open.opening(&session.opening, &args.read);
     Places::default().with_source(&source, &opening)?.with_repository(&args.repository)?.check()?;
+    let lock = match args.last {
+        true => Some(Arc::from(source.retire(&opening).await?.lock().await?)),
+        false => None,
+    };
     // First of all: a source that cannot be opened must not leave an empty repository behind.
     let mut opened = source.open(&opening).await?;
     let is_detected = source.detects_layout(&opening)?;
@@ -125,7 +137,10 @@ pub(crate) async fn run(args: BackupArgs, session: &Session) -> Result<Report> {
         return Ok(describe_share(&share, &done, &args.repository));
     }
     let place = place.signed_by(&signer);
-    let made = place.repository.backup(&opened, options).await;
+    let made = match lock {
+        Some(lock) => place.repository.backup_last(&opened, lock, options).await,
+        None => place.repository.backup(&opened, options).await,
+    };
     let made = place.keep_or_remove(made).await?;
     Ok(describe(&made, &args.repository, dry_run, &signer))
 }

@@ -7,7 +7,7 @@ use anyhow::Result;
 use backup_console::{
     DumpArgs, LayoutArgs, Places, Problem, ReadArgs, Report, RepositoryLocation, Session, count,
 };
-use backup_repository::{RestoreOptions, RestoreReport};
+use backup_repository::{Claim, RestoreOptions, RestoreReport};
 use backup_sources::Target;
 use clap::Args;
 
@@ -27,6 +27,7 @@ Examples:
   kvbackup restore /backup/validator rocksdb:/var/lib/copy/validator_0
   kvbackup restore /backup/validator rocksdb:/var/lib/copy/validator_0 --dump 3f2a0c11 --dry-run
   kvbackup restore /backup/validator rocksdb:/var/lib/copy/validator_0 --for-key none
+  kvbackup restore /backup/validator rocksdb:/new/validator_0 --for-key 02ab...     the dump of `backup --last`, once
   kvbackup restore /backup/validator scylla://backup@db1,db2/kv/validator_0 --password-file /run/secrets/cql
   kvbackup restore /backup/validator memory:          a rehearsal, which needs memory for all entries")]
 pub(crate) struct RestoreArgs {
@@ -37,7 +38,7 @@ pub(crate) struct RestoreArgs {
     #[command(flatten)]
     dump: DumpArgs,
     /// The public key of the validator that will run on the target, or none for one without a key. A key that is, or may
-    /// be, that of the validator that the dump comes from is refused: it could sign twice
+    /// be, that of the validator that the dump comes from is refused: it could sign twice. A last dump (`backup --last`) is restored for it, once
     #[arg(long, value_name = "PUBLIC_KEY|none")]
     for_key: Option<ForKey>,
     /// Restore for the validator's own key all the same; docs/KEY-SAFETY.md says what must be done before it signs
@@ -64,7 +65,10 @@ pub(crate) async fn run(args: RestoreArgs, session: &Session) -> Result<Report> 
     let repository = session.repository(&args.repository).await?;
     let dump = repository::find(&repository, &args.dump).await?;
     repository::check_sequence(&repository, &dump, args.expect_sequence).await?;
-    let scenario = args.for_key.as_ref().map(|key| Scenario::of(key, dump.manifest.source.origin.as_deref()));
+    let scenario = args
+        .for_key
+        .as_ref()
+        .map(|key| Scenario::of(key, dump.manifest.source.origin.as_deref(), dump.manifest.last));
     if let Some(danger) = scenario.and_then(Scenario::danger).filter(|_| !args.accept_stale_own_key) {
         return Err(Problem::Refused(format!(
             "restoring for this key is refused: {danger}. Restore with --for-key none, start the validator without a \
@@ -78,6 +82,7 @@ pub(crate) async fn run(args: RestoreArgs, session: &Session) -> Result<Report> 
     let options = RestoreOptions {
         workers: args.read.workers(),
         limits: args.read.limits(),
+        claim: claim(&args, scenario, &target),
         dry_run: args.dry_run,
         progress: session.progress.clone(),
     };
@@ -96,6 +101,18 @@ pub(crate) async fn run(args: RestoreArgs, session: &Session) -> Result<Report> 
     }
     warn(&mut report, scenario, restored.restored.is_some() && target.is_kept());
     Ok(report.timed())
+}
+
+/// Says who restores a last dump for its validator's key. A rehearsal claims nothing, nor does who accepts the danger.
+fn claim(args: &RestoreArgs, scenario: Option<Scenario>, target: &Target) -> Option<Claim> {
+    match (&args.for_key, scenario) {
+        (Some(ForKey::Public(key)), Some(Scenario::LastOwnKey))
+            if target.is_kept() && !args.accept_stale_own_key =>
+        {
+            Some(Claim { key: key.clone(), target: target.to_string() })
+        }
+        _ => None,
+    }
 }
 
 /// Decides who shall own what is restored.

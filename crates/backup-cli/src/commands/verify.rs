@@ -144,7 +144,12 @@ fn choose_level(args: &VerifyArgs) -> Result<Level> {
 
 /// Restores into memory, and reads that back.
 async fn rehearse(repository: &Repository, dump: &Dump, read: &ReadArgs, progress: Progress) -> Result<()> {
-    let options = RestoreOptions { workers: read.workers(), limits: read.limits(), dry_run: false, progress };
+    let options = RestoreOptions {
+        workers: read.workers(),
+        limits: read.limits(),
+        progress,
+        ..RestoreOptions::default()
+    };
     let target = backup_memory::MemoryNamespace::new(&dump.manifest.namespace);
     repository.restore(dump, &target, &options).await?;
     Ok(())

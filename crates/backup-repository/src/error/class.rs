@@ -35,6 +35,8 @@ impl RepositoryError {
             | Self::Forget { .. }
             | Self::Prune { .. }
             | Self::Repair { .. }
+            | Self::Retired { .. }
+            | Self::Spent { .. }
             | Self::NoLatest { .. } => ErrorClass::Refused,
             Self::Entry { source, .. } if source.asks_for_higher_limit() => ErrorClass::Refused,
             _ if self.is_transient() => ErrorClass::Transient,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use backup_format::{AmendTarget, DatabaseBackup, EngineError, Manifest, RestoreTarget};
+use backup_format::{AmendTarget, DatabaseBackup, EngineError, Manifest, RestoreTarget, RetireTarget};
 use backup_rocksdb::{RocksDbError, RocksDbNamespace, RocksDbOptions};
 
 use crate::engine::{Engine, Native, NativeBackup, Scheme};
@@ -133,6 +133,22 @@ impl Engine for RocksDb {
         if place.scheme() == BACKUP {
             let problem =
                 format!("{place} is a native backup, which is not changed; expected rocksdb:DIR/NAMESPACE");
+            return Err(SourceError::locator(problem));
+        }
+        let path = place.path()?;
+        check_depth(&path)?;
+        Ok(Box::new(RocksDbNamespace::at(path, options(opening))))
+    }
+
+    async fn open_retire(
+        &self,
+        place: &Place,
+        opening: &Opening,
+    ) -> Result<Box<dyn RetireTarget>, SourceError> {
+        if place.scheme() == BACKUP {
+            let problem = format!(
+                "{place} is a native backup, from which nothing starts; expected rocksdb:DIR/NAMESPACE"
+            );
             return Err(SourceError::locator(problem));
         }
         let path = place.path()?;
