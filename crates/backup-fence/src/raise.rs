@@ -31,8 +31,8 @@ pub enum Basis<'s> {
 ///
 /// # Errors
 ///
-/// [`FenceError::Chains`] when a chain has no state (unless those are left), another seed than its height, or is not where
-/// the survey found it;
+/// [`FenceError::Chains`] when a chain has no state, unless those are left. The same when it has another seed than its
+/// height, or is not where the survey found it;
 /// [`FenceError::OtherNetwork`], [`FenceError::Layout`] and [`FenceError::Row`]; and as the engine reports them.
 pub async fn raise(amendment: &dyn Amendment, basis: Basis<'_>) -> Result<Report, FenceError> {
     let (report, steps) = judge(amendment, basis).await?;

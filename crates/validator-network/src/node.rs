@@ -3,8 +3,8 @@
 use anyhow::{Context, Result, ensure};
 use linera_base::crypto::{ValidatorPublicKey, ValidatorSecretKey};
 use linera_base::identifiers::ChainId;
-use linera_chain::manager::ChainManagerInfo;
 use linera_chain::data_types::{BlockProposal, IncomingBundle, LiteVote};
+use linera_chain::manager::ChainManagerInfo;
 use linera_chain::types::{ConfirmedBlockCertificate, ValidatedBlock, ValidatedBlockCertificate};
 use linera_core::data_types::{ChainInfo, ChainInfoQuery, ChainInfoResponse};
 

@@ -99,11 +99,7 @@ impl<P: Restorable> Scene<'_, P> {
     }
 
     /// Proposes a block above another one.
-    async fn propose_above(
-        &self,
-        below: &ConfirmedBlockCertificate,
-        tokens: u128,
-    ) -> Result<BlockProposal> {
+    async fn propose_above(&self, below: &ConfirmedBlockCertificate, tokens: u128) -> Result<BlockProposal> {
         let block = make_child_block(below.value());
         let block = block.with_simple_transfer(self.genesis.empty(), Amount::from_tokens(tokens));
         self.genesis.propose(block).await
