@@ -32,7 +32,9 @@ type Fences = BTreeMap<u32, [Option<Vec<u8>>; 2]>;
 
 #[test]
 fn a_fence_is_durable_whatever_an_earlier_run_left() {
-    check(&Scenario { databases: databases(), before: &[], command: RAISE, read: &["digest", SOURCE] });
+    // It fails when a chain is bare.
+    let read = &["fence", "status", SOURCE];
+    check(&Scenario { databases: databases(), before: &[], command: RAISE, read });
 }
 
 #[test]
