@@ -262,3 +262,50 @@ fn a_server_that_speaks_no_tls_is_not_talked_to_without() {
     std::fs::write(place.path("empty.pem"), "").unwrap();
     place.exits(1, &["digest", &copy, "--tls-ca", "empty.pem"]).says("empty.pem");
 }
+
+#[test]
+fn a_table_is_fenced_in_place_as_a_database_of_rocksdb_is() {
+    let _server = Server::connect();
+    let place = Place::with_dump();
+    let copy = table("fenced");
+    place.done(&["restore", "repo", &copy]);
+    let raise = ["fence", "raise", &copy, "--without-survey"];
+    place.exits(4, &["fence", "status", &copy]).says("not fenced: 2 chains of 2");
+    assert_eq!(place.done(&[&raise[..], &["--dry-run"]].concat())["written"], 2);
+    assert_fixture(&place.done(&["digest", &copy]));
+    assert_eq!(place.done(&raise)["written"], 2);
+    assert_eq!(place.done(&raise)["written"], 0);
+    assert_eq!(place.done(&["fence", "status", &copy])["fenced"], 2);
+
+    let source = "rocksdb:db/validator_0";
+    place.done(&["fence", "raise", source, "--without-survey"]);
+    assert_eq!(place.done(&["digest", &copy])["digest"], place.done(&["digest", source])["digest"]);
+    // The rows are those of linera: they are restored as all others.
+    place.done(&["backup", &copy, "fenced"]);
+    place.done(&["restore", "fenced", "rocksdb:back/validator_0"]);
+    assert_eq!(place.done(&["fence", "status", "rocksdb:back/validator_0"])["fenced"], 2);
+}
+
+#[test]
+fn a_table_that_a_worker_writes_to_is_not_fenced() {
+    let server = Server::connect();
+    let place = Place::with_dump();
+    let copy = table("busy");
+    place.done(&["restore", "repo", &copy]);
+    let rows: Vec<(Vec<u8>, Vec<u8>)> =
+        server.rows(&format!("SELECT root_key, k FROM {}.busy", keyspace()), ());
+    let (root_key, _) =
+        rows.iter().find(|(root_key, key)| root_key.starts_with(&[0, 0]) && key.is_empty()).unwrap();
+    let root_key: String = root_key.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut command = place.command(&["fence", "raise", &copy, "--without-survey"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    while child.try_wait().unwrap().is_none() {
+        server
+            .run(&format!("INSERT INTO {}.busy (root_key, k, v) VALUES (0x{root_key}, 0x, 0x)", keyspace()));
+        thread::sleep(Duration::from_millis(5));
+    }
+    let run = Run::new(&["fence", "raise"], child.wait_with_output().unwrap());
+    assert_eq!(run.code, Some(4), "{run}");
+    run.says("it is in use, the sentinel of partition 0000");
+    assert_fixture(&place.done(&["digest", &copy]));
+}

@@ -81,6 +81,28 @@ fn a_fence_without_a_survey_is_called_conditional() {
 }
 
 #[test]
+fn a_chain_that_only_received_messages_is_left_when_that_is_asked_for() {
+    let place = Place::with_fixture();
+    {
+        let database = DB::open(&Options::default(), place.path("db/validator_0")).unwrap();
+        let root_key = [&[0][..], &[0x5a; 32]].concat();
+        database.put([&[0], &root_key[..], &[1, 9, 0, 0, 0, 0, 0, 0, 0]].concat(), [0, 0, 0, 1, 7]).unwrap();
+        database.put([&[1], &root_key[..]].concat(), []).unwrap();
+    }
+    let before = digest(&place);
+    let raise = ["fence", "raise", SOURCE, "--without-survey"];
+    place.exits(4, &raise).says("expected rows of a state, found none");
+    assert_eq!(digest(&place), before);
+    let made = place.done(&[&raise[..], &["--leave-without-state"]].concat());
+    assert_eq!((&made["fenced"], &made["without_state"]), (&2.into(), &1.into()));
+    assert!(made["caution"].as_str().unwrap().contains("1 chain without a state is not fenced"), "{made}");
+    assert_eq!(place.done(&["fence", "status", SOURCE])["without_state"], 1);
+    place
+        .exits(2, &["fence", "raise", SOURCE, "--survey", "x", "--leave-without-state"])
+        .says("cannot be used with");
+}
+
+#[test]
 fn every_refusal_writes_nothing() {
     let place = Place::with_fixture();
     let before = digest(&place);

@@ -13,6 +13,7 @@ mod large;
 mod program;
 
 mod disk;
+mod fence;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,6 +44,8 @@ const RESTORE: &[&str] = &["restore", "repo", "rocksdb:copies/of/small"];
 
 /// A command, and what is there before it.
 struct Scenario<'a> {
+    /// What `db` is a copy of.
+    databases: &'a Path,
     before: &'a [&'a [&'a str]],
     command: &'a [&'a str],
     /// Reads what the command made, after the power cut.
@@ -51,45 +54,75 @@ struct Scenario<'a> {
 
 #[test]
 fn a_first_backup_is_durable_whatever_an_earlier_run_left() {
-    check(&Scenario { before: &[], command: BACKUP, read: &["verify", "repo", "--level", "2"] });
+    check(&Scenario {
+        databases: databases(),
+        before: &[],
+        command: BACKUP,
+        read: &["verify", "repo", "--level", "2"],
+    });
 }
 
 #[test]
 fn a_second_backup_is_durable_whatever_an_earlier_run_left() {
     let earlier: &[&str] = &["backup", "rocksdb:db/earlier/small", "repo"];
-    check(&Scenario { before: &[earlier], command: BACKUP, read: &["verify", "repo", "--level", "2"] });
+    check(&Scenario {
+        databases: databases(),
+        before: &[earlier],
+        command: BACKUP,
+        read: &["verify", "repo", "--level", "2"],
+    });
 }
 
 #[test]
 fn an_import_is_durable_whatever_an_earlier_run_left() {
     let export: &[&str] = &["export", "repo", "file.kvbackup"];
     let command = &["import", "file.kvbackup", "imported"];
-    check(&Scenario { before: &[BACKUP, export], command, read: &["verify", "imported", "--level", "2"] });
+    check(&Scenario {
+        databases: databases(),
+        before: &[BACKUP, export],
+        command,
+        read: &["verify", "imported", "--level", "2"],
+    });
 }
 
 #[test]
 fn a_restore_is_durable_whatever_an_earlier_run_left() {
-    check(&Scenario { before: &[BACKUP], command: RESTORE, read: &["digest", "rocksdb:copies/of/small"] });
+    check(&Scenario {
+        databases: databases(),
+        before: &[BACKUP],
+        command: RESTORE,
+        read: &["digest", "rocksdb:copies/of/small"],
+    });
 }
 
 #[test]
 fn a_native_backup_is_durable_whatever_an_earlier_run_left() {
     let command = &["native-backup", "rocksdb:db/small", "backups/of/small"];
     let read = &["native-restore", "backups/of/small", "rocksdb:copy/small"];
-    check(&Scenario { before: &[], command, read });
+    check(&Scenario { databases: databases(), before: &[], command, read });
 }
 
 #[test]
 fn a_native_restore_is_durable_whatever_an_earlier_run_left() {
     let backup: &[&str] = &["native-backup", "rocksdb:db/small", "backups"];
     let command = &["native-restore", "backups", "rocksdb:copies/of/small"];
-    check(&Scenario { before: &[backup], command, read: &["digest", "rocksdb:copies/of/small"] });
+    check(&Scenario {
+        databases: databases(),
+        before: &[backup],
+        command,
+        read: &["digest", "rocksdb:copies/of/small"],
+    });
 }
 
 #[test]
 fn an_export_is_durable_whatever_an_earlier_run_left() {
     let command = &["export", "repo", "file.kvbackup"];
-    check(&Scenario { before: &[BACKUP], command, read: &["import", "file.kvbackup", "imported"] });
+    check(&Scenario {
+        databases: databases(),
+        before: &[BACKUP],
+        command,
+        read: &["import", "file.kvbackup", "imported"],
+    });
 }
 
 #[test]
@@ -98,7 +131,7 @@ fn a_prune_is_durable_whatever_an_earlier_run_left() {
     let forget: &[&str] = &["forget", "repo", "--keep-last", "1"];
     let command = &["prune", "repo", "--grace", "0", "--max-unused", "0%"];
     let read = &["verify", "repo", "--level", "2"];
-    check(&Scenario { before: &[earlier, BACKUP, forget], command, read });
+    check(&Scenario { databases: databases(), before: &[earlier, BACKUP, forget], command, read });
 }
 
 /// A failure at one call.
@@ -144,7 +177,7 @@ struct Bench {
 impl Bench {
     fn new(scenario: &Scenario) -> Self {
         let place = Place::empty();
-        program::copy(databases(), &place.path("db"));
+        program::copy(scenario.databases, &place.path("db"));
         fs::create_dir(place.path("repo")).unwrap();
         fs::write(place.path("repo/config.json"), CONFIG).unwrap();
         for command in scenario.before {
@@ -195,22 +228,16 @@ fn databases() -> &'static Path {
 /// Returns the library that stands between the program and libc, which is compiled once.
 fn shim() -> &'static Path {
     static MADE: OnceLock<PathBuf> = OnceLock::new();
-    MADE.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/power_cut/shim.rs");
-        let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join("libpower_cut.so");
-        let mut compiler = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
-        compiler.args([
-            "--edition",
-            "2024",
-            "-O",
-            "--crate-type",
-            "cdylib",
-            "--crate-name",
-            "power_cut",
-            "-o",
-        ]);
-        let status = compiler.arg(&library).arg(source).status().unwrap();
-        assert!(status.success(), "the library does not compile");
-        library
-    })
+    MADE.get_or_init(|| compile("shim"))
+}
+
+/// Compiles a library of this directory.
+fn compile(name: &str) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../tests/power_cut/{name}.rs"));
+    let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("libpower_cut_{name}.so"));
+    let mut compiler = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    compiler.args(["--edition", "2024", "-O", "--crate-type", "cdylib", "--crate-name", "power_cut", "-o"]);
+    let status = compiler.arg(&library).arg(source).status().unwrap();
+    assert!(status.success(), "the library does not compile");
+    library
 }

@@ -19,6 +19,9 @@ pub enum Basis<'s> {
     Survey(&'s Survey),
     /// Nothing. The fence then protects only if no client kept a certificate of a chain's next block to itself.
     WithoutSurvey,
+    /// As [`Basis::WithoutSurvey`], and chains without a state are left as they are. They are counted, and not fenced: if the
+    /// validator voted there at height 0, and lost that with the state, it can vote again.
+    WithoutSurveyOrStates,
 }
 
 /// Fences each chain at its next height, and freezes those that the survey calls open.
@@ -28,7 +31,8 @@ pub enum Basis<'s> {
 ///
 /// # Errors
 ///
-/// [`FenceError::Chains`] when a chain has no state, another seed than its height, or is not where the survey found it;
+/// [`FenceError::Chains`] when a chain has no state, unless those are left. The same when it has another seed than its
+/// height, or is not where the survey found it;
 /// [`FenceError::OtherNetwork`], [`FenceError::Layout`] and [`FenceError::Row`]; and as the engine reports them.
 pub async fn raise(amendment: &dyn Amendment, basis: Basis<'_>) -> Result<Report, FenceError> {
     let (report, steps) = judge(amendment, basis).await?;
@@ -54,10 +58,13 @@ async fn judge(lookup: &dyn Lookup, basis: Basis<'_>) -> Result<(Report, Vec<(Ch
     }
     let chains = chains(lookup).await?;
     let mut report = Report { chains: chains.len() as u64, ..Report::default() };
-    report.conditional = matches!(basis, Basis::WithoutSurvey);
+    report.conditional = !matches!(basis, Basis::Survey(_));
     let mut steps = Vec::new();
     for chain in &chains {
         match plan(chain, basis) {
+            Err(Problem::WithoutState) if matches!(basis, Basis::WithoutSurveyOrStates) => {
+                report.without_state += 1;
+            }
             Err(problem) => report.refuse(chain.id, problem),
             Ok(step) => {
                 match step {
@@ -95,7 +102,7 @@ fn plan(chain: &Chain, basis: Basis<'_>) -> Result<Step, Problem> {
         return Err(problem);
     }
     let verdict = match basis {
-        Basis::WithoutSurvey => Verdict::Clean,
+        Basis::WithoutSurvey | Basis::WithoutSurveyOrStates => Verdict::Clean,
         Basis::Survey(survey) => {
             let surveyed = survey.get(chain.id).ok_or(Problem::NotSurveyed)?;
             if let Some(problem) = chain.difference(surveyed) {

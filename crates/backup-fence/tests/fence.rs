@@ -158,6 +158,24 @@ fn what_cannot_be_fenced_is_refused_by_name_and_nothing_is_written() {
 }
 
 #[test]
+fn a_chain_without_a_state_refuses_all_unless_such_chains_are_left() {
+    let database = database();
+    database.put(&id(4).root_key(), b"\x01inbox", b"").unwrap();
+    let before = rows(&database);
+    let error = raised(&database, Basis::WithoutSurvey).unwrap_err();
+    assert!(error.to_string().contains(&format!("chain {}: expected rows of a state", id(4))), "{error}");
+    assert_eq!((error.class(), rows(&database)), (ErrorClass::Refused, before));
+    let report = raised(&database, Basis::WithoutSurveyOrStates).unwrap();
+    assert_eq!((report.chains, report.fenced, report.written, report.without_state), (4, 3, 3, 1));
+    assert!(report.conditional);
+    // Linera would clear a fence when it makes the state, so none is written.
+    assert_eq!(database.get(&id(4).root_key(), &VOTE_KEY).unwrap(), None);
+    // What is wrong with other chains refuses all as before.
+    database.put(&id(2).root_key(), &SEED_KEY, &seed_row(7)).unwrap();
+    assert!(raised(&database, Basis::WithoutSurveyOrStates).is_err());
+}
+
+#[test]
 fn other_layouts_networks_and_rows_are_refused() {
     for layout in ["linera-0.16", "plain"] {
         let other = database().with_layout(layout, |_| None);

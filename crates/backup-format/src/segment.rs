@@ -65,6 +65,20 @@ impl Segment {
     /// [`FormatError::Malformed`], [`FormatError::TooLong`] or [`FormatError::OutOfOrder`], with the offset or the
     /// entry.
     pub fn decode(plaintext: Vec<u8>, order: Order, limits: &Limits) -> Result<Self, FormatError> {
+        Self::parse(plaintext, Some(order), limits)
+    }
+
+    /// Does what [`Segment::decode`] does for the base of a patch. Its root keys may be in the order of another dump, so that
+    /// order is not checked.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segment::decode`].
+    pub fn decode_base(plaintext: Vec<u8>, limits: &Limits) -> Result<Self, FormatError> {
+        Self::parse(plaintext, None, limits)
+    }
+
+    fn parse(plaintext: Vec<u8>, order: Option<Order>, limits: &Limits) -> Result<Self, FormatError> {
         check_len(plaintext.len() as u64)?;
         let mut reader = Reader::new(OBJECT, &plaintext);
         let groups = count(&mut reader, GROUP_BYTES_MIN, "groups")?;
@@ -75,8 +89,8 @@ impl Segment {
             starts.push(reader.position() as u32);
             let root_key = reader.byte_string(limits::ROOT_KEY_BYTES_MAX, "root key")?;
             let in_group = count(&mut reader, ENTRY_BYTES_MIN, "entries")?;
-            let (first, last) = check_entries(&mut reader, root_key, in_group, order, limits)?;
-            if let Some(previous) = previous
+            let (first, last) = check_entries(&mut reader, root_key, in_group, order.unwrap_or(Order::Plain), limits)?;
+            if let (Some(previous), Some(order)) = (previous, order)
                 && order.compare_roots(previous.0, root_key) != Ordering::Less
             {
                 return Err(out_of_order(order, previous, (root_key, first)));

@@ -1,7 +1,9 @@
 //! Looking entries up, and changing some in place.
 
 use async_trait::async_trait;
-use backup_format::{AmendTarget, AmendedEntry, Amendment, ContractError, EngineError, FoundValues, Lookup};
+use backup_format::{
+    AmendTarget, AmendedEntry, Amendment, ContractError, EngineError, FoundValues, Lookup, show,
+};
 
 use crate::contents::Contents;
 use crate::database::MemoryNamespace;
@@ -83,6 +85,12 @@ impl Amendment for MemoryAmendment {
             self.0.check_lengths(root_key, key, value)?;
         }
         let mut state = self.0.lock_usable(AMENDING)?;
+        if let Some(entry) = entries.iter().find(|entry| !state.contents.has_partition(&entry.root_key)) {
+            let root_key = show(&entry.root_key);
+            return Err(
+                ContractError::NoPartition { doing: AMENDING, place: self.0.place(), root_key }.into()
+            );
+        }
         for AmendedEntry { root_key, key, value } in &entries {
             state.contents.put(root_key, key, value);
         }

@@ -91,6 +91,10 @@ impl Contents {
         self.partitions.iter().map(|(root_key, totals)| (&**root_key, totals))
     }
 
+    pub fn has_partition(&self, root_key: &[u8]) -> bool {
+        self.partitions.contains_key(root_key)
+    }
+
     pub fn get(&self, root_key: &[u8], key: &[u8]) -> Option<&Arc<[u8]>> {
         self.entries.get(&Probe(root_key, key))
     }

@@ -36,7 +36,7 @@ pub(crate) fn assemble(
     if patches.is_empty() {
         return Ok((plaintext, PatchBytes(0)));
     }
-    let base = Segment::decode(plaintext, reader.order, &reader.limits)?;
+    let base = Segment::decode_base(plaintext, &reader.limits)?;
     let mut left = limits::PATCH_BYTES_MAX;
     let mut bodies = Vec::with_capacity(patches.len());
     for (place, stored) in patches.iter().rev() {
@@ -141,6 +141,7 @@ impl Careful<'_> {
             (true, None) => return Err(chain("its chain has more patches than a chain may have".to_owned())),
         };
         let stored = reader.repository.store.read_range(&Store::pack_path(place.pack), place.range()).await?;
+        let is_base = half != self.id.prefix();
         let (order, limits, keys) = (reader.order, reader.limits, reader.repository.keys.clone());
         let decoded = tokio::task::spawn_blocking(move || {
             let plaintext = match base {
@@ -157,7 +158,10 @@ impl Careful<'_> {
             if keys.id(Kind::Segment, &plaintext).prefix() != half {
                 return Err(problem("its content does not hash to its id".to_owned()));
             }
-            Ok(Segment::decode(plaintext, order, &limits)?)
+            match is_base {
+                true => Ok(Segment::decode_base(plaintext, &limits)?),
+                false => Ok(Segment::decode(plaintext, order, &limits)?),
+            }
         });
         decoded.await?.map_err(|problem| self.bad(half, &place, problem))
     }

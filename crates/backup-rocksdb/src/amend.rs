@@ -9,7 +9,7 @@ use backup_format::{
 };
 use backup_layout::rocksdb::{DATA, Encoder};
 use backup_layout::{Layout, LayoutError};
-use rocksdb::{ColumnFamilyDescriptor, DB, ReadOptions, WriteBatch, WriteOptions};
+use rocksdb::{ColumnFamilyDescriptor, DB, DBRawIterator, ReadOptions, WriteBatch, WriteOptions};
 
 use crate::database::{RocksDbNamespace, list_families};
 use crate::error::RocksDbError;
@@ -145,12 +145,16 @@ impl Amendment for Open<DB> {
     }
 }
 
-/// Finds root keys in the rows themselves, with one seek for each: a row begins with a root key of a known shape.
-fn root_keys(database: &DB, prefix: &[u8]) -> Result<Vec<Vec<u8>>, RocksDbError> {
+fn seekable(database: &DB) -> DBRawIterator<'_> {
     let mut options = ReadOptions::default();
     options.set_total_order_seek(true);
     options.fill_cache(false);
-    let mut rows = database.raw_iterator_opt(options);
+    database.raw_iterator_opt(options)
+}
+
+/// Finds root keys in the rows themselves, with one seek for each: a row begins with a root key of a known shape.
+fn root_keys(database: &DB, prefix: &[u8]) -> Result<Vec<Vec<u8>>, RocksDbError> {
+    let mut rows = seekable(database);
     let mut found = Vec::new();
     let mut from = [&[DATA], prefix].concat();
     loop {
@@ -217,8 +221,25 @@ fn values(database: &DB, root_keys: &[Vec<u8>], keys: &[Vec<u8>]) -> Result<Vec<
     root_keys.iter().map(of).collect()
 }
 
+/// Checks that a partition has entries: the root key is in the index of linera then, too.
+fn check_partition(database: &DB, root_key: &[u8]) -> Result<(), RocksDbError> {
+    let start = [&[DATA], root_key].concat();
+    let mut rows = seekable(database);
+    rows.seek(&start);
+    let has_rows = rows.key().is_some_and(|row| row.starts_with(&start));
+    rows.status().map_err(RocksDbError::engine("reading rows of database", database.path()))?;
+    if has_rows {
+        return Ok(());
+    }
+    let (place, root_key) = (database.path().display().to_string(), show(root_key));
+    Err(ContractError::NoPartition { doing: AMENDING, place, root_key }.into())
+}
+
 /// Writes all rows in one batch, which is synced.
 fn write(database: &DB, entries: &[AmendedEntry]) -> Result<(), RocksDbError> {
+    for partition in entries.chunk_by(|one, next| one.root_key == next.root_key) {
+        partition.first().map_or(Ok(()), |entry| check_partition(database, &entry.root_key))?;
+    }
     let mut batch = WriteBatch::default();
     let mut encoder = Encoder::new(Layout::Linera015);
     for AmendedEntry { root_key, key, value } in entries {

@@ -222,12 +222,12 @@ impl Client {
         self.repeat(doing, || self.session.execute_unpaged(statement, values), failed).await
     }
 
-    /// Runs a batch of one partition's rows: partition key, key, value.
+    /// Runs a batch of one partition's rows, each with the values that its statement has.
     pub(crate) async fn batch(
         &self,
         doing: &'static str,
         batch: &Batch,
-        rows: &[(&[u8], &[u8], &[u8])],
+        rows: &[impl SerializeRow + Sync],
         failed: impl FnMut(Reaction) + Send,
     ) -> Result<(), CqlError> {
         self.repeat(doing, || self.session.batch(batch, rows), failed).await?;

@@ -38,7 +38,7 @@ impl CqlNamespace {
         &self.address
     }
 
-    async fn connect(&self) -> Result<Arc<Client>, CqlError> {
+    pub(crate) async fn connect(&self) -> Result<Arc<Client>, CqlError> {
         Client::connect(&self.address, &self.options).await
     }
 

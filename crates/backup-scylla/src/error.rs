@@ -148,6 +148,17 @@ pub enum CqlError {
         /// How often it was read.
         tries: u32,
     },
+    /// A journal that waits to be resolved: linera changes the partition when it loads it.
+    #[error(
+        "looking entries up in {address}: a journal waits in partition {partition_key}, and linera writes more rows when \
+         it loads that; let the validator load it, without its key, stop it, and run this again"
+    )]
+    Journal {
+        /// Address of the namespace.
+        address: String,
+        /// Partition key in hex, shortened.
+        partition_key: String,
+    },
     /// Rows that do not follow the layout, or a layout that cannot be detected.
     #[error("reading {address}")]
     Layout {
@@ -244,6 +255,7 @@ impl CqlError {
             | Self::Partitioner { .. }
             | Self::OtherLayout { .. }
             | Self::Marker { .. }
+            | Self::Journal { .. }
             | Self::NoLayout { .. }
             | Self::Timestamp { .. } => ErrorClass::Refused,
             Self::Address { .. }

@@ -2,10 +2,12 @@
 #![warn(clippy::indexing_slicing, clippy::unwrap_used)]
 
 mod address;
+mod amend;
 mod client;
 mod database;
 mod error;
 mod exclusive;
+mod lookup;
 mod marker;
 mod obstacle;
 mod options;

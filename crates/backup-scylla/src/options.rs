@@ -160,6 +160,11 @@ pub struct CqlOptions {
     /// Writes that wait for their answers at the same time; default 128. It falls by itself when
     /// servers are overloaded.
     pub writes_in_flight: usize,
+    /// How long no worker may write to a table that is to be amended, before this begins; default
+    /// 3 s.
+    ///
+    /// Servers have no lock. A worker that is at rest for so long is only noticed when it writes.
+    pub quiet: Duration,
     /// Replicas of each row if a restore creates the keyspace; `None`, the default, means 3, or as
     /// many as there are nodes.
     pub replication: Option<u32>,
@@ -191,6 +196,7 @@ impl Default for CqlOptions {
             patience: Duration::from_secs(60),
             write_rows: 1_000,
             writes_in_flight: 128,
+            quiet: Duration::from_secs(3),
             replication: None,
             timestamp: RESTORED_AT,
         }
@@ -233,6 +239,7 @@ setters! {
     with_patience(patience: Duration);
     with_write_rows(write_rows: usize);
     with_writes_in_flight(writes_in_flight: usize);
+    with_quiet(quiet: Duration);
     with_replication(replication: impl Into<Option<u32>>);
     with_timestamp(timestamp: i64);
 }

@@ -34,15 +34,7 @@ pub(crate) struct CqlSnapshot {
 impl CqlSnapshot {
     /// Detects the layout, or checks the one that is given, and prepares to read.
     pub(crate) async fn open(client: Arc<Client>, layout: Option<Layout>) -> Result<Self, CqlError> {
-        let sample = sample(&client).await?;
-        let layout = match layout {
-            Some(layout) => check(layout, &sample).map(|()| layout),
-            None => detect(&sample),
-        };
-        let layout = layout.map_err(|error| CqlError::Layout {
-            address: client.address.to_string(),
-            source: Box::new(error),
-        })?;
+        let layout = self::layout(&client, layout).await?;
         let info = SourceInfo {
             engine: "scylla".to_owned(),
             engine_version: client.server.version.clone(),
@@ -57,6 +49,16 @@ impl CqlSnapshot {
         let (keyspace, table) = (client.address.keyspace(), client.address.table());
         Ok(format!("{keyspace}.{table} {}", table::id(client).await?))
     }
+}
+
+/// Detects the layout, or checks the one that is given.
+pub(crate) async fn layout(client: &Client, given: Option<Layout>) -> Result<Layout, CqlError> {
+    let sample = sample(client).await?;
+    let layout = match given {
+        Some(layout) => check(layout, &sample).map(|()| layout),
+        None => detect(&sample),
+    };
+    layout.map_err(|error| CqlError::Layout { address: client.address.to_string(), source: Box::new(error) })
 }
 
 #[async_trait]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use backup_format::{DatabaseBackup, RestoreTarget};
+use backup_format::{AmendTarget, DatabaseBackup, RestoreTarget};
 
 use crate::capabilities::Capabilities;
 use crate::content::Content;
@@ -32,6 +32,13 @@ pub trait Engine: Send + Sync {
         let _ = content;
         None
     }
+
+    /// Makes a namespace that holds this content and whose entries can be changed in place; `None`, the default, when the engine
+    /// has no such. One with an empty content can be restored into.
+    async fn amendable(&self, content: &Content) -> Option<Amendable> {
+        let _ = content;
+        None
+    }
 }
 
 /// A namespace under test, with a handle to read it and one to restore into it.
@@ -49,6 +56,30 @@ impl Namespace {
     pub fn of<N: DatabaseBackup + RestoreTarget + 'static>(namespace: N) -> Self {
         let namespace = Arc::new(namespace);
         Self { source: Arc::<N>::clone(&namespace), target: namespace }
+    }
+}
+
+/// A namespace whose entries can be changed in place.
+#[derive(Clone)]
+pub struct Amendable {
+    /// The namespace.
+    pub namespace: Namespace,
+    /// Looks entries up and changes them.
+    pub amend: Arc<dyn AmendTarget>,
+    /// Whether an open amendment keeps a second one away.
+    pub has_lock: bool,
+}
+
+impl Amendable {
+    /// Makes all handles of a type that has all three traits.
+    #[must_use]
+    pub fn of<N>(namespace: N, has_lock: bool) -> Self
+    where
+        N: DatabaseBackup + RestoreTarget + AmendTarget + 'static,
+    {
+        let shared = Arc::new(namespace);
+        let namespace = Namespace { source: Arc::<N>::clone(&shared), target: Arc::<N>::clone(&shared) };
+        Self { namespace, amend: shared, has_lock }
     }
 }
 

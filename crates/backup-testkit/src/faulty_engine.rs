@@ -37,9 +37,9 @@ impl FaultyEngine {
 }
 
 #[derive(Clone)]
-struct Hook {
-    faults: Arc<Faults>,
-    class: ErrorClass,
+pub(crate) struct Hook {
+    pub faults: Arc<Faults>,
+    pub class: ErrorClass,
 }
 
 impl Hook {
@@ -47,7 +47,7 @@ impl Hook {
         EngineError::new(self.class, injected)
     }
 
-    async fn guard<T>(
+    pub(crate) async fn guard<T>(
         &self,
         operation: &'static str,
         run: impl Future<Output = Result<T, EngineError>>,

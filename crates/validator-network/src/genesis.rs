@@ -43,6 +43,19 @@ impl Genesis {
     ///
     /// When linera takes the numbers for no keys.
     pub fn new(validators: u32, owner: u64) -> Result<Self> {
+        Self::of(validators, owner, ChainOwnership::single)
+    }
+
+    /// Makes one whose chains are of a super owner, who may propose in the fast round.
+    ///
+    /// # Errors
+    ///
+    /// As [`Genesis::new`].
+    pub fn fast(validators: u32, owner: u64) -> Result<Self> {
+        Self::of(validators, owner, ChainOwnership::single_super)
+    }
+
+    fn of(validators: u32, owner: u64, ownership: fn(AccountOwner) -> ChainOwnership) -> Result<Self> {
         let number = |index| u64::from(validators) * 16 + index + 1;
         let keys = (0..VALIDATORS as u64).map(|index| keys::secret_key(number(index)));
         let keys = keys.collect::<Result<Vec<_>>>()?;
@@ -52,7 +65,7 @@ impl Genesis {
         let committee = Committee::make_simple(members);
         let committee_blob =
             Blob::new_committee(bcs::to_bytes(&committee).context("encoding the committee")?);
-        let funded = describe(0, account.into(), Amount::from_tokens(TOKENS));
+        let funded = describe(0, ownership(account.into()), Amount::from_tokens(TOKENS));
         let network = NetworkDescription {
             name: "boot".to_owned(),
             genesis_config_hash: CryptoHash::new(committee_blob.content()),
@@ -60,7 +73,7 @@ impl Genesis {
             genesis_committee_blob_hash: committee_blob.id().hash,
             admin_chain_id: funded.id(),
         };
-        let empty = describe(1, account.into(), Amount::ZERO);
+        let empty = describe(1, ownership(account.into()), Amount::ZERO);
         Ok(Self { keys, committee, network, committee_blob, owner: account.into(), signer, funded, empty })
     }
 
@@ -111,17 +124,25 @@ impl Genesis {
     /// # Errors
     ///
     /// When the owner's key does not sign.
-    pub async fn propose(&self, mut block: ProposedBlock) -> Result<BlockProposal> {
+    pub async fn propose(&self, block: ProposedBlock) -> Result<BlockProposal> {
+        self.propose_in(Round::MultiLeader(0), block).await
+    }
+
+    /// Makes the owner of the chains sign and propose a block in a round.
+    ///
+    /// # Errors
+    ///
+    /// As [`Genesis::propose`].
+    pub async fn propose_in(&self, round: Round, mut block: ProposedBlock) -> Result<BlockProposal> {
         block.authenticated_signer = Some(self.owner);
-        let round = Round::MultiLeader(0);
         let proposal = BlockProposal::new_initial(self.owner, round, block, &self.signer).await;
         proposal.context("signing a proposal")
     }
 }
 
-fn describe(index: u32, owner: AccountOwner, balance: Amount) -> ChainDescription {
+fn describe(index: u32, ownership: ChainOwnership, balance: Amount) -> ChainDescription {
     let config = InitialChainConfig {
-        ownership: ChainOwnership::single(owner),
+        ownership,
         epoch: Epoch::ZERO,
         min_active_epoch: Epoch::ZERO,
         max_active_epoch: Epoch::ZERO,

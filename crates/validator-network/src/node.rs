@@ -4,6 +4,7 @@ use anyhow::{Context, Result, ensure};
 use linera_base::crypto::{ValidatorPublicKey, ValidatorSecretKey};
 use linera_base::identifiers::ChainId;
 use linera_chain::data_types::{BlockProposal, IncomingBundle, LiteVote};
+use linera_chain::manager::ChainManagerInfo;
 use linera_chain::types::{ConfirmedBlockCertificate, ValidatedBlock, ValidatedBlockCertificate};
 use linera_core::data_types::{ChainInfo, ChainInfoQuery, ChainInfoResponse};
 
@@ -64,6 +65,15 @@ impl<D: WorkerDatabase> Node<D> {
         let info = self.info(ChainInfoQuery::new(chain).with_manager_values()).await?;
         let block = info.manager.requested_validated.context("the worker has voted to validate no block")?;
         Ok(*block)
+    }
+
+    /// Returns what the worker shows of the next height of a chain: its votes, and the block that it holds fast to.
+    ///
+    /// # Errors
+    ///
+    /// When the worker cannot read the chain.
+    pub async fn manager(&self, chain: ChainId) -> Result<ChainManagerInfo> {
+        Ok(*self.info(ChainInfoQuery::new(chain).with_manager_values()).await?.manager)
     }
 
     /// Hands over the certificate of a validated block and returns the vote that the worker then has cast.

@@ -1,8 +1,12 @@
 //! The engines that take part, as data, and how their databases are backed up and restored.
 
 use std::fmt;
+use std::sync::Arc;
+#[cfg(feature = "scylla")]
+use std::time::Duration;
 
 use anyhow::Result;
+use backup_format::AmendTarget;
 use backup_layout::Layout;
 #[cfg(feature = "rocksdb")]
 use backup_rocksdb::{RocksDbNamespace, RocksDbOptions};
@@ -101,6 +105,13 @@ pub trait Restorable: Place {
     ///
     /// When the engine cannot prepare for that.
     fn namespace(&self) -> impl Future<Output = Result<Namespace>> + Send;
+
+    /// Returns the database to change entries in place; `None` where the engine has no such.
+    ///
+    /// # Errors
+    ///
+    /// When the engine cannot prepare for that.
+    fn amendable(&self) -> Result<Option<Arc<dyn AmendTarget>>>;
 }
 
 /// Uses linera's stores: there is no other way to this memory.
@@ -111,6 +122,10 @@ impl Restorable for Memory {
         let database = if self.exists().await? { self.open().await? } else { self.create().await? };
         Ok(Namespace::of(ViewsNamespace::new(self.name(), LAYOUT, database)))
     }
+
+    fn amendable(&self) -> Result<Option<Arc<dyn AmendTarget>>> {
+        Ok(None)
+    }
 }
 
 /// Uses the directory, beside linera.
@@ -120,6 +135,11 @@ impl Restorable for RocksDb {
         let options = RocksDbOptions::default().with_layout(LAYOUT);
         Ok(Namespace::of(RocksDbNamespace::at(self.path(), options)))
     }
+
+    fn amendable(&self) -> Result<Option<Arc<dyn AmendTarget>>> {
+        let options = RocksDbOptions::default().with_layout(LAYOUT);
+        Ok(Some(Arc::new(RocksDbNamespace::at(self.path(), options))))
+    }
 }
 
 /// Uses CQL, beside linera.
@@ -128,5 +148,11 @@ impl Restorable for Scylla {
     async fn namespace(&self) -> Result<Namespace> {
         let options = CqlOptions::default().with_layout(LAYOUT);
         Ok(Namespace::of(CqlNamespace::at(self.address().parse()?, options)))
+    }
+
+    fn amendable(&self) -> Result<Option<Arc<dyn AmendTarget>>> {
+        // Nothing else in the process has the table open.
+        let options = CqlOptions::default().with_layout(LAYOUT).with_quiet(Duration::from_millis(100));
+        Ok(Some(Arc::new(CqlNamespace::at(self.address().parse()?, options))))
     }
 }

@@ -57,6 +57,12 @@ struct RaiseArgs {
     /// Fence each chain where it stands, and ask nobody: for power failures, with clients that are honest
     #[arg(long, conflicts_with = "survey")]
     without_survey: bool,
+    /// Leave chains without a state as they are, and do not fence them: there it may vote at height 0
+    ///
+    /// A chain that only received messages has no state, and no row can keep linera from voting there. Better let the
+    /// validator load it without its key first.
+    #[arg(long, requires = "without_survey", conflicts_with = "survey")]
+    leave_without_state: bool,
     /// Check everything, and write nothing
     #[arg(long)]
     dry_run: bool,
@@ -141,7 +147,11 @@ fn read_survey(path: &Path) -> Result<Survey> {
 
 async fn raise(args: RaiseArgs, session: &Session) -> Result<Report> {
     let survey = args.survey.as_deref().map(read_survey).transpose()?;
-    let basis = survey.as_ref().map_or(Basis::WithoutSurvey, Basis::Survey);
+    let basis = match &survey {
+        Some(survey) => Basis::Survey(survey),
+        None if args.leave_without_state => Basis::WithoutSurveyOrStates,
+        None => Basis::WithoutSurvey,
+    };
     let target = target(&args.source, &args.open, &args.read, session).await?;
     let found = if args.dry_run {
         // A lookup disturbs nobody, and needs no lock.
@@ -159,8 +169,16 @@ async fn raise(args: RaiseArgs, session: &Session) -> Result<Report> {
         if args.dry_run { format!("nothing (dry run); {written} to write") } else { written },
     );
     if found.conditional {
-        report.line("caution", CONDITIONAL);
-        report.field("caution", CONDITIONAL);
+        let caution = match found.without_state {
+            0 => CONDITIONAL.to_owned(),
+            some => format!(
+                "{CONDITIONAL}; and {} without a state {} not fenced: there it may vote at height 0",
+                count(some, "chain"),
+                if some == 1 { "is" } else { "are" }
+            ),
+        };
+        report.line("caution", &caution);
+        report.field("caution", caution);
     }
     if let Some(survey) = &survey {
         report.field("validator", &survey.validator);

@@ -70,10 +70,11 @@ pub trait Lookup: Send + Sync {
 pub trait Amendment: Lookup {
     /// Writes entries, over older ones where there are any. When this returns they are durable, and each later reader
     /// sees them. All entries of one partition are written, or none; several partitions may be written in part when this
-    /// fails.
+    /// fails. Of several entries with one key the last counts.
     ///
     /// # Errors
     ///
-    /// As the engine reports them. What was written is then known by looking it up again.
+    /// [`ErrorClass::Refused`](crate::ErrorClass::Refused), with nothing written, when a partition has no entries; else as
+    /// the engine reports them. What was written is then known by looking it up again.
     async fn write(&self, entries: Vec<AmendedEntry>) -> Result<(), EngineError>;
 }

@@ -139,6 +139,18 @@ pub enum ContractError {
         /// Name of its layout.
         found: String,
     },
+    /// An amendment of a partition that has no entries.
+    #[error(
+        "{doing} {place}: there is no partition {root_key}; entries are changed in partitions that are there"
+    )]
+    NoPartition {
+        /// What was being done.
+        doing: &'static str,
+        /// The namespace.
+        place: String,
+        /// Root key in hex, shortened.
+        root_key: String,
+    },
     /// A range that this engine did not plan.
     #[error("reading {place}: the range was not planned by this engine")]
     ForeignRange {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use backup_memory::{MemoryNamespace, Options, WriteBatch};
-use backup_testkit::{Content, Engine, Live, Namespace, Put, Writer, suite};
+use backup_testkit::{Amendable, Content, Engine, Live, Namespace, Put, Writer, suite};
 
 struct Memory(Options);
 
@@ -28,6 +28,10 @@ impl Engine for Memory {
 
     async fn empty(&self) -> Namespace {
         Namespace::of(self.namespace(&Content::default()))
+    }
+
+    async fn amendable(&self, content: &Content) -> Option<Amendable> {
+        Some(Amendable::of(self.namespace(content), true))
     }
 
     async fn live(&self, content: &Content) -> Option<Live> {

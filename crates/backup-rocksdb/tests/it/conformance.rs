@@ -9,7 +9,9 @@ use backup_format::Limits;
 use backup_format::limits::VALUE_BYTES_CEILING;
 use backup_layout::Layout;
 use backup_rocksdb::{RocksDbNamespace, RocksDbOptions};
-use backup_testkit::{Capabilities, Content, Engine, Live, Namespace, Put, RootKeys, Writer, suite};
+use backup_testkit::{
+    Amendable, Capabilities, Content, Engine, Live, Namespace, Put, RootKeys, Writer, suite,
+};
 use rocksdb::DB;
 use tempfile::TempDir;
 
@@ -78,6 +80,14 @@ impl Engine for RocksDb {
 
     async fn empty(&self) -> Namespace {
         Namespace::of(RocksDbNamespace::at(self.path(), self.options()))
+    }
+
+    async fn amendable(&self, content: &Content) -> Option<Amendable> {
+        if self.layout != Layout::Linera015 || self.by_handle {
+            return None;
+        }
+        let path = if content.is_empty() { self.path() } else { self.fill(content).0 };
+        Some(Amendable::of(RocksDbNamespace::at(path, self.options()), true))
     }
 
     async fn live(&self, content: &Content) -> Option<Live> {

@@ -1,12 +1,14 @@
 //! The engine as the suite wants it.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use backup_format::Limits;
 use backup_format::limits::VALUE_BYTES_CEILING;
 use backup_layout::Layout;
 use backup_layout::cql::{KEY_BYTES_MAX, ROOT_KEY_BYTES_MAX};
 use backup_scylla::CqlOptions;
-use backup_testkit::{Atomicity, Capabilities, Content, Engine, Namespace, RootKeys};
+use backup_testkit::{Amendable, Atomicity, Capabilities, Content, Engine, Namespace, RootKeys};
 use tokio::sync::OnceCell;
 
 use crate::support::{Server, permit_for};
@@ -66,5 +68,22 @@ impl Engine for Cql {
         let server = self.server().await;
         server.drop_tables().await;
         Namespace::of(server.namespace(&server.new_name(), self.options()))
+    }
+
+    async fn amendable(&self, content: &Content) -> Option<Amendable> {
+        if self.layout != Layout::Linera015 {
+            return None;
+        }
+        let server = self.server().await;
+        let table = match content.is_empty() {
+            true => server.new_name(),
+            false => server.create_table().await,
+        };
+        if !content.is_empty() {
+            server.put(&table, self.layout, content.iter()).await;
+            server.put_sentinels(&table, self.layout, content.root_keys()).await;
+        }
+        let options = self.options().with_quiet(Duration::ZERO);
+        Some(Amendable::of(server.namespace(&table, options), false))
     }
 }

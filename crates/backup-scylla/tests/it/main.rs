@@ -1,5 +1,6 @@
 //! Tests of the crate on a real server: `cargo xtask cql start` starts one.
 
+mod amending;
 mod conformance;
 mod engine;
 mod place;

@@ -4,7 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use backup_format::{DatabaseBackup, EngineError, Restore, RestoreSink, RestoreTarget, Snapshot};
+use backup_format::{
+    AmendTarget, Amendment, DatabaseBackup, EngineError, Lookup, Restore, RestoreSink, RestoreTarget,
+    Snapshot,
+};
 use backup_layout::cql::{Encoder, SENTINEL, is_exclusive, partition_key};
 use backup_layout::{Layout, LayoutError};
 use backup_scylla::{CqlNamespace, CqlOptions};
@@ -190,5 +193,20 @@ impl RestoreTarget for Owned {
 
     async fn begin(&self, restore: &Restore) -> Result<Box<dyn RestoreSink>, EngineError> {
         self.namespace.begin(restore).await
+    }
+}
+
+#[async_trait]
+impl AmendTarget for Owned {
+    fn name(&self) -> &str {
+        AmendTarget::name(&self.namespace)
+    }
+
+    async fn look(&self) -> Result<Box<dyn Lookup>, EngineError> {
+        self.namespace.look().await
+    }
+
+    async fn amend(&self) -> Result<Box<dyn Amendment>, EngineError> {
+        self.namespace.amend().await
     }
 }

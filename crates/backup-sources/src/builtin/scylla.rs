@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use async_trait::async_trait;
-use backup_format::{DatabaseBackup, Manifest, RestoreTarget};
+use backup_format::{AmendTarget, DatabaseBackup, Manifest, RestoreTarget};
 use backup_scylla::{ConsistencyLevel, CqlAddress, CqlNamespace, CqlOptions, Password};
 
 use crate::engine::{Engine, Native, Scheme};
@@ -137,6 +137,14 @@ impl Engine for Scylla {
         _: &Manifest,
         opening: &Opening,
     ) -> Result<Box<dyn RestoreTarget>, SourceError> {
+        Ok(Box::new(open(place, opening)?))
+    }
+
+    async fn open_amend(
+        &self,
+        place: &Place,
+        opening: &Opening,
+    ) -> Result<Box<dyn AmendTarget>, SourceError> {
         Ok(Box::new(open(place, opening)?))
     }
 

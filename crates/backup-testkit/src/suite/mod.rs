@@ -3,6 +3,7 @@
 //! An engine crate calls it with [`conformance!`](crate::conformance), which makes a test of each check, or with
 //! [`run`], which runs all in one test. A check panics when the engine fails it.
 
+mod amending;
 mod concurrency;
 mod heavy;
 mod reading;
@@ -29,7 +30,8 @@ pub use support::causes;
 pub struct Check {
     /// Its group and name.
     pub name: &'static str,
-    /// Its group: `reading`, `sharing`, `concurrency`, `restoring`, `resuming`, `repository` or `heavy`.
+    /// Its group: `reading`, `sharing`, `concurrency`, `restoring`, `resuming`, `repository`,
+    /// `amending` or `heavy`.
     pub group: &'static str,
     attributes: &'static [Attribute],
     check: fn(&dyn Engine) -> BoxFuture<'_, ()>,
@@ -132,6 +134,16 @@ macro_rules! __for_each_check {
                 a_target_that_fails_at_any_operation_can_be_resumed [FailsEachOperation],
                 a_store_that_fails_at_any_operation_of_a_backup_leaves_no_dump [FailsEachOperation],
                 a_store_that_fails_at_any_operation_of_a_restore_publishes_nothing_wrong [FailsEachOperation],
+            }
+            amending {
+                entries_that_are_there_and_others_are_looked_up,
+                root_keys_are_listed_by_their_prefix,
+                an_amendment_changes_what_it_names_and_nothing_else,
+                an_amendment_makes_no_partition,
+                opening_changes_nothing,
+                a_second_amendment_waits_for_the_end_of_the_first,
+                a_half_restored_namespace_is_neither_looked_up_nor_amended,
+                whichever_operation_fails_a_partition_is_amended_or_not [FailsEachOperation],
             }
             heavy {
                 a_partition_of_a_million_entries_reads_and_restores [Heavy],

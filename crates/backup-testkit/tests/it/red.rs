@@ -153,6 +153,20 @@ const FLAWS: &[(Flaw, &[&str])] = &[
     (Flaw::DiscardsNothing, &["resuming::a_discarded_restore_leaves_an_empty_target"]),
     (Flaw::DiscardsTheMarkerOnly, &["resuming::a_discarded_restore_leaves_an_empty_target"]),
     (Flaw::ShowsAnEmptyView, &["restoring::the_view_before_publishing_holds_exactly_the_content"]),
+    (Flaw::AnswersInItsOwnOrder, &["amending::entries_that_are_there_and_others_are_looked_up"]),
+    (Flaw::IgnoresPrefixes, &["amending::root_keys_are_listed_by_their_prefix"]),
+    (Flaw::ReplacesPartitions, &["amending::an_amendment_changes_what_it_names_and_nothing_else"]),
+    (Flaw::MakesPartitions, &["amending::an_amendment_makes_no_partition"]),
+    (Flaw::WritesOnOpening, &["amending::opening_changes_nothing"]),
+    (Flaw::LetsTwoAmend, &["amending::a_second_amendment_waits_for_the_end_of_the_first"]),
+    (Flaw::LooksAtHalfRestored, &["amending::a_half_restored_namespace_is_neither_looked_up_nor_amended"]),
+    (
+        Flaw::WritesHalfAPartition,
+        &[
+            "amending::an_amendment_changes_what_it_names_and_nothing_else",
+            "amending::whichever_operation_fails_a_partition_is_amended_or_not",
+        ],
+    ),
 ];
 
 /// Some checks find a flaw only where threads meet in one of several ways.

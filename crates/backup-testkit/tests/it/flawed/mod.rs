@@ -1,5 +1,6 @@
 //! An engine in memory with a flaw of choice.
 
+mod amending;
 mod reading;
 mod restoring;
 
@@ -12,7 +13,7 @@ use backup_format::{
     RestoreTarget, Snapshot,
 };
 use backup_memory::{MemoryNamespace, Options, WriteBatch};
-use backup_testkit::{Content, Engine, Live, Namespace, Put, Writer};
+use backup_testkit::{Amendable, Content, Engine, Live, Namespace, Put, Writer};
 
 use reading::View;
 use restoring::Sink;
@@ -108,6 +109,23 @@ pub enum Flaw {
     DiscardsTheMarkerOnly,
     /// The view of what was restored is empty.
     ShowsAnEmptyView,
+
+    /// What was looked up comes in the order of the root keys.
+    AnswersInItsOwnOrder,
+    /// All root keys are listed, whatever they begin with.
+    IgnoresPrefixes,
+    /// An amendment removes other entries of the partitions that it writes.
+    ReplacesPartitions,
+    /// An amendment writes into partitions that are not there.
+    MakesPartitions,
+    /// An amendment writes before it is asked to.
+    WritesOnOpening,
+    /// Two amendments can be open.
+    LetsTwoAmend,
+    /// Entries can be looked up while a namespace is being restored.
+    LooksAtHalfRestored,
+    /// The second half of what is written to a partition waits for the next write.
+    WritesHalfAPartition,
 }
 
 /// An engine with a flaw.
@@ -147,6 +165,10 @@ impl Engine for Flawed {
     async fn live(&self, content: &Content) -> Option<Live> {
         let database = self.namespace(content);
         Some(Live { database: Arc::new(database.clone()), writer: Arc::new(database) })
+    }
+
+    async fn amendable(&self, content: &Content) -> Option<Amendable> {
+        Some(Amendable::of(self.namespace(content), true))
     }
 }
 
