@@ -71,7 +71,7 @@ pub(crate) fn typed(kind: &str, mut fields: Value) -> Value {
     fields
 }
 
-/// Keeps the first error of printing: what is being read cannot be told to stop.
+/// Keeps the first error of printing: the reading cannot be stopped.
 #[derive(Default)]
 pub(crate) struct Printed(Option<anyhow::Error>);
 

@@ -89,7 +89,8 @@ impl Segment {
             starts.push(reader.position() as u32);
             let root_key = reader.byte_string(limits::ROOT_KEY_BYTES_MAX, "root key")?;
             let in_group = count(&mut reader, ENTRY_BYTES_MIN, "entries")?;
-            let (first, last) = check_entries(&mut reader, root_key, in_group, order.unwrap_or(Order::Plain), limits)?;
+            let (first, last) =
+                check_entries(&mut reader, root_key, in_group, order.unwrap_or(Order::Plain), limits)?;
             if let (Some(previous), Some(order)) = (previous, order)
                 && order.compare_roots(previous.0, root_key) != Ordering::Less
             {

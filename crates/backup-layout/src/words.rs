@@ -35,8 +35,8 @@ impl Layout {
         })
     }
 
-    /// Says what an entry of a partition holds, where the key alone tells: a height, the stream and index of an event, content or state of a
-    /// blob, certificate or block.
+    /// Says what an entry of a partition holds, where the key alone tells. That is a height, the stream and index of an event, content or
+    /// state of a blob, a certificate, or a block.
     #[must_use]
     pub fn key_words(self, root_key: &[u8], key: &[u8]) -> Option<String> {
         let kind = Kind::of_root_key(self, root_key)?;

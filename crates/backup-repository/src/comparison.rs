@@ -426,7 +426,7 @@ impl<C: Changes> Comparison<C> {
     /// Ends the partition of which entries were taken.
     async fn close(&mut self) -> Result<(), RepositoryError> {
         let Some(mut open) = self.open.take() else { return Ok(()) };
-        // What only one of them seems to have may go on from an object that both have.
+        // What only one of them seems to have may continue from an object that both have.
         let goes_on = match open.one_sided() {
             Some((Change::Removed, passed)) => self.before.ends_with(passed, open.root_key()).await?,
             Some((_, passed)) => self.after.ends_with(passed, open.root_key()).await?,

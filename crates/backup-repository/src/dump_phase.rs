@@ -62,8 +62,8 @@ struct Ahead {
     stream: BoxStream<'static, Result<ReadSegment, RepositoryError>>,
 }
 
-/// Divides the pages of a dump into its phases. Where the order of root keys does not tell them apart, `exclusive` does: it says whether a
-/// partition belongs to the first one.
+/// Divides the pages of a dump into its phases. Where the order of root keys does not tell them apart, `exclusive` does: it returns true
+/// for a partition of the first one.
 pub(crate) fn divide(
     order: Order,
     pages: Vec<Reference>,

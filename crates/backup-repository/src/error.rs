@@ -380,10 +380,7 @@ pub enum RepositoryError {
         dump: ObjectId,
     },
     /// A namespace that was retired for a dump which is not here.
-    #[error(
-        "namespace {namespace} was retired for its last dump {dump:.12}, which this repository does not hold, and no backup to it had begun \
-         one; name the repository that it was made for"
-    )]
+    #[error("namespace {namespace} was retired for dump {dump:.12} of another repository; name that one")]
     Retired {
         /// The namespace.
         namespace: String,
@@ -430,9 +427,7 @@ pub enum RepositoryError {
         problem: String,
     },
     /// The other shares of a job did not read the first phase in time.
-    #[error(
-        "job {job}: waited for the first phase of other shares: {missing}; run this share again when they are at work"
-    )]
+    #[error("job {job}: waited for the first phase of other shares: {missing}; run this share again later")]
     Waiting {
         /// Its name.
         job: String,
@@ -496,9 +491,7 @@ pub enum RepositoryError {
     #[error("stopped before the end")]
     Stopped,
     /// A worker thread could not be started, or panicked.
-    #[error(
-        "a worker thread failed: {problem}; if the system has threads left, this is a defect of this program"
-    )]
+    #[error("a worker thread failed: {problem}; unless the system lacks threads, this is a defect")]
     Worker {
         /// What the system or the panic says.
         problem: String,

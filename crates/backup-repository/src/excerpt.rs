@@ -15,6 +15,9 @@ use crate::reader::DumpReader;
 use crate::repository::{Dump, Repository};
 use crate::work;
 
+/// A state, and what takes key and value of an entry into it.
+pub(crate) type Taking<S> = (S, fn(&mut S, &[u8], &[u8]));
+
 impl Repository {
     /// Gives the entries of a partition of a dump to `found`, with `state`, by their keys and values in their order; or only that of one key.
     /// Returns what was read, and the state. Nothing is found where the dump has no such entry.
@@ -27,7 +30,7 @@ impl Repository {
         dump: &Dump,
         (root_key, key): (&[u8], Option<&[u8]>),
         options: &LookOptions,
-        (state, found): (S, fn(&mut S, &[u8], &[u8])),
+        (state, found): Taking<S>,
     ) -> Result<(LookCount, S), RepositoryError> {
         let (repository, dump, options) = (self.clone(), dump.clone(), options.clone());
         let (root_key, key) = (root_key.to_vec(), key.map(<[u8]>::to_vec));

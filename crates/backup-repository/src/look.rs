@@ -9,7 +9,7 @@ use crate::progress::Progress;
 pub struct LookOptions {
     /// Ceilings on what is read.
     pub limits: Limits,
-    /// Says whether a partition is exclusive, in the layout of the dump: those are the first phase of a dump in the order of tokens. By
+    /// Returns true if a partition is exclusive, in the layout of the dump: those are the first phase of a dump in the order of tokens. By
     /// default none is; then a dump of few pages whose phases their order does not tell apart may be called damaged.
     pub exclusive: fn(&[u8]) -> bool,
     /// Receives events.

@@ -31,11 +31,14 @@ pub struct PartitionSize<'a> {
     pub plain_bytes: u64,
 }
 
+/// Says yes to some root keys.
+type Filter = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
+
 /// Which partitions are wanted; by default all.
 #[derive(Clone, Default)]
 pub struct Wanted {
     prefixes: Vec<Vec<u8>>,
-    of_kind: Option<Arc<dyn Fn(&[u8]) -> bool + Send + Sync>>,
+    of_kind: Option<Filter>,
 }
 
 impl Wanted {

@@ -16,8 +16,8 @@ use crate::report::to_the_second;
 
 /// Show how a dump differs from another one, or from a namespace
 ///
-/// With two dumps, what became of the first one in the second one; with one, what became of the dump before it; with --against, what is other
-/// in a namespace, which is read whole. Without --dump it is the latest dump. Pages and segments that both have are not read, so the
+/// With two dumps it shows what became of the first one in the second one, and with one dump what became of the dump before it. With --against it
+/// shows what is other in a namespace, which is read whole. Without --dump it is the latest dump. Pages and segments that both have are not read, so the
 /// difference of a day costs what changed in that day. Entries are compared one by one, and it does not matter where segments end.
 ///
 /// The text sums up by kind of partition, and names the first partitions that differ, in the words of the layout. `+` was added, `-` removed, and

@@ -13,8 +13,8 @@ use crate::repository;
 
 /// List the partitions of a dump, with their entries and bytes
 ///
-/// Each line has the kind of a partition, its entries, its bytes before compression, its root key as hex digits, which `kvbackup get` takes,
-/// and what the root key means in the layout of the dump. With --json each partition is an object on a line, and the last line sums up.
+/// Each line has the kind of a partition, its entries, its bytes before compression, and its root key as hex digits, which `kvbackup get` takes.
+/// It ends with what the root key means in the layout of the dump. With --json each partition is an object on a line, and the last line sums up.
 ///
 /// Segments are read to find where partitions end, so a large dump takes as long as a verify at level 2. With --root-key a dump of RocksDB
 /// is read only where such root keys can be. Segments that hold nothing but a part of one partition are never read.

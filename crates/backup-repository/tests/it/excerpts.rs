@@ -18,7 +18,7 @@ fn mixed() -> Content {
     let spec = Spec { partitions: 200, entries: 1..=20, value_bytes: 0..=90, ..Spec::default() };
     let mut content = Content::seeded(3, &spec);
     for number in 0..400_u32 {
-        content.put(b"\x09big", &number.to_be_bytes(), &vec![7; 100]);
+        content.put(b"\x09big", &number.to_be_bytes(), &[7; 100]);
         let long = [&vec![5; 1_100][..], &number.to_be_bytes()].concat();
         content.put(b"\x09long", &long, b"x");
     }
