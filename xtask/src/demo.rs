@@ -2,18 +2,22 @@
 
 use std::fs;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::setup::{self, For};
-use crate::{cargo, no_more_options, process};
+use crate::{cargo, no_more_options, process, rocksdb};
 
 /// A database that linera-core 0.15.23 wrote.
 const FIXTURE: &str = "tests/fixtures/linera-0.15.23";
 const NAMESPACE: &str = "validator_0";
+
+/// How cargo builds the program.
+const BUILD: [&str; 6] =
+    ["build", "--package", "backup-cli", "--no-default-features", "--features", "rocksdb"];
 
 const WILL_DO: &str = "\
 The demo builds kvbackup, and then uses it on a copy of a database that a Linera validator wrote:
@@ -26,9 +30,22 @@ pub(crate) fn run(options: &[String]) -> Result<()> {
     no_more_options("demo", options)?;
     print!("{WILL_DO}");
     setup::ensure(&[For::Build])?;
-    let build = ["build", "--package", "backup-cli", "--no-default-features", "--features", "rocksdb"];
-    process::run(&mut cargo::cargo(&build))?;
-    let (program, folder) = prepare()?;
+    process::run(&mut cargo::cargo(&BUILD))?;
+    show(&cargo::target_folder()?)
+}
+
+/// Runs the task with the RocksDB that the tests compiled, beside the examples that use it, too.
+pub(crate) fn run_after_tests() -> Result<()> {
+    let target = cargo::target_folder()?.join("downstream");
+    let mut build = cargo::cargo(&BUILD);
+    build.env("CARGO_TARGET_DIR", &target);
+    process::run(rocksdb::link_compiled(&mut build, &cargo::root().join("Cargo.lock"))?)?;
+    show(&target)
+}
+
+/// Shows what the program in a target folder does.
+fn show(target: &Path) -> Result<()> {
+    let (program, folder) = prepare(target)?;
     let color = std::io::stdout().is_terminal();
     println!("\n{}", header());
     let mut rows = Vec::new();
@@ -46,9 +63,8 @@ pub(crate) fn run(options: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Returns the program, and an empty folder that holds a copy of the fixture: the demo must not change it.
-fn prepare() -> Result<(PathBuf, String)> {
-    let target = cargo::target_folder()?;
+/// Returns the program in a target folder, and an empty folder that holds a copy of the fixture: the demo must not change it.
+fn prepare(target: &Path) -> Result<(PathBuf, String)> {
     let folder = target.join("demo");
     if folder.exists() {
         fs::remove_dir_all(&folder).with_context(|| format!("could not empty {folder:?}"))?;
