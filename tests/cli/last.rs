@@ -18,6 +18,10 @@ fn restore<'a>(target: &'a str, key: &'a str) -> [&'a str; 5] {
     ["restore", "repo", target, "--for-key", key]
 }
 
+fn of_dump<'a>(line: [&'a str; 5], dump: &'a str) -> Vec<&'a str> {
+    [&line[..], &["--dump", dump]].concat()
+}
+
 /// Opens the database as a validator does.
 fn open(place: &Place, name: &str) -> Result<DB, rocksdb::Error> {
     let mut options = Options::default();
@@ -35,13 +39,17 @@ fn a_validator_moves_with_its_key_once() {
     let before = place.done(&["digest", SOURCE])["digest"].clone();
     let made = last(&place);
     assert_eq!((&made["last"], &made["digest"]), (&true.into(), &before));
-    let restored = place.done(&restore(NEW, &own));
+    // A dump that is made each night is still made.
+    assert_eq!(place.done(&["backup", SOURCE, "repo", "--origin", &own])["digest"], before);
+    let dump = made["dump"].as_str().unwrap();
+    let restored = place.done(&of_dump(restore(NEW, &own), dump));
     assert_eq!((&restored["scenario"], &restored["digest"]), (&"last_own_key".into(), &before));
     open(&place, "new/validator_0").unwrap();
     for target in [NEW, "rocksdb:other/validator_0"] {
-        place.exits(4, &restore(target, &own));
+        place.exits(4, &of_dump(restore(target, &own), dump));
     }
-    place.exits(4, &restore("rocksdb:other/validator_0", &own)).says("could sign twice").says(NEW);
+    let again = of_dump(restore("rocksdb:other/validator_0", &own), dump);
+    place.exits(4, &again).says("could sign twice").says(NEW);
     assert!(!place.path("other").exists());
     place.done(&restore("rocksdb:observer/validator_0", "none"));
     place.done(&[&restore("rocksdb:other/validator_0", &own)[..], &["--accept-stale-own-key"]].concat());

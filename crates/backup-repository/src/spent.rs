@@ -67,13 +67,15 @@ impl Repository {
     }
 }
 
-/// Returns true if a dump may hold a later state of the same validator's namespace.
+/// Returns true if a dump may hold a later state of the same validator's namespace. One of the same content does not: each vote changes
+/// it, and somebody may still dump the retired namespace each night.
 fn is_later(other: &Dump, dump: &Dump) -> bool {
     let (later, last) = (&other.manifest, &dump.manifest);
     let origins = (&later.source.origin, &last.source.origin);
     let is_other = matches!(origins, (Some(one), Some(other)) if one != other);
     other.id != dump.id
         && later.namespace == last.namespace
+        && later.digest != last.digest
         && !is_other
         && (later.sequence > last.sequence || later.previous.contains(&dump.id))
 }

@@ -227,6 +227,12 @@ pub(super) fn describe(
     if !dry_run {
         report.line("next", format_args!("kvbackup verify {}", quoted(location)));
     }
+    if let (false, true, Some(origin)) = (dry_run, made.manifest.last, &made.manifest.source.origin) {
+        let dump = made.dump;
+        let restore =
+            format_args!("kvbackup restore {} TARGET --dump {dump:.12} --for-key {origin}", quoted(location));
+        report.line("then", format_args!("{restore}, once"));
+    }
     report.timed()
 }
 

@@ -187,7 +187,7 @@ async fn a_dump_after_the_last_one_spends_it() {
     let repository = repository(&store).await;
     let made = back_up_last(&repository, &Engine::default()).await.unwrap();
     let last = repository.dump(&DumpChoice::Id(made.dump.to_string())).await.unwrap();
-    back_up(&repository, &small()).await;
+    back_up(&repository, &namespace(&crate::support::content(1))).await;
     let error = restore(&repository, &last, &MemoryNamespace::new("new"), "new").await.unwrap_err();
     assert!(error.to_string().contains("the validator ran after"), "{error}");
 }
