@@ -13,10 +13,15 @@ use crate::error::RocksDbError;
 pub(crate) fn write_json(path: &Path, content: &impl Serialize) -> Result<(), RocksDbError> {
     let json = serde_json::to_vec_pretty(content)
         .map_err(|source| RocksDbError::Record { path: path.to_owned(), source })?;
+    write_whole(path, &json)
+}
+
+/// Writes a file that appears whole or not at all, durably.
+pub(crate) fn write_whole(path: &Path, content: &[u8]) -> Result<(), RocksDbError> {
     let temporary = path.with_extension("new");
     let write = || {
         let mut file = File::create(&temporary)?;
-        file.write_all(&json)?;
+        file.write_all(content)?;
         file.sync_all()?;
         fs::rename(&temporary, path)
     };

@@ -4,7 +4,6 @@
 //! `CURRENT`. So it is replaced by one that names no manifest, and what it said stays in a file beside it.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -13,7 +12,7 @@ use rustix::fs::{FlockOperation, fcntl_lock};
 use rustix::io::Errno;
 
 use crate::database::RocksDbNamespace;
-use crate::durable::sync_directory;
+use crate::durable::write_whole;
 use crate::error::RocksDbError;
 use crate::frozen::current_manifest;
 use crate::native::check_owner;
@@ -79,21 +78,8 @@ impl Retirement for Locked {
 /// Keeps what `CURRENT` says, and only then replaces it.
 fn retire(path: &Path, dump: ObjectId) -> Result<(), RocksDbError> {
     let current = read_current(path)?;
-    write_whole(&kept(path, dump), &current)?;
-    write_whole(&path.join(CURRENT), &format!("{RETIRED}{dump}\n"))
-}
-
-/// Writes a file that appears whole or not at all, durably.
-fn write_whole(path: &Path, text: &str) -> Result<(), RocksDbError> {
-    let temporary = path.with_extension("retiring");
-    let write = || {
-        let mut file = File::create(&temporary)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    };
-    write().map_err(RocksDbError::io("writing", path))?;
-    sync_directory(path.parent().unwrap_or(Path::new(".")))
+    write_whole(&kept(path, dump), current.as_bytes())?;
+    write_whole(&path.join(CURRENT), format!("{RETIRED}{dump}\n").as_bytes())
 }
 
 /// Returns the file that keeps what `CURRENT` said.
