@@ -3,12 +3,13 @@
 use std::ffi::OsString;
 
 use anyhow::Result;
-use backup_console::{Places, Problem, ReadArgs, Report, RepositoryLocation, Session, SourceArgs, count};
+use backup_console::{Problem, ReadArgs, Report, RepositoryLocation, Session, SourceArgs, count};
 use backup_format::ObjectId;
 use backup_repository::{CompareReport, Dump, DumpChoice, Repository};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
+use crate::against;
 use crate::diff_lines::{DiffLines, Shown, changes_as_json};
 use crate::list_filter::predecessor;
 use crate::looking;
@@ -56,14 +57,8 @@ pub(crate) struct DiffArgs {
 
 pub(crate) async fn run(args: DiffArgs, session: &Session) -> Result<Report> {
     let opening = args.open.opening(&session.opening, &args.read);
-    let source = args.against.as_deref().map(|source| session.source(source)).transpose()?;
-    match &source {
-        Some(source) => {
-            source.check(&opening)?;
-            Places::default().with_source(source, &opening)?.with_repository(&args.repository)?.check()?;
-        }
-        None => args.open.refuse(&session.opening, "which --against names")?,
-    }
+    let named = (args.against.as_deref(), &args.open);
+    let source = against::find(named, &opening, &args.repository, session)?;
     let repository = session.repository(&args.repository).await?;
     let dumps = choose(&repository, &args, source.is_some()).await?;
     let (before, after) = (dumps.0, dumps.1);

@@ -3,9 +3,7 @@
 use std::ffi::OsString;
 
 use anyhow::Result;
-use backup_console::{
-    DumpArgs, Places, Problem, ReadArgs, Report, RepositoryLocation, Session, SourceArgs, count,
-};
+use backup_console::{DumpArgs, Problem, ReadArgs, Report, RepositoryLocation, Session, SourceArgs, count};
 use backup_format::Digest;
 use backup_repository::{
     DigestOptions, Dump, Progress, Repository, RestoreOptions, Signed, Subset, VerifyLevel, VerifyOptions,
@@ -15,6 +13,7 @@ use backup_sources::{Opening, Source};
 use clap::{Args, ValueEnum};
 
 use super::verify_all;
+use crate::against;
 use crate::difference::{Difference, Side};
 use crate::outcome::Run;
 use crate::report;
@@ -103,14 +102,8 @@ impl Level {
 pub(crate) async fn run(args: VerifyArgs, session: &Session) -> Result<Report> {
     let level = choose_level(&args)?;
     let opening = args.open.opening(&session.opening, &args.read);
-    let source = args.against.as_deref().map(|source| session.source(source)).transpose()?;
-    match &source {
-        Some(source) => {
-            source.check(&opening)?;
-            Places::default().with_source(source, &opening)?.with_repository(&args.repository)?.check()?;
-        }
-        None => args.open.refuse(&session.opening, "which --against names")?,
-    }
+    let named = (args.against.as_deref(), &args.open);
+    let source = against::find(named, &opening, &args.repository, session)?;
     let repository = session.repository(&args.repository).await?;
     let options = VerifyOptions {
         level: if level == Level::Structure { VerifyLevel::Structure } else { VerifyLevel::Content },
