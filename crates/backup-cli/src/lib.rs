@@ -9,6 +9,7 @@ mod difference;
 mod exposition;
 mod list_filter;
 mod looking;
+mod new_file;
 mod origin;
 mod outcome;
 mod owner;

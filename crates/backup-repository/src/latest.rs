@@ -92,7 +92,7 @@ fn kinds_problem(dumps: &[Dump]) -> Option<String> {
 
 /// Tells which other head may hold a later state. One of the same content is no rival.
 fn rivals_problem(latest: &Dump, heads: &[&Dump], now: OffsetDateTime) -> Option<String> {
-    let rivals = heads.iter().filter(|dump| dump.manifest.digest != latest.manifest.digest);
+    let rivals = heads.iter().filter(|dump| !is_alike(&dump.manifest, &latest.manifest));
     let (sequence, id) = (latest.manifest.sequence, latest.id);
     rivals.copied().find_map(|rival| match rival.manifest.sequence {
         0 if sequence == 0 => time_problem(latest, now).or_else(|| time_problem(rival, now)),
@@ -108,6 +108,12 @@ fn rivals_problem(latest: &Dump, heads: &[&Dump], now: OffsetDateTime) -> Option
         )),
         _ => None,
     })
+}
+
+/// Returns true if two dumps are known to have the same content. Of dumps whose digests are sealed only those of one root are.
+pub(crate) fn is_alike(one: &Manifest, other: &Manifest) -> bool {
+    let digest = |manifest: &Manifest| manifest.inventory.as_ref().map(|inventory| inventory.digest);
+    one.root == other.root || digest(one).is_some_and(|found| Some(found) == digest(other))
 }
 
 /// Tells what is wrong with a time in which the order of dumps without a sequence lies.

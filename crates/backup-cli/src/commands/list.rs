@@ -207,7 +207,10 @@ fn table(dumps: &Dumps, all: &[Dump]) -> String {
                 .as_deref()
                 .map_or("-".to_owned(), |origin| format!("{origin:.ID_DIGITS$}")),
             signer(dumps.signed.get(&dump.id).copied()),
-            HumanCount(manifest.entries).to_string(),
+            manifest
+                .inventory
+                .as_ref()
+                .map_or("sealed".to_owned(), |inventory| HumanCount(inventory.entries).to_string()),
             predecessor(dump, all).map_or_else(|| "-".to_owned(), |previous| change(dump, previous)),
             bytes(manifest.plain_bytes),
         ]
@@ -242,7 +245,10 @@ fn signer(signed: Option<Signed>) -> String {
 
 /// Says how many entries a dump holds more or fewer than another one.
 fn change(dump: &Dump, previous: &Dump) -> String {
-    let (now, before) = (dump.manifest.entries, previous.manifest.entries);
+    let (Some(now), Some(before)) = (&dump.manifest.inventory, &previous.manifest.inventory) else {
+        return "-".to_owned();
+    };
+    let (now, before) = (now.entries, before.entries);
     let sign = if now < before { '-' } else { '+' };
     format!("{sign}{}", HumanCount(now.abs_diff(before)))
 }

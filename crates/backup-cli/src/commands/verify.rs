@@ -169,7 +169,8 @@ async fn rehearse(repository: &Repository, dump: &Dump, read: &ReadArgs, progres
 async fn compare(source: &Source, opening: &Opening, dump: &Dump, options: &DigestOptions) -> Result<Digest> {
     let opened = source.open_compared(&dump.manifest, opening).await?;
     let found = backup_repository::digest(&opened, options).await?;
-    let expected = dump.manifest.digest_state();
+    let inventory = dump.inventory()?;
+    let expected = inventory.digest_state();
     if found.state == expected {
         return Ok(found.state.digest());
     }
@@ -179,7 +180,7 @@ async fn compare(source: &Source, opening: &Opening, dump: &Dump, options: &Dige
             opened.source().layout,
             dump.manifest.source.layout
         ),
-        expected: Side { state: expected, contents: dump.manifest.contents.clone() },
+        expected: Side { state: expected, contents: inventory.contents.clone() },
         found: Side { state: found.state, contents: found.contents },
     })
     .into())

@@ -190,8 +190,9 @@ fn contents_must_add_up_without_overflow() {
     let content =
         |partitions, entries| Content { kind: "block".to_owned(), partitions, entries, plain_bytes: 1 };
     let mut manifest = example();
-    (manifest.partitions, manifest.entries) = (3, 7);
-    manifest.digest = manifest.digest_state().digest();
+    (manifest.inventory.as_ref().unwrap().partitions, manifest.inventory.as_ref().unwrap().entries) = (3, 7);
+    manifest.inventory.as_ref().unwrap().digest =
+        manifest.inventory.as_ref().unwrap().digest_state().digest();
     for (contents, accepted) in [
         (vec![content(3, 7)], true),
         (vec![content(1, 3), content(2, 4)], true),
@@ -199,8 +200,13 @@ fn contents_must_add_up_without_overflow() {
         (vec![content(3, 6)], false),
         (vec![content(u64::MAX, 7), content(4, 0)], false),
     ] {
-        manifest.contents = contents;
-        assert_eq!(manifest.encode().is_ok(), accepted, "{:?}", manifest.contents);
+        manifest.inventory.as_ref().unwrap().contents = contents;
+        assert_eq!(
+            manifest.encode().is_ok(),
+            accepted,
+            "{:?}",
+            manifest.inventory.as_ref().unwrap().contents
+        );
     }
 }
 
@@ -235,7 +241,7 @@ fn a_manifest_that_could_not_be_read_is_not_encoded() {
     manifest.namespace = "a\nb".to_owned();
     assert!(manifest.encode().is_err());
     let mut manifest = example();
-    manifest.annotations = BTreeMap::from([("a".to_owned(), "b".repeat(5_000))]);
+    manifest.inventory.as_ref().unwrap().annotations = BTreeMap::from([("a".to_owned(), "b".repeat(5_000))]);
     assert!(manifest.encode().is_err());
 }
 

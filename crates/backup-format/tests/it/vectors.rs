@@ -116,7 +116,10 @@ fn the_repository_is_read() {
         plaintext
     };
     let root = Page::decode(&read(Kind::Page, manifest.root), Level::Root).unwrap();
-    assert_eq!((root.entries(), root.references.len() as u64), (manifest.entries, manifest.pages));
+    assert_eq!(
+        (root.entries(), root.references.len() as u64),
+        (manifest.inventory.as_ref().unwrap().entries, manifest.pages)
+    );
     let (mut found, mut digest) = (EntryBatch::default(), DigestBuilder::default());
     let (mut segments, mut plain_bytes) = (0, 0);
     for page in &root.references {
@@ -139,8 +142,8 @@ fn the_repository_is_read() {
         batch(list(described, "partitions")).iter().collect::<Vec<_>>()
     );
     assert_eq!((segments, plain_bytes), (manifest.segments, manifest.plain_bytes));
-    assert_eq!(digest.finish(), manifest.digest_state());
-    assert_eq!(described["digest"], manifest.digest.to_string());
+    assert_eq!(digest.finish(), manifest.inventory.as_ref().unwrap().digest_state());
+    assert_eq!(described["digest"], manifest.inventory.as_ref().unwrap().digest.to_string());
 }
 
 #[test]

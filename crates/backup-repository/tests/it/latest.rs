@@ -40,13 +40,16 @@ async fn assert_refused(repository: &Repository, named: ObjectId, says: &[&str])
 /// Makes a manifest one of an earlier program, which said nothing of the order.
 fn without_order(manifest: &mut Manifest) {
     (manifest.sequence, manifest.previous) = (0, Vec::new());
-    manifest.digest = manifest.digest_state().digest();
+    manifest.inventory.as_ref().unwrap().digest =
+        manifest.inventory.as_ref().unwrap().digest_state().digest();
 }
 
 /// Makes the content another one, so that it matters which dump is taken.
 fn with_entries(manifest: &mut Manifest, entries: u64) {
-    (manifest.entries, manifest.contents) = (entries, Vec::new());
-    manifest.digest = manifest.digest_state().digest();
+    (manifest.inventory.as_ref().unwrap().entries, manifest.inventory.as_ref().unwrap().contents) =
+        (entries, Vec::new());
+    manifest.inventory.as_ref().unwrap().digest =
+        manifest.inventory.as_ref().unwrap().digest_state().digest();
 }
 
 fn in_minutes(minutes: i64) -> String {
