@@ -8,5 +8,7 @@ mod vectors;
 mod age_cli;
 #[cfg(feature = "age")]
 mod age_lists;
+#[cfg(all(feature = "age", unix))]
+mod plugin;
 #[cfg(feature = "age")]
 mod wrapped;
