@@ -77,11 +77,11 @@ impl DataKey {
 
     /// Seals a plaintext. Returns `clear`, a nonce of 24 bytes, the ciphertext, and a tag of 16 bytes, in one piece.
     ///
-    /// Both `context` and `clear` are authenticated, as `context` followed by `clear`; neither is encrypted. What else a context says, it must
-    /// say how long it is, or all contexts must have one length: where the context ends and `clear` begins is not authenticated.
+    /// Both `context` and `clear` are authenticated, as `context` followed by `clear`, and neither is encrypted. Where one ends and the other begins
+    /// is not authenticated, so no context that a key is used with may begin with another one.
     ///
     /// Nonces do not come again by construction: each is 192 random bits, and a key seals what one run stores. After 2^64 bodies under one key the
-    /// chance of two equal nonces is 2^-65. No counter is kept, so neither crashes nor copies of a process can repeat one.
+    /// chance of two equal nonces is about 2^-65. No counter is kept, so neither crashes nor copies of a process can repeat one.
     ///
     /// # Errors
     ///

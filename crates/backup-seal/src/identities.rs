@@ -165,3 +165,46 @@ fn refused(error: &DecryptError) -> SealError {
         _ => damaged("it does not open"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use age_core::format::{FileKey, Stanza};
+
+    use super::*;
+
+    /// An identity that opens nothing, and counts what it is asked to open.
+    #[derive(Default)]
+    struct Counter(Cell<usize>);
+
+    impl age::Identity for Counter {
+        fn unwrap_stanza(&self, _stanza: &Stanza) -> Option<Result<FileKey, DecryptError>> {
+            self.0.set(self.0.get() + 1);
+            None
+        }
+    }
+
+    /// Returns how many stanzas an identity is asked to open, and the error.
+    fn work(stanzas: &str) -> (usize, SealError) {
+        let file = format!("age-encryption.org/v1\n{stanzas}--- {}\n{}", "A".repeat(43), "x".repeat(48));
+        let counter = Counter::default();
+        let refused = open(file.as_bytes(), std::iter::once(&counter as &dyn age::Identity)).unwrap_err();
+        (counter.0.get(), refused)
+    }
+
+    #[test]
+    fn no_identity_is_asked_for_a_file_that_wants_much_work() {
+        let one = "-> x\n\n";
+        assert_eq!(work(one), (1, SealError::NoIdentity));
+        assert_eq!(work(&one.repeat(160)), (160, SealError::NoIdentity));
+        for many in [161, 10_000] {
+            let (asked, refused) = work(&one.repeat(many));
+            assert!(asked == 0 && matches!(refused, SealError::AgeFile { .. }), "{asked} {refused}");
+        }
+        let scrypt = format!("-> scrypt {} 30\n{}\n", "A".repeat(22), "A".repeat(43));
+        for stanzas in [scrypt.clone(), one.to_owned() + &scrypt, scrypt + one] {
+            assert_eq!(work(&stanzas), (0, SealError::Passphrase));
+        }
+    }
+}

@@ -109,8 +109,8 @@ impl RepositoryKey {
         text
     }
 
-    /// Reads its file: lines that are empty or begin with `#` mean nothing; the others are `repository`, `key`, one `recipient` or more, and `end`, in
-    /// this order, each on a line of its own.
+    /// Reads its file. Lines that are empty or begin with `#` mean nothing. The others are `repository`, `key`, one `recipient` or more, and `end`, in this
+    /// order.
     ///
     /// # Errors
     ///

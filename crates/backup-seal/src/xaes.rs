@@ -88,3 +88,72 @@ fn double(block: &mut [u8; BLOCK_BYTES]) {
     let reduce = (value >> 127).wrapping_mul(0b1000_0111);
     *block = ((value << 1) ^ reduce).to_be_bytes();
 }
+
+#[cfg(test)]
+mod tests {
+    use sha3::Shake128;
+    use sha3::digest::{ExtendableOutput as _, Update as _, XofReader};
+
+    use super::*;
+
+    fn take(random: &mut impl XofReader, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        random.read(&mut bytes);
+        bytes
+    }
+
+    /// A byte that says the length, and so many bytes.
+    fn take_some(random: &mut impl XofReader) -> Vec<u8> {
+        let len = take(random, 1)[0];
+        take(random, len.into())
+    }
+
+    /// The accumulated test of <https://c2sp.org/XAES-256-GCM>, commit 03ab7445 of its text.
+    fn accumulate(rounds: usize) -> String {
+        let (mut random, mut digest) = (Shake128::default().finalize_xof(), Shake128::default());
+        for _ in 0..rounds {
+            let key: [u8; 32] = take(&mut random, 32).try_into().unwrap();
+            let nonce: [u8; NONCE_BYTES] = take(&mut random, NONCE_BYTES).try_into().unwrap();
+            let (plaintext, context) = (take_some(&mut random), take_some(&mut random));
+            let key = XAes::new(&key).unwrap();
+            let mut text = plaintext.clone();
+            let tag = key.seal(&nonce, &context, &mut text).unwrap();
+            text.extend_from_slice(&tag);
+            digest.update(&text);
+            key.open(&nonce, &context, &mut text).unwrap();
+            assert_eq!(text[..plaintext.len()], plaintext);
+        }
+        hex::encode(take(&mut digest.finalize_xof(), 32))
+    }
+
+    #[test]
+    fn ten_thousand_random_texts_are_sealed_as_the_document_says() {
+        assert_eq!(accumulate(10_000), "e6b9edf2df6cec60c8cbd864e2211b597fb69a529160cd040d56c0c210081939");
+    }
+
+    /// The steps of the two vectors of the document. In the first one, the upper bit is 0 before it is doubled, in the second one 1.
+    #[test]
+    fn the_steps_are_those_of_the_document() {
+        let cases = [
+            (
+                1,
+                "e531954aca063d5b8d9c47a47d4cc6f0",
+                "ce546ef63c9cc60765923609b33a9a1974e96e52daf2fcf7075e2271",
+                "",
+            ),
+            (
+                3,
+                "23810ec50edb99f374409466ed1f4b7b",
+                "986ec1832593df5443a179437fd083bf3fdb41abd740a21f71eb769d",
+                "c2sp.org/XAES-256-GCM",
+            ),
+        ];
+        for (byte, mask, sealed, context) in cases {
+            let key = XAes::new(&[byte; 32]).unwrap();
+            assert_eq!(hex::encode(key.mask.as_slice()), mask);
+            let mut text = b"XAES-256-GCM".to_vec();
+            let tag = key.seal(b"ABCDEFGHIJKLMNOPQRSTUVWX", context.as_bytes(), &mut text).unwrap();
+            assert_eq!(hex::encode([text.as_slice(), &tag].concat()), sealed);
+        }
+    }
+}
