@@ -110,10 +110,12 @@ fn rivals_problem(latest: &Dump, heads: &[&Dump], now: OffsetDateTime) -> Option
     })
 }
 
-/// Returns true if two dumps are known to have the same content. Of dumps whose digests are sealed only those of one root are.
+/// Returns true if two dumps are known to have the same content: by their digests, and where these are sealed by their roots.
 pub(crate) fn is_alike(one: &Manifest, other: &Manifest) -> bool {
-    let digest = |manifest: &Manifest| manifest.inventory.as_ref().map(|inventory| inventory.digest);
-    one.root == other.root || digest(one).is_some_and(|found| Some(found) == digest(other))
+    match (&one.inventory, &other.inventory) {
+        (Some(one), Some(other)) => one.digest == other.digest,
+        _ => one.root == other.root,
+    }
 }
 
 /// Tells what is wrong with a time in which the order of dumps without a sequence lies.

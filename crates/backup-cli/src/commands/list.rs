@@ -155,12 +155,15 @@ fn as_json(dump: &Dump, (dumps, all): (&Dumps, &[Dump])) -> Value {
     fields["since"] = predecessor(dump, all).map_or(Value::Null, |previous| {
         let change = |now: u64, before: u64| i128::from(now) - i128::from(before);
         let (now, before) = (&dump.manifest, &previous.manifest);
-        json!({
+        let mut since = json!({
             "dump": previous.id,
-            "entries": change(now.entries, before.entries) as i64,
-            "partitions": change(now.partitions, before.partitions) as i64,
             "plain_bytes": change(now.plain_bytes, before.plain_bytes) as i64,
-        })
+        });
+        if let (Some(now), Some(before)) = (&now.inventory, &before.inventory) {
+            since["entries"] = json!(change(now.entries, before.entries) as i64);
+            since["partitions"] = json!(change(now.partitions, before.partitions) as i64);
+        }
+        since
     });
     fields
 }

@@ -242,10 +242,6 @@ async fn add_repository(
         (PACKS, packs.into()),
         (PACK_BYTES, pack_bytes.into()),
     ];
-    if let Some(inventory) = &manifest.inventory {
-        metrics.add(ENTRIES, labels, inventory.entries);
-        metrics.add(PARTITIONS, labels, inventory.partitions);
-    }
     numbers.into_iter().for_each(|(metric, number)| metrics.add(metric, labels, number));
     Ok(())
 }

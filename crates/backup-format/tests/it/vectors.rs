@@ -104,7 +104,7 @@ fn object(repository: &Repository, id: ObjectId) -> (Kind, Vec<u8>) {
 #[test]
 fn the_repository_is_read() {
     let repository = repository();
-    let (described, keys) = (&repository.described, repository.config.keys());
+    let (described, keys) = (&repository.described, repository.config.keys().unwrap());
     assert_eq!(described["manifest"], ObjectId::of_file(&repository.manifest).to_string());
     assert_eq!(described["pack"], ObjectId::of_file(&repository.pack).to_string());
     pack::check_magic(&repository.pack).unwrap();
@@ -149,7 +149,7 @@ fn the_repository_is_read() {
 #[test]
 fn the_repository_is_written_again_bit_by_bit() {
     let repository = repository();
-    let keys = repository.config.keys();
+    let keys = repository.config.keys().unwrap();
     let entries = batch(list(&repository.described, "partitions"));
     let mut cutter = Cutter::new(&repository.config, &keys);
     let mut pages: Vec<Vec<EntryBatch>> = Vec::new();

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use backup_format::pack::{Codec, PackBuilder, TableLine};
 use backup_format::{
-    DigestState, EntryBatch, ErrorClass, Keys, Kind, Level, Manifest, ObjectId, Page, Reference, Segment,
+    DigestState, EntryBatch, ErrorClass, Inventory, Keys, Kind, Level, Manifest, ObjectId, Page, Reference,
+    Segment,
 };
 use backup_memory::MemoryNamespace;
 use backup_repository::{Dump, Repository, RestoreOptions, Store, VerifyOptions};
@@ -26,7 +27,7 @@ struct Forger {
 
 impl Forger {
     fn new(repository: &Repository) -> Self {
-        Self { keys: repository.config().keys(), pack: PackBuilder::new(1 << 30) }
+        Self { keys: repository.config().keys().unwrap(), pack: PackBuilder::new(1 << 30) }
     }
 
     fn push(&mut self, kind: Kind, plaintext: Vec<u8>) -> (ObjectId, u64) {
@@ -61,11 +62,10 @@ impl Forger {
         let state = DigestState { partitions: 1, entries: root.entries(), ..DigestState::default() };
         let manifest = Manifest {
             root: id,
-            digest: state.digest(),
-            partitions: state.partitions,
-            entries: state.entries,
-            lthash: state.lthash,
-            contents: Vec::new(),
+            inventory: Some(Inventory {
+                annotations: like.inventory.clone().unwrap().annotations,
+                ..state.into()
+            }),
             pages: root.references.len() as u64,
             segments,
             ..like.clone()

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use backup_format::{Config, ErrorClass};
+use backup_format::{Config, DigestState, ErrorClass, Inventory, LtHash};
 use backup_memory::MemoryNamespace;
 use backup_repository::{
     Dump, Repository, RestoreOptions, Store, Subset, VerifyAllReport, VerifyLevel, VerifyOptions,
@@ -123,9 +123,9 @@ async fn damage_is_found_in_all_dumps_that_have_it_and_stops_nothing() {
 async fn a_dump_whose_manifest_says_another_digest_is_bad_alone() {
     let place = Place::with_dumps(2).await;
     let mut manifest = place.dumps().await.remove(1).manifest;
-    manifest.inventory.as_ref().unwrap().lthash = backup_format::LtHash::default();
-    manifest.inventory.as_ref().unwrap().digest =
-        manifest.inventory.as_ref().unwrap().digest_state().digest();
+    let before = manifest.inventory.take().unwrap();
+    let state = DigestState { lthash: LtHash::default(), ..before.digest_state() };
+    manifest.inventory = Some(Inventory { contents: before.contents, ..state.into() });
     let (id, json) = manifest.encode().unwrap();
     place.inner.put(&Path::from(format!("manifests/{id}.json")), json.into()).await.unwrap();
     place.inner.put(&Path::from(format!("manifests/{:064}.json", 0)), "{}".into()).await.unwrap();
