@@ -8,6 +8,7 @@ mod copy;
 mod creators;
 mod damage;
 mod differences;
+mod document;
 mod excerpts;
 mod explorer;
 mod forged;
