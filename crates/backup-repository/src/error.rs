@@ -349,22 +349,13 @@ pub enum RepositoryError {
     },
     /// A namespace that holds much less than the dump before it.
     #[error(
-        "namespace {namespace} holds {found} entries, and dump {dump:.12} before it {before}: {percent} % less, where at most \
-         {max_percent} % are allowed; no dump was made. A log that was cut short or the wrong copy looks like that"
+        "namespace {namespace} holds {problem}; no dump was made. A log that was cut short or the wrong copy looks like that"
     )]
     Shrunk {
         /// The namespace.
         namespace: String,
-        /// The dump before.
-        dump: ObjectId,
-        /// Entries of the dump before.
-        before: u64,
-        /// Entries that were read.
-        found: u64,
-        /// How much less that is, rounded up.
-        percent: u64,
-        /// How much less it may be.
-        max_percent: u8,
+        /// How much it holds, how much the dump before it does, and how much less it may be.
+        problem: String,
     },
     /// The clock is behind that of an earlier dump.
     #[error(

@@ -8,6 +8,7 @@ mod copy;
 mod creators;
 mod damage;
 mod differences;
+mod document;
 mod encrypted;
 mod excerpts;
 mod explorer;
