@@ -106,7 +106,7 @@ async fn encrypted(args: &InitArgs, session: &Session, report: &mut Report) -> R
     };
     report.field("repository_key_file", file.display().to_string());
     report.field("recipients", &args.recipient);
-    report.line("repository key", quoted(file.display()));
+    report.line("key file", quoted(file.display()));
     report.line("recipients", args.recipient.join(", "));
     Ok(created)
 }

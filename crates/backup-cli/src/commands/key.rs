@@ -216,6 +216,6 @@ async fn recover(location: &RepositoryLocation, file: &std::path::Path, session:
     new_file::write(file, 0o600, key.encode().as_bytes())?;
     let mut report = describe(&key);
     report.field("repository_key_file", file.display().to_string());
-    report.line("repository key", quoted(file.display()));
+    report.line("key file", quoted(file.display()));
     Ok(report)
 }
