@@ -48,6 +48,16 @@ pub(crate) async fn create_encrypted(
     }
 }
 
+/// Returns true unless it is known that there is no repository of this key.
+pub(crate) async fn may_be_of(location: &RepositoryLocation, key: &RepositoryKey, session: &Session) -> bool {
+    let Ok(store) = session.store(location, false) else { return true };
+    match Repository::open(store).await {
+        Ok(opened) => opened.config().repository_id() == key.repository(),
+        Err(RepositoryError::Location { .. }) => false,
+        Err(_) => true,
+    }
+}
+
 /// A repository that a dump goes into.
 pub(crate) struct Destination {
     /// The repository.
@@ -96,7 +106,10 @@ impl Destination {
         let directory = location.directory().filter(|directory| !directory.exists());
         let store = session.store(location, empty)?;
         let (repository, is_new) = match Repository::open(store.clone()).await {
-            Err(RepositoryError::Location { .. }) => (create_like(store, config).await?, true),
+            Err(RepositoryError::Location { .. }) => {
+                check_creates(location, config.as_ref(), session)?;
+                (create_like(store, config).await?, true)
+            }
             opened => (opened?, false),
         };
         Ok(Self { repository: session.unlocked(repository).await?, is_new, directory })
@@ -118,6 +131,20 @@ impl Destination {
         }
         Ok(result?)
     }
+}
+
+/// Refuses to make a repository that is not encrypted for somebody who gives secrets of one that is.
+fn check_creates(location: &RepositoryLocation, config: Option<&Config>, session: &Session) -> Result<()> {
+    let secrets = session.secrets()?;
+    let expects_encrypted = secrets.key.is_some() || secrets.identities.is_some();
+    if expects_encrypted && !config.is_some_and(Config::is_encrypted) {
+        let text = format!(
+            "{location} is no repository, and what a backup makes is not encrypted, though a key of an encrypted one was given; \
+             nothing was written. `kvbackup init` makes an encrypted one"
+        );
+        return Err(Problem::Refused(text).into());
+    }
+    Ok(())
 }
 
 async fn create_like(store: Store, config: Option<Config>) -> Result<Repository, RepositoryError> {

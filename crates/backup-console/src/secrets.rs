@@ -37,7 +37,8 @@ pub(crate) fn read(identities: &[PathBuf], key: Option<&Path>) -> Result<Secrets
         }
         None => None,
     };
-    Ok(Secrets { key, identities: joined.map(|joined| Arc::new(joined) as Arc<dyn Identities>) })
+    let identities = joined.map(|joined| Arc::new(joined) as Arc<dyn Identities>);
+    Ok(Secrets { key, identities, ..Secrets::default() })
 }
 
 /// Returns the file of the repository key that was named on the command line, or else in the environment.

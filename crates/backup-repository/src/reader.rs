@@ -455,6 +455,8 @@ pub(crate) fn may_be_right_elsewhere(error: &RepositoryError) -> bool {
             | RepositoryError::Damaged { .. }
             | RepositoryError::Transit { .. }
             | RepositoryError::Store { .. }
+            // A data key that was wrapped for others; elsewhere the object may be sealed with another one.
+            | RepositoryError::Secret { source: Some(_), .. }
     )
 }
 

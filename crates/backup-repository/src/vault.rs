@@ -31,6 +31,8 @@ pub struct Secrets {
     pub key: Option<(RepositoryKey, Arc<dyn Recipients>)>,
     /// The identities of recipients: what a reader needs.
     pub identities: Option<Arc<dyn Identities>>,
+    /// How what is written is sealed; `None` means the way that is faster on this processor. Readers know both.
+    pub aead: Option<Aead>,
 }
 
 impl Secrets {
@@ -45,13 +47,20 @@ pub(crate) struct Sealer {
     key: DataKey,
     aead: Aead,
     wrapped: Arc<WrappedKey>,
+    /// To be stored for the recipients, where that is missing.
+    repository_key: (RepositoryKey, Arc<dyn Recipients>),
 }
 
 impl Sealer {
-    fn new(recipients: &dyn Recipients, repository: [u8; 16]) -> Result<Self, SealError> {
+    fn new(
+        (repository_key, recipients): (RepositoryKey, Arc<dyn Recipients>),
+        aead: Option<Aead>,
+    ) -> Result<Self, SealError> {
         let key = DataKey::generate()?;
-        let wrapped = WrappedKey { id: key.id().0, wrapped: key.wrap(recipients, &repository)? };
-        Ok(Self { key, aead: Aead::fastest(), wrapped: Arc::new(wrapped) })
+        let wrapped = key.wrap(&*recipients, &repository_key.repository())?;
+        let wrapped = Arc::new(WrappedKey { id: key.id().0, wrapped });
+        let aead = aead.unwrap_or_else(Aead::fastest);
+        Ok(Self { key, aead, wrapped, repository_key: (repository_key, recipients) })
     }
 }
 
@@ -60,23 +69,37 @@ impl Sealer {
 pub(crate) struct Opener {
     identities: Arc<dyn Identities>,
     repository: [u8; 16],
-    /// Data keys that were unwrapped, or why that failed.
-    unwrapped: Mutex<HashMap<KeyId, Result<DataKey, SealError>>>,
+    known: Mutex<Known>,
+}
+
+/// What came of unwrapping data keys.
+#[derive(Debug, Default)]
+struct Known {
+    unwrapped: HashMap<KeyId, DataKey>,
+    /// Why what has this hash could not be unwrapped. What is wrong there may be right elsewhere under the same id of a key.
+    refused: HashMap<blake3::Hash, SealError>,
 }
 
 impl Opener {
     fn new(identities: Arc<dyn Identities>, repository: [u8; 16]) -> Self {
-        Self { identities, repository, unwrapped: Mutex::default() }
+        Self { identities, repository, known: Mutex::default() }
     }
 
     /// Unwraps a data key, once.
     fn unwrap(&self, id: KeyId, wrapped: &[u8]) -> Result<DataKey, SealError> {
-        let unwrapped = || self.unwrapped.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = unwrapped().get(&id) {
-            return known.clone();
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = known().unwrapped.get(&id) {
+            return Ok(key.clone());
+        }
+        let hash = blake3::hash(wrapped);
+        if let Some(error) = known().refused.get(&hash) {
+            return Err(error.clone());
         }
         let result = DataKey::unwrap(&*self.identities, &self.repository, id, wrapped);
-        unwrapped().insert(id, result.clone());
+        match &result {
+            Ok(key) => drop(known().unwrapped.insert(id, key.clone())),
+            Err(error) => drop(known().refused.insert(hash, error.clone())),
+        }
         result
     }
 }
@@ -106,7 +129,7 @@ fn not_unwrapped(path: String, source: SealError) -> RepositoryError {
 
 impl Repository {
     /// Creates an encrypted repository where nothing is, with default targets. Its id is that of the key. The key itself is stored
-    /// in `keys/repository.age`, for the same recipients.
+    /// in `keys/repository.age`, for the same recipients. Where that fails and the config is there, the next backup stores it.
     ///
     /// # Errors
     ///
@@ -117,7 +140,7 @@ impl Repository {
         recipients: &Arc<dyn Recipients>,
     ) -> Result<Self, RepositoryError> {
         let created = Self::create(store, Config::encrypted(key.repository(), key.check())).await?;
-        let secrets = Secrets { key: Some((key.clone(), recipients.clone())), identities: None };
+        let secrets = Secrets { key: Some((key.clone(), recipients.clone())), ..Secrets::default() };
         let unlocked = created.unlock(secrets).await?;
         unlocked.store_key(key, &**recipients).await?;
         Ok(unlocked)
@@ -139,6 +162,29 @@ impl Repository {
         self.store.put(REPOSITORY_KEY, wrapped.into()).await
     }
 
+    /// Stores the repository key for its recipients where none is stored, as after a creation that was interrupted.
+    pub(crate) async fn keep_stored_key(&self) -> Result<(), RepositoryError> {
+        let Some(sealer) = &self.sealer else { return Ok(()) };
+        match self.store.read(REPOSITORY_KEY, RepositoryKey::FILE_BYTES_MAX as u64).await? {
+            Some(_) => Ok(()),
+            None => self.store_key(&sealer.repository_key.0, &*sealer.repository_key.1).await,
+        }
+    }
+
+    /// Copies the repository key that is stored for the recipients, to where none is. Returns true if there was none. The two stores
+    /// hold the same repository.
+    pub(crate) async fn copy_stored_key(&self, to: &Store, dry_run: bool) -> Result<bool, RepositoryError> {
+        let limit = RepositoryKey::FILE_BYTES_MAX as u64;
+        if !self.config.is_encrypted() || to.read(REPOSITORY_KEY, limit).await?.is_some() {
+            return Ok(false);
+        }
+        let Some(stored) = self.store.read(REPOSITORY_KEY, limit).await? else { return Ok(false) };
+        if !dry_run {
+            to.put(REPOSITORY_KEY, stored.into()).await?;
+        }
+        Ok(true)
+    }
+
     /// Takes the secrets that were given for this repository, and checks that they fit it.
     ///
     /// # Errors
@@ -158,10 +204,10 @@ impl Repository {
             self.keys = Some(Keys::derive_secret(key.secret()));
             self.opener = Some(Arc::new(Opener::new(identities, self.config.repository_id())));
         }
-        if let Some((key, recipients)) = secrets.key {
-            self.check_key(&key)?;
-            self.keys = Some(Keys::derive_secret(key.secret()));
-            let sealer = Sealer::new(&*recipients, self.config.repository_id());
+        if let Some(key) = secrets.key {
+            self.check_key(&key.0)?;
+            self.keys = Some(Keys::derive_secret(key.0.secret()));
+            let sealer = Sealer::new(key, secrets.aead);
             let failed = |source| unfit("the data key cannot be wrapped for the recipients", Some(source));
             self.sealer = Some(Arc::new(sealer.map_err(failed)?));
         }

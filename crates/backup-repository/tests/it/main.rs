@@ -9,6 +9,7 @@ mod creators;
 mod damage;
 mod differences;
 mod document;
+mod encrypted;
 mod excerpts;
 mod explorer;
 mod forged;
