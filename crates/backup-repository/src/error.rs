@@ -2,11 +2,13 @@
 
 mod class;
 mod context;
+mod elsewhere;
 
 use backup_format::{Digest, EngineError, FormatError, Kind, ObjectId};
 use backup_seal::SealError;
 use backup_sign::SignError;
 
+pub(crate) use self::elsewhere::{is_damage, may_be_right_elsewhere, worse};
 use crate::warning::Unusable;
 
 /// An error of a repository or of a pump.
