@@ -22,8 +22,7 @@ pub enum RepositoryError {
         doing: &'static str,
         /// The file, relative to the repository.
         path: String,
-        /// Where the store is, what is wrong and what to do, after a colon; empty when the cause says it best. What a server
-        /// answered word by word is in the cause alone.
+        /// Which store, what is wrong and what to do, after a colon; empty when the cause says it best.
         problem: String,
         /// The cause.
         source: object_store::Error,

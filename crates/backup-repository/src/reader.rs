@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use backup_format::{
-    ErrorClass, FormatError, Kind, Level, Limits, Manifest, ObjectId, Order, Page, Reference, Segment, limits,
+    FormatError, Kind, Level, Limits, Manifest, ObjectId, Order, Page, Reference, Segment, limits,
 };
 use bytes::Bytes;
 use futures::stream::BoxStream;
