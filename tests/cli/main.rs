@@ -5,6 +5,7 @@ mod copy;
 mod cql;
 mod demo;
 mod documents;
+mod encrypted;
 mod exit_codes;
 mod fence;
 mod files;

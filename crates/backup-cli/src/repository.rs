@@ -79,22 +79,23 @@ impl Destination {
         Self::open_with(location, dry_run, None, session).await
     }
 
-    /// Does the same, and gives a repository that is created this config.
+    /// Does the same, and makes a repository that is created a copy of this one: with its config, and with what is stored for its recipients.
     pub(crate) async fn open_like(
         location: &RepositoryLocation,
         dry_run: bool,
-        config: Config,
+        source: &Repository,
         session: &Session,
     ) -> Result<Self> {
-        Self::open_with(location, dry_run, Some(config), session).await
+        Self::open_with(location, dry_run, Some(source), session).await
     }
 
     async fn open_with(
         location: &RepositoryLocation,
         dry_run: bool,
-        config: Option<Config>,
+        source: Option<&Repository>,
         session: &Session,
     ) -> Result<Self> {
+        let config = source.map(|source| source.config().clone());
         if dry_run {
             return Ok(Self {
                 repository: open_for_dry_run(location, config, session).await?,
@@ -104,6 +105,9 @@ impl Destination {
         }
         let empty = is_empty_place(location)?;
         let directory = location.directory().filter(|directory| !directory.exists());
+        if empty {
+            check_creates(location, config.as_ref(), session)?;
+        }
         let store = session.store(location, empty)?;
         let (repository, is_new) = match Repository::open(store.clone()).await {
             Err(RepositoryError::Location { .. }) => {
@@ -112,6 +116,9 @@ impl Destination {
             }
             opened => (opened?, false),
         };
+        if let Some(source) = source.filter(|source| source.config() == repository.config()) {
+            source.copy_stored_key(&repository).await?;
+        }
         Ok(Self { repository: session.unlocked(repository).await?, is_new, directory })
     }
 

@@ -205,7 +205,10 @@ impl Repair {
         }
         let failed = self.copy_packs(wanted, report).await?;
         if let Some(copy) = &self.copy {
-            report.key_copied = copy.copy_stored_key(&self.repository.store, self.options.dry_run).await?;
+            report.key_copied = match self.options.dry_run {
+                true => copy.stored_key_for(&self.repository.store).await?.is_some(),
+                false => copy.copy_stored_key(&self.repository).await?,
+            };
         }
         report.lost.extend(failed);
         for ((pack, _), error) in damaged {

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use backup_format::pack::WrappedKey;
 use backup_format::{Config, Keys, Kind, Manifest, ObjectId, SealedInventory};
 use backup_seal::{Aead, DataKey, Identities, KeyId, Recipients, RepositoryKey, SealError};
+use bytes::Bytes;
 
 use crate::codec::{Problem, Stored};
 use crate::error::RepositoryError;
@@ -174,18 +175,26 @@ impl Repository {
         }
     }
 
-    /// Copies the repository key that is stored for the recipients, to where none is. Returns true if there was none. The two stores
-    /// hold the same repository.
-    pub(crate) async fn copy_stored_key(&self, to: &Store, dry_run: bool) -> Result<bool, RepositoryError> {
+    /// Copies the repository key that is stored for the recipients to another copy of this repository, where none is stored. Returns true if
+    /// there was none. It needs no secret.
+    ///
+    /// # Errors
+    ///
+    /// [`RepositoryError::Store`].
+    pub async fn copy_stored_key(&self, to: &Self) -> Result<bool, RepositoryError> {
+        match self.stored_key_for(&to.store).await? {
+            Some(stored) => to.store.put(REPOSITORY_KEY, stored.into()).await.map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Returns the repository key that is stored for the recipients, if there is one and another copy of this repository lacks it.
+    pub(crate) async fn stored_key_for(&self, to: &Store) -> Result<Option<Bytes>, RepositoryError> {
         let limit = RepositoryKey::FILE_BYTES_MAX as u64;
         if !self.config.is_encrypted() || to.read(REPOSITORY_KEY, limit).await?.is_some() {
-            return Ok(false);
+            return Ok(None);
         }
-        let Some(stored) = self.store.read(REPOSITORY_KEY, limit).await? else { return Ok(false) };
-        if !dry_run {
-            to.put(REPOSITORY_KEY, stored.into()).await?;
-        }
-        Ok(true)
+        self.store.read(REPOSITORY_KEY, limit).await
     }
 
     /// Takes the secrets that were given for this repository, and checks that they fit it.

@@ -26,6 +26,7 @@ mod refused;
 mod repair;
 mod rules;
 mod schedule;
+mod security;
 mod signed;
 mod stats;
 #[cfg(feature = "aws")]
