@@ -42,6 +42,23 @@ impl Repository {
         Ok((keys.len() as u64, foreign))
     }
 
+    /// Copies files of data keys that were shared to another copy of this repository.
+    pub(crate) async fn copy_shared_keys(&self, to: &Self) -> Result<(), RepositoryError> {
+        if !self.config.is_encrypted() {
+            return Ok(());
+        }
+        let there = to.store.shared_keys().await?;
+        let mut missing = self.store.shared_keys().await?;
+        missing.retain(|(id, _)| there.iter().all(|(found, _)| found != id));
+        for (id, _) in missing {
+            let path = Store::shared_keys_path(id);
+            if let Some(wrapped) = self.store.read(&path, limits::WRAPPED_KEY_BYTES_MAX as u64).await? {
+                to.store.put(&path, wrapped.into()).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Finds the data keys of all packs and manifests, with the place of one that names them.
     async fn wrapped_keys(&self) -> Result<BTreeMap<KeyId, (String, Vec<u8>)>, RepositoryError> {
         let mut found = BTreeMap::new();

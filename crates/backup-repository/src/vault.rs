@@ -175,13 +175,14 @@ impl Repository {
         }
     }
 
-    /// Copies the repository key that is stored for the recipients to another copy of this repository, where none is stored. Returns true if
-    /// there was none. It needs no secret.
+    /// Copies what is stored for the recipients to another copy of this repository, where it is not there: the repository key, and data
+    /// keys that were shared. Returns true if there was no repository key. It needs no secret.
     ///
     /// # Errors
     ///
     /// [`RepositoryError::Store`].
     pub async fn copy_stored_key(&self, to: &Self) -> Result<bool, RepositoryError> {
+        self.copy_shared_keys(to).await?;
         match self.stored_key_for(&to.store).await? {
             Some(stored) => to.store.put(REPOSITORY_KEY, stored.into()).await.map(|()| true),
             None => Ok(false),

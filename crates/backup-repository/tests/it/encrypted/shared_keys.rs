@@ -1,5 +1,7 @@
 //! Those who become recipients later: what they can read, and how the past becomes readable for them.
 
+use backup_repository::CopyOptions;
+
 use super::*;
 
 /// Stores the key for a new recipient alone; shares the past first, with the identities of these secrets.
@@ -82,4 +84,20 @@ async fn a_damaged_file_of_shared_keys_keeps_nobody_else_from_reading() {
     vault.store.put(&Path::from(path.to_string()), bytes.clone().into()).await.unwrap();
     let reader = vault.unlocked(new.secrets()).await.unwrap();
     assert_restores(&reader, &reader.dumps().await.unwrap().good.remove(0), &small()).await;
+}
+
+#[tokio::test]
+async fn a_copy_of_the_repository_has_what_was_shared() {
+    let (vault, dump) = Vault::with(&small()).await;
+    let new = Person::new();
+    replace_recipients(&vault, &new, Some(vault.operations.secrets())).await;
+    let locked = vault.locked().await;
+    let store: Arc<InMemory> = Arc::default();
+    let copy = Repository::create(place(&store), locked.config().clone()).await.unwrap();
+    let dumps = locked.dumps().await.unwrap().good;
+    assert!(locked.copy_to(&copy, &dumps, &CopyOptions::default()).await.unwrap().whole);
+    let reader = unlocked(&store, new.secrets()).await.unwrap();
+    let found = reader.dumps().await.unwrap().good.remove(0);
+    assert_eq!(found.id, dump.id);
+    assert_restores(&reader, &found, &small()).await;
 }
