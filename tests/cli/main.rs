@@ -38,6 +38,7 @@ mod scenarios;
 mod scratch;
 mod server;
 mod signed;
+mod state;
 mod stats;
 mod stores;
 mod upstream;

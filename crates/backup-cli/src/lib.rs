@@ -16,6 +16,7 @@ mod owner;
 mod report;
 mod repository;
 mod scenario;
+mod state;
 mod table;
 mod textfile;
 

@@ -122,6 +122,16 @@ impl Destination {
         Ok(Self { repository: session.unlocked(repository).await?, is_new, directory })
     }
 
+    /// Removes a repository that this run has made, because nothing is to be stored in it.
+    pub(crate) async fn remove_if_new(self) {
+        if self.is_new {
+            let removed = self.repository.remove_if_unused().await.unwrap_or(false);
+            if let (true, Some(directory)) = (removed, self.directory) {
+                drop(std::fs::remove_dir(directory));
+            }
+        }
+    }
+
     /// Signs what is written.
     pub(crate) fn signed_by(self, signer: &Signer) -> Self {
         Self { repository: signer.of(self.repository), ..self }
@@ -129,12 +139,9 @@ impl Destination {
 
     /// Passes a result on. After an error, a repository that this run has made is removed if nothing was stored in it.
     pub(crate) async fn keep_or_remove<T>(self, result: Result<T, RepositoryError>) -> Result<T> {
-        if result.is_err() && self.is_new {
+        if result.is_err() {
             // The error of the dump says more than one about this could.
-            let removed = self.repository.remove_if_unused().await.unwrap_or(false);
-            if let (true, Some(directory)) = (removed, self.directory) {
-                drop(std::fs::remove_dir(directory));
-            }
+            self.remove_if_new().await;
         }
         Ok(result?)
     }

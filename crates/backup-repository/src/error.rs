@@ -2,11 +2,13 @@
 
 mod class;
 mod context;
+mod elsewhere;
 
 use backup_format::{Digest, EngineError, FormatError, Kind, ObjectId};
 use backup_seal::SealError;
 use backup_sign::SignError;
 
+pub(crate) use self::elsewhere::{is_damage, may_be_right_elsewhere, worse};
 use crate::warning::Unusable;
 
 /// An error of a repository or of a pump.
@@ -20,8 +22,7 @@ pub enum RepositoryError {
         doing: &'static str,
         /// The file, relative to the repository.
         path: String,
-        /// Where the store is, what is wrong and what to do, after a colon; empty when the cause says it best. What a server
-        /// answered word by word is in the cause alone.
+        /// Which store, what is wrong and what to do, after a colon; empty when the cause says it best.
         problem: String,
         /// The cause.
         source: object_store::Error,

@@ -375,6 +375,11 @@ impl Index {
         self.sealed.key(number)
     }
 
+    /// Returns all data keys.
+    pub(crate) fn keys(&self) -> &[Arc<WrappedKey>] {
+        self.sealed.keys()
+    }
+
     /// Returns the packs whose tables cannot be used, with the reasons.
     pub(crate) fn damaged(&self) -> &[(ObjectId, FormatError)] {
         &self.damaged

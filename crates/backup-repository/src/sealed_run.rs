@@ -52,6 +52,11 @@ impl SealedRuns {
     pub(crate) fn key(&self, number: u32) -> Option<&Arc<WrappedKey>> {
         self.keys.get(number as usize)
     }
+
+    /// Returns all keys, each once.
+    pub(crate) fn keys(&self) -> &[Arc<WrappedKey>] {
+        &self.keys
+    }
 }
 
 #[cfg(test)]

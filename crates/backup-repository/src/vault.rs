@@ -82,12 +82,15 @@ struct Known {
 }
 
 impl Opener {
-    fn new(identities: Arc<dyn Identities>, repository: [u8; 16]) -> Self {
-        Self { identities, repository, known: Mutex::default() }
+    /// `shared` are data keys that were unwrapped already.
+    fn new(identities: Arc<dyn Identities>, repository: [u8; 16], shared: Vec<DataKey>) -> Self {
+        let unwrapped = shared.into_iter().map(|key| (key.id(), key)).collect();
+        let known = Mutex::new(Known { unwrapped, refused: HashMap::new() });
+        Self { identities, repository, known }
     }
 
     /// Unwraps a data key, once.
-    fn unwrap(&self, id: KeyId, wrapped: &[u8]) -> Result<DataKey, SealError> {
+    pub(crate) fn unwrap(&self, id: KeyId, wrapped: &[u8]) -> Result<DataKey, SealError> {
         let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(key) = known().unwrapped.get(&id) {
             return Ok(key.clone());
@@ -113,12 +116,12 @@ fn context(kind: Kind, codec: u8, id: u128, plain_len: u64) -> Vec<u8> {
     [head.as_slice(), &id.to_le_bytes(), &plain_len.to_le_bytes()].concat()
 }
 
-fn unfit(problem: impl Into<String>, source: Option<SealError>) -> RepositoryError {
+pub(crate) fn unfit(problem: impl Into<String>, source: Option<SealError>) -> RepositoryError {
     RepositoryError::Secret { problem: problem.into(), source }
 }
 
 /// Makes the error of a data key that cannot be unwrapped.
-fn not_unwrapped(path: String, source: SealError) -> RepositoryError {
+pub(crate) fn not_unwrapped(path: String, source: SealError) -> RepositoryError {
     let problem = match source {
         SealError::NoIdentity => {
             format!("the data key of {path} was not made for any of the identities that were given")
@@ -172,13 +175,14 @@ impl Repository {
         }
     }
 
-    /// Copies the repository key that is stored for the recipients to another copy of this repository, where none is stored. Returns true if
-    /// there was none. It needs no secret.
+    /// Copies what is stored for the recipients to another copy of this repository, where it is not there: the repository key, and data
+    /// keys that were shared. Returns true if there was no repository key. It needs no secret.
     ///
     /// # Errors
     ///
     /// [`RepositoryError::Store`].
     pub async fn copy_stored_key(&self, to: &Self) -> Result<bool, RepositoryError> {
+        self.copy_shared_keys(to).await?;
         match self.stored_key_for(&to.store).await? {
             Some(stored) => to.store.put(REPOSITORY_KEY, stored.into()).await.map(|()| true),
             None => Ok(false),
@@ -211,7 +215,8 @@ impl Repository {
         if let Some(identities) = secrets.identities {
             let key = self.read_key(&*identities).await?;
             self.keys = Some(Keys::derive_secret(key.secret()));
-            self.opener = Some(Arc::new(Opener::new(identities, self.config.repository_id())));
+            let shared = self.shared_keys(&*identities).await?;
+            self.opener = Some(Arc::new(Opener::new(identities, self.config.repository_id(), shared)));
         }
         if let Some(key) = secrets.key {
             self.check_key(&key.0)?;

@@ -8,6 +8,7 @@ mod objects;
 mod plaintext;
 mod rounds;
 mod sealed_pack;
+mod shared_keys;
 mod without_keys;
 
 use std::sync::Arc;
