@@ -3,6 +3,7 @@
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use backup_format::{Kind, Level, ObjectId, Page, clear_ids, read_clear_ids, split_clear_ids};
 use bytes::Bytes;
@@ -83,7 +84,7 @@ impl DumpReader {
     }
 
     /// Returns the ids that a page refers to. That of an encrypted repository is not opened for that, so no identity is needed; then
-    /// nothing is known of it but that it has these ids.
+    /// nothing is known of it but that it has these ids. Somebody may have added a pack with the same page and fewer ids: the ids of all its places count.
     pub(crate) async fn page_ids(
         &self,
         id: ObjectId,
@@ -95,14 +96,18 @@ impl DumpReader {
             return Ok(page.references.into_iter().map(|reference| reference.id).collect());
         }
         self.find(Kind::Page, id, needed_by)?;
-        let mut first_error = None;
+        let (mut first_error, mut ids, mut known) = (None, Vec::new(), HashSet::new());
         for place in self.index.find(id) {
             match self.clear_ids_at(id, &place).await {
                 Err(error) if may_be_right_elsewhere(&error) => first_error = first_error.or(Some(error)),
-                ids => return ids,
+                // Which place is right is not known without a key: what any of them names must stay.
+                found => ids.extend(found?.into_iter().filter(|id| known.insert(*id))),
             }
         }
-        Err(first_error.unwrap_or(RepositoryError::Stopped))
+        match (ids.is_empty(), first_error) {
+            (true, Some(error)) => Err(error),
+            _ => Ok(ids),
+        }
     }
 
     /// Checks that segments are in packs, and the bases of those that are patches.

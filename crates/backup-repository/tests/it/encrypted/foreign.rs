@@ -39,6 +39,11 @@ async fn the_key_of_another_repository_is_refused_before_anything_is_read() {
     refused(vault.unlocked(twin.key_only()).await, "the repository key is");
     let says = "the identities that were given are not those of its recipients";
     refused(vault.unlocked(stranger.operations.secrets()).await, says);
+    // And the same secret for another repository.
+    let text = vault.key.encode().replace(&"07".repeat(16), &"08".repeat(16));
+    let renamed = RepositoryKey::decode(text.as_bytes()).unwrap();
+    let secrets = Secrets { key: Some((renamed, vault.recipients.clone())), ..Secrets::default() };
+    refused(vault.unlocked(secrets).await, "the repository key is that of repository 0808");
 }
 
 /// Returns how many requests it takes to find that secrets are wrong.

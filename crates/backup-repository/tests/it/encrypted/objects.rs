@@ -1,11 +1,13 @@
 //! Objects that are exchanged, moved, or said to be something else. Packs have right names and tables right hashes.
 
+use std::time::Duration;
+
 use backup_format::pack::{Codec, WrappedKey};
 use backup_format::{ErrorClass, Kind};
-use backup_repository::{Dump, Repository, Secrets, VerifyOptions};
+use backup_repository::{Dump, PruneOptions, Repository, Secrets, VerifyOptions};
 use backup_seal::{Aead, DataKey};
 
-use super::sealed_pack::{SealedObject, put_pack, take_objects};
+use super::sealed_pack::{SealedObject, put_pack, put_pack_at, take_objects};
 use super::{Person, Vault, assert_not_fooled, assert_restores, back_up, restored, small, text};
 
 /// What is done to the objects of a repository, and whether the name of the change should be found in the error.
@@ -166,7 +168,7 @@ async fn resealed(
     vault: &Vault,
     dump: &Dump,
     (key, wrapped): (&DataKey, &WrappedKey),
-    alter: fn(&mut Vec<u8>),
+    alter: fn(&mut Vec<u8>, &mut Vec<u8>),
 ) -> (Repository, backup_repository::RepositoryError) {
     let original = vault.operations.identities.clone();
     let mut objects = take_objects(&vault.store).await;
@@ -180,8 +182,9 @@ async fn resealed(
         let context = context(object);
         let aead = Aead::from_number(object.object.seal.unwrap().aead).unwrap();
         let mut plaintext = opened.open(aead, &context, clear, sealed).unwrap();
-        alter(&mut plaintext);
-        object.stored = key.seal(aead, &context, clear, &plaintext).unwrap();
+        let mut clear = clear.to_vec();
+        alter(&mut clear, &mut plaintext);
+        object.stored = key.seal(aead, &context, &clear, &plaintext).unwrap();
         object.object.line.stored_len = object.stored.len() as u64;
         object.key = Some(wrapped.clone());
     }
@@ -207,18 +210,31 @@ fn wrapped(key: &DataKey, for_whom: &dyn backup_seal::Recipients, repository: [u
     WrappedKey { id: key.id().0, wrapped: key.wrap(for_whom, &repository).unwrap() }
 }
 
-fn last_byte(plaintext: &mut Vec<u8>) {
-    *plaintext.last_mut().unwrap() ^= 1;
-}
-
 /// Recipients are no secret: who knows one can wrap a data key for it.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_knows_the_recipients_can_seal_but_what_they_seal_has_no_id_that_fits() {
     let (vault, dump) = Vault::with(&small()).await;
     let key = DataKey::generate().unwrap();
     let own = wrapped(&key, &*vault.recipients, vault.key.repository());
-    let (_, error) = resealed(&vault, &dump, (&key, &own), last_byte).await;
+    let (_, error) =
+        resealed(&vault, &dump, (&key, &own), |_, plaintext| *plaintext.last_mut().unwrap() ^= 1).await;
     assert_eq!(error.class(), ErrorClass::Damaged, "{error:?}");
+}
+
+/// Who knows the content and the recipients could otherwise have others prune what is needed.
+#[tokio::test(flavor = "multi_thread")]
+async fn ids_before_a_page_that_are_not_those_in_it_are_noticed_whoever_sealed_them() {
+    let (vault, dump) = Vault::with(&small()).await;
+    let key = DataKey::generate().unwrap();
+    let own = wrapped(&key, &*vault.recipients, vault.key.repository());
+    let alter = |clear: &mut Vec<u8>, _: &mut Vec<u8>| clear.iter_mut().skip(4).for_each(|byte| *byte ^= 1);
+    let (_, error) = resealed(&vault, &dump, (&key, &own), alter).await;
+    assert_eq!(error.class(), ErrorClass::Damaged, "{error:?}");
+    assert!(
+        text(&error).contains("the ids that stand before the page are not those in it"),
+        "{}",
+        text(&error)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -226,14 +242,14 @@ async fn a_data_key_of_another_repository_or_under_another_id_is_refused() {
     let (vault, dump) = Vault::with(&small()).await;
     let key = DataKey::generate().unwrap();
     let foreign = wrapped(&key, &*vault.recipients, [9; 16]);
-    let (_, error) = resealed(&vault, &dump, (&key, &foreign), |_| {}).await;
+    let (_, error) = resealed(&vault, &dump, (&key, &foreign), |_, _| {}).await;
     assert!(text(&error).contains("the data key is of repository 09090909"), "{}", text(&error));
 
     let (vault, dump) = Vault::with(&small()).await;
     let other = DataKey::generate().unwrap();
     let mut false_id = wrapped(&key, &*vault.recipients, vault.key.repository());
     false_id.id = other.id().0;
-    let (_, error) = resealed(&vault, &dump, (&key, &false_id), |_| {}).await;
+    let (_, error) = resealed(&vault, &dump, (&key, &false_id), |_, _| {}).await;
     assert!(text(&error).contains("one was put in place of the other"), "{}", text(&error));
 }
 
@@ -280,13 +296,35 @@ async fn packs_that_somebody_adds_do_not_keep_what_is_there_from_being_read() {
         let changed = good.iter().map(|object| SealedObject { key: key(object), ..object.clone() });
         changed.collect()
     };
-    put_pack(&vault.store, &good).await;
-    put_pack(&vault.store, &under(&|_| Some(foreign.clone()))).await;
-    put_pack(&vault.store, &under(&|object| Some(rubbish(object)))).await;
+    put_pack_at(&vault.store, &good, false).await;
+    put_pack_at(&vault.store, &under(&|_| Some(foreign.clone())), true).await;
+    put_pack_at(&vault.store, &under(&|object| Some(rubbish(object))), true).await;
     assert_eq!(super::paths(&vault.store, "packs/").await.len(), 3);
     for _ in 0..3 {
         assert_restores(&vault.reader().await, &dump, &content).await;
     }
     let secrets = Secrets { identities: Some(vault.offline.identities.clone()), ..vault.key_only() };
     assert_restores(&vault.unlocked(secrets).await.unwrap(), &dump, &content).await;
+}
+
+/// Who prunes has no key: somebody who may only add files must not have it remove what others need.
+#[tokio::test(flavor = "multi_thread")]
+async fn packs_that_somebody_adds_do_not_make_a_prune_remove_what_is_needed() {
+    let content = small();
+    let (vault, dump) = Vault::with(&content).await;
+    let good = take_objects(&vault.store).await;
+    let (pages, segments): (Vec<_>, Vec<_>) = good.into_iter().partition(SealedObject::is_page);
+    let mut empty = pages.clone();
+    for page in &mut empty {
+        page.stored.drain(4..page_clear(&page.stored.clone()));
+        page.stored[..4].copy_from_slice(&0_u32.to_le_bytes());
+        page.object.line.stored_len = page.stored.len() as u64;
+    }
+    put_pack_at(&vault.store, &pages, false).await;
+    put_pack_at(&vault.store, &segments, false).await;
+    put_pack_at(&vault.store, &empty, true).await;
+    let options = PruneOptions { grace: Duration::ZERO, max_unused_percent: 0, ..PruneOptions::default() };
+    // It may well refuse.
+    drop(vault.locked().await.prune(&options).await);
+    assert_restores(&vault.reader().await, &dump, &content).await;
 }

@@ -51,7 +51,20 @@ pub fn decode(pack: &[u8]) -> Vec<SealedObject> {
 
 /// Puts a pack of these objects into the store, under its right name.
 pub async fn put_pack(store: &InMemory, objects: &[SealedObject]) {
-    let mut pack = PackBuilder::with_salt(u64::MAX, [5; 16]);
+    let (name, pack) = encode(objects, 5);
+    write(store, &Path::from(format!("packs/{name}")), pack).await;
+}
+
+/// Puts a pack into the store whose name is before those of most others, or after them: of two places of an object the first one is tried first.
+pub async fn put_pack_at(store: &InMemory, objects: &[SealedObject], is_first: bool) {
+    let packs = (0..32).map(|salt| encode(objects, salt));
+    let (name, pack) = if is_first { packs.min() } else { packs.max() }.unwrap();
+    write(store, &Path::from(format!("packs/{name}")), pack).await;
+}
+
+/// Makes a pack; returns its name with it.
+fn encode(objects: &[SealedObject], salt: u8) -> (ObjectId, Vec<u8>) {
+    let mut pack = PackBuilder::with_salt(u64::MAX, [salt; 16]);
     for SealedObject { object, stored, key } in objects.iter().cloned() {
         let line = object.line;
         match (object.seal, key) {
@@ -64,7 +77,7 @@ pub async fn put_pack(store: &InMemory, objects: &[SealedObject]) {
         }
     }
     let pack = pack.finish();
-    write(store, &Path::from(format!("packs/{}", pack.name())), pack.into_bytes()).await;
+    (pack.name(), pack.into_bytes())
 }
 
 /// Corrects the hash of an altered table, and returns the name that the pack must have.
