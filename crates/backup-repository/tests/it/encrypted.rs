@@ -1,4 +1,4 @@
-//! Encrypted repositories: who can do what with which key, and what whoever writes to the store cannot do.
+//! Encrypted repositories: who can do what with which key, and what who writes to the store cannot do.
 
 mod creation;
 mod flips;
@@ -138,7 +138,7 @@ async fn assert_restores(repository: &Repository, dump: &Dump, content: &Content
     assert_eq!(content.difference(&found), None);
 }
 
-/// What whoever restores sees: the error and its causes.
+/// What who restores sees: the error and its causes.
 fn text(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |error| error.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))

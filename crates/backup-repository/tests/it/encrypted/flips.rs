@@ -1,4 +1,4 @@
-//! Every byte of every file counts, also where whoever altered it corrected all hashes that need no key.
+//! Every byte of every file counts, also where who altered it corrected all hashes that need no key.
 
 use backup_format::pack::TRAILER_BYTES;
 use backup_format::{ErrorClass, ObjectId};

@@ -277,7 +277,7 @@ async fn objects_of_another_repository_of_the_same_people_are_not_taken() {
     assert!(assert_not_fooled(&reader, &dump, &content, "bodies of another repository").await);
 }
 
-/// Whoever may only add files to the store should not make what is there unreadable.
+/// Who may only add files to the store should not make what is there unreadable.
 #[tokio::test(flavor = "multi_thread")]
 async fn packs_that_somebody_adds_do_not_keep_what_is_there_from_being_read() {
     let content = small();

@@ -1,4 +1,4 @@
-//! Packs as whoever writes to the store can make them: taken apart, changed, and put together with right hashes.
+//! Packs as who writes to the store can make them: taken apart, changed, and put together with right hashes.
 
 use std::sync::Arc;
 

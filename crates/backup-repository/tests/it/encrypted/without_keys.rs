@@ -21,7 +21,7 @@ struct Operation {
     name: &'static str,
     run: fn(Repository, Dump) -> Outcome,
     can: [bool; 3],
-    /// What who cannot is told.
+    /// What who cannot sees.
     says: &'static str,
 }
 
