@@ -7,11 +7,16 @@ mod commands;
 mod diff_lines;
 mod difference;
 mod exposition;
+mod fresh;
+mod keep_args;
 mod list_filter;
 mod looking;
 mod origin;
 mod outcome;
 mod owner;
+#[cfg(feature = "report")]
+mod page_file;
+mod replace;
 mod report;
 mod repository;
 mod scenario;
