@@ -1,6 +1,6 @@
 //! The page about a repository: what is in it, what it leaves as it is, and that names are text.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -290,7 +290,7 @@ fn generate(place: &Place, number: usize) -> Vec<String> {
 /// `KVBACKUP_REPORT_DUMPS=10000` makes it a measurement: SHORTCOMINGS.md of the workspace has the numbers.
 #[test]
 fn many_dumps_are_all_on_the_page_and_charts_group_them() {
-    let number = std::env::var("KVBACKUP_REPORT_DUMPS").map_or(500, |number| number.parse().unwrap());
+    let number = std::env::var("KVBACKUP_REPORT_DUMPS").map_or(300, |number| number.parse().unwrap());
     let place = Place::with_dump();
     let ids = generate(&place, number);
     let began = SystemTime::now();
@@ -302,9 +302,8 @@ fn many_dumps_are_all_on_the_page_and_charts_group_them() {
     assert_eq!(run.code, Some(0), "{run}");
     assert_eq!(run.json()["dumps"], ids.len());
     let page = fs::read_to_string(place.path("page.html")).unwrap();
-    for id in &ids {
-        assert!(page.contains(&id[..12]), "{id}");
-    }
+    let words: BTreeSet<_> = page.split(|letter: char| !letter.is_ascii_hexdigit()).collect();
+    assert!(ids.iter().all(|id| words.contains(&id[..12])), "a dump is not on the page");
     let per_bar = ids.len().div_ceil(240);
     assert!(page.contains(&format!("each stands for up to {per_bar} dumps that follow each other")));
     let bars = page.matches("<g><title>").count();
