@@ -37,7 +37,7 @@ impl Sound {
         assert!(
             made.new_packs > 1 && made.manifest.pages > 1 && made.manifest.segments > made.manifest.pages
         );
-        Self { store, dump: made.dump, digest: made.manifest.digest }
+        Self { store, dump: made.dump, digest: made.manifest.inventory.as_ref().unwrap().digest }
     }
 
     async fn verify(&self) -> Result<backup_format::Digest, RepositoryError> {

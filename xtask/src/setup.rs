@@ -16,7 +16,7 @@ pub(crate) enum For {
     Build,
     /// Compiles linera.
     Boot,
-    /// Checks signatures with another program.
+    /// Checks signatures, and opens what is sealed, with other programs.
     Signatures,
     /// Starts a CQL server.
     Cql,
@@ -41,7 +41,7 @@ struct Need {
     find: fn() -> Option<PathBuf>,
 }
 
-const NEEDS: [Need; 13] = [
+const NEEDS: [Need; 14] = [
     Need {
         name: "C++ compiler",
         task: For::Build,
@@ -69,6 +69,13 @@ const NEEDS: [Need; 13] = [
         why: "tests check with it what is signed here",
         packages: ["minisign", "minisign", "minisign"],
         find: || program("minisign"),
+    },
+    Need {
+        name: "age",
+        task: For::Signatures,
+        why: "tests open with it what is wrapped here",
+        packages: ["age", "age", "age"],
+        find: || program("age").and(program("age-keygen")),
     },
     Need {
         name: "protoc",

@@ -49,7 +49,7 @@ fn cut_rule(mut cutter: Cutter, batch: EntryBatch) -> (EntryBatch, Cutter, usize
 
 fn cutter() -> Cutter {
     let config = content::config();
-    Cutter::new(&config, &config.keys())
+    Cutter::new(&config, &config.keys().unwrap())
 }
 
 #[library_benchmark]
@@ -61,7 +61,7 @@ fn object_id(keys: Keys, plaintext: Vec<u8>) -> (Keys, Vec<u8>, ObjectId) {
 }
 
 fn keys() -> Keys {
-    content::config().keys()
+    content::config().keys().unwrap()
 }
 
 #[library_benchmark]

@@ -113,7 +113,7 @@ pub fn leaves(leaves: usize) -> Vec<LtHash> {
 #[must_use]
 pub fn references(references: usize) -> Vec<Reference> {
     let mut random = Random::new(SEED);
-    let keys = config().keys();
+    let keys = config().keys().unwrap();
     let mut reference = || {
         let key_bytes = random.between(4, 40);
         Reference {

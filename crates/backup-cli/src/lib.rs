@@ -11,6 +11,7 @@ mod fresh;
 mod keep_args;
 mod list_filter;
 mod looking;
+mod new_file;
 mod origin;
 mod outcome;
 mod owner;

@@ -39,7 +39,7 @@ impl ListFilter<'_> {
         let manifest = &dump.manifest;
         let is_of_origin = self.origin.is_none() || manifest.source.origin.as_deref() == self.origin;
         let is_annotated = self.annotations.iter().all(|(name, wanted)| {
-            let found = manifest.annotations.get(name);
+            let found = manifest.inventory.as_ref().and_then(|inventory| inventory.annotations.get(name));
             found.is_some_and(|found| wanted.as_ref().is_none_or(|wanted| wanted == found))
         });
         is_of_origin && is_annotated && self.since.is_none_or(|since| since.is_before(&manifest.finished))

@@ -1,7 +1,7 @@
 //! What reports say of dumps.
 
 use backup_console::{Report, bytes, count};
-use backup_format::{Content, Manifest, ObjectId};
+use backup_format::{Content, Inventory, Manifest, ObjectId};
 use backup_repository::{Dump, RepositoryError, Signed};
 use indicatif::HumanCount;
 use serde_json::{Map, Value, json};
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::table::table;
 
 /// Fields of a manifest that tell nothing about a dump, or are long and of no use without it.
-const UNREPORTED: [&str; 4] = ["format", "version", "requires", "lthash"];
+const UNREPORTED: [&str; 5] = ["format", "version", "requires", "lthash", "sealed"];
 
 /// Adds a dump to a report: fields with the manifest's names, and lines that tell the most of it.
 pub(crate) fn add_dump(report: &mut Report, id: ObjectId, manifest: &Manifest) {
@@ -24,7 +24,10 @@ pub(crate) fn add_unmade_dump(report: &mut Report, manifest: &Manifest) {
     report.fields(manifest_fields(manifest));
     report.field("dump", Value::Null);
     report.field("root", Value::Null);
-    report.line("digest", manifest.digest);
+    match &manifest.inventory {
+        Some(inventory) => report.line("digest", inventory.digest),
+        None => report.line("digest", "sealed: --identity names what opens it"),
+    }
     let source = &manifest.source;
     report.line("namespace", format_args!("{} ({})", manifest.namespace, engine_and_layout(source)));
     report.line("content", content(manifest));
@@ -86,7 +89,11 @@ pub(crate) fn signed_text(signed: Signed) -> String {
 
 /// Returns the fields of a manifest that reports show.
 pub(crate) fn manifest_fields(manifest: &Manifest) -> Map<String, Value> {
-    let value = serde_json::to_value(manifest).expect("a manifest has only texts, numbers, lists and maps");
+    let mut shown = manifest.clone();
+    if shown.inventory.is_some() {
+        shown.sealed = None;
+    }
+    let value = serde_json::to_value(shown).expect("a manifest has only texts, numbers, lists and maps");
     let Value::Object(mut fields) = value else { return Map::new() };
     fields.retain(|name, _| !UNREPORTED.contains(&name.as_str()));
     for name in ["started", "finished"] {
@@ -129,8 +136,13 @@ pub(crate) fn engine_and_layout(source: &backup_format::Source) -> String {
 
 /// Says how much a dump holds.
 pub(crate) fn content(manifest: &Manifest) -> String {
-    let (entries, partitions) = (count(manifest.entries, "entry"), count(manifest.partitions, "partition"));
-    format!("{entries} in {partitions}, {}", bytes(manifest.plain_bytes))
+    let size = bytes(manifest.plain_bytes);
+    match &manifest.inventory {
+        Some(Inventory { entries, partitions, .. }) => {
+            format!("{} in {}, {size}", count(*entries, "entry"), count(*partitions, "partition"))
+        }
+        None => format!("sealed, {size}"),
+    }
 }
 
 /// Writes a table of kinds, indented, the largest first.

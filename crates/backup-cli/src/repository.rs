@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use backup_console::{DumpArgs, Problem, RepositoryLocation, Session, Signer};
 use backup_format::Config;
 use backup_repository::{Dump, Repository, RepositoryError, Store};
+use backup_seal::{Recipients, RepositoryKey};
 use object_store::memory::InMemory;
 
 /// Makes an empty repository of a version where nothing is. What is created can be read by its owner alone.
@@ -24,6 +25,25 @@ pub(crate) async fn create(
             let text =
                 format!("{location} is a repository of version {version} already; nothing was written");
             Err(Problem::Refused(text).into())
+        }
+    }
+}
+
+/// Makes an empty encrypted repository where nothing is.
+pub(crate) async fn create_encrypted(
+    location: &RepositoryLocation,
+    (key, recipients): (&RepositoryKey, &Arc<dyn Recipients>),
+    session: &Session,
+) -> Result<Repository> {
+    let empty = is_empty_place(location)?;
+    let store = session.store(location, empty)?;
+    match Repository::open(store.clone()).await {
+        Err(RepositoryError::Location { .. }) => {
+            Ok(Repository::create_encrypted(store, key, recipients).await?)
+        }
+        opened => {
+            opened?;
+            Err(Problem::Refused(format!("{location} is a repository already; nothing was written")).into())
         }
     }
 }
@@ -79,7 +99,7 @@ impl Destination {
             Err(RepositoryError::Location { .. }) => (create_like(store, config).await?, true),
             opened => (opened?, false),
         };
-        Ok(Self { repository: session.trusting(repository), is_new, directory })
+        Ok(Self { repository: session.unlocked(repository).await?, is_new, directory })
     }
 
     /// Signs what is written.

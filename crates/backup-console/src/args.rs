@@ -1,6 +1,7 @@
 //! Options that mean the same in all programs.
 
 use std::num::{NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use backup_format::Limits;
@@ -30,6 +31,12 @@ pub struct ConsoleArgs {
     /// Take only dumps that are signed by this key, written as it is or in a file of minisign; may be repeated [default: KVBACKUP_TRUST]
     #[arg(long, value_name = "FILE|KEY", global = true, hide_short_help = true)]
     pub(crate) trust: Vec<String>,
+    /// Open what is encrypted with the age identity in this file, which only its owner may read; may be repeated [default: KVBACKUP_IDENTITY]
+    #[arg(long, value_name = "FILE", global = true, hide_short_help = true)]
+    pub(crate) identity: Vec<PathBuf>,
+    /// Write to an encrypted repository with the key in this file, which only its owner may read [default: KVBACKUP_REPOSITORY_KEY]
+    #[arg(long, value_name = "FILE", global = true, hide_short_help = true)]
+    pub(crate) repository_key: Option<PathBuf>,
     /// Write at most so many bytes a second to a repository, like 2MiB; one pack passes at once
     #[arg(long, value_name = "RATE", value_parser = parse_rate, hide_short_help = true, global = true)]
     pub(crate) limit_upload: Option<NonZeroU64>,

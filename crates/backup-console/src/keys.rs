@@ -2,8 +2,6 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,18 +9,16 @@ use anyhow::{Context, Result};
 use backup_repository::Repository;
 use backup_sign::{PublicKey, SecretKey, SignError, TrustedKeys};
 use clap::Args;
-use zeroize::Zeroizing;
 
 use crate::problem::Problem;
 use crate::report::Report;
+use crate::secret_file;
 use crate::session::Session;
 
 /// Names the file of the key to sign with.
 const SIGN_KEY: &str = "KVBACKUP_SIGN_KEY";
 /// Names keys to trust, or their files, with colons between them.
 const TRUST: &str = "KVBACKUP_TRUST";
-/// Key files are not longer.
-const FILE_BYTES_MAX: u64 = 64 << 10;
 
 /// What a dump, or the record that it was forgotten, is signed with.
 #[derive(Args, Clone, Debug)]
@@ -82,43 +78,10 @@ impl Signer {
     }
 }
 
-/// Reads a secret key. Its file must be a regular one of this user or of root, and nobody else may read or write it.
+/// Reads a secret key to sign with.
 fn read_secret(path: &Path) -> Result<SecretKey> {
-    let doing = || format!("reading the key in {}", path.display());
-    let file = File::open(path).with_context(doing)?;
-    let metadata = file.metadata().with_context(doing)?;
-    let refuse = |problem: String| Err(Problem::Refused(format!("{} {problem}", path.display())).into());
-    if !metadata.is_file() {
-        return refuse("is no regular file, so no secret key is read from it".to_owned());
-    }
-    let mode = metadata.mode() & 0o7777;
-    if mode & 0o077 != 0 {
-        return refuse(format!(
-            "holds a secret key, and others than its owner may use it (mode {mode:04o}); make it 0600: chmod 600 {}",
-            path.display()
-        ));
-    }
-    let user = rustix::process::geteuid().as_raw();
-    if metadata.uid() != user && metadata.uid() != 0 {
-        return refuse(format!("belongs to user {}, who is neither you nor root", metadata.uid()));
-    }
-    keep_out_of_core_dumps();
-    let bytes = read_short(file).with_context(doing)?;
-    SecretKey::decode(&bytes).with_context(doing)
-}
-
-/// Reads a key file; what is longer than any is cut off, and so is no key.
-fn read_short(file: File) -> std::io::Result<Zeroizing<Vec<u8>>> {
-    // With room for all, so that no part of it is left where a smaller buffer was.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(FILE_BYTES_MAX as usize + 1));
-    file.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// Keeps the memory of this process from core dumps and from other processes of the same user.
-fn keep_out_of_core_dumps() {
-    #[cfg(target_os = "linux")]
-    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    let bytes = secret_file::read(path)?;
+    SecretKey::decode(&bytes).with_context(|| format!("reading the key in {}", path.display()))
 }
 
 /// Returns the keys that are trusted: those of the command line, or else of the environment. `None` means that signatures are not
@@ -157,7 +120,7 @@ fn parse_trusted(text: &str) -> Result<Vec<PublicKey>> {
     }
     let doing = || format!("reading the key to trust in {text:?}");
     let file = File::open(text).with_context(doing)?;
-    let bytes = read_short(file).with_context(doing)?;
+    let bytes = secret_file::read_short(file).with_context(doing)?;
     let found = std::str::from_utf8(&bytes).map_err(anyhow::Error::from);
     let found = found.and_then(|found| TrustedKeys::parse(found).map_err(anyhow::Error::from));
     found.with_context(|| Problem::Usage(format!("{text} holds no public key of minisign")))

@@ -18,6 +18,8 @@ mod progress;
 mod quote;
 mod report;
 mod run;
+mod secret_file;
+mod secrets;
 mod session;
 mod signals;
 
@@ -35,5 +37,6 @@ pub use progress::{Counter, Meter};
 pub use quote::quoted;
 pub use report::{Report, bytes, count};
 pub use run::{run, run_recorded};
+pub use secrets::{read_identities, read_repository_key, recipients};
 pub use session::Session;
 pub use signals::Interruption;

@@ -1,9 +1,10 @@
 //! What all commands work with.
 
 use std::ffi::OsStr;
+use std::path::PathBuf;
 
 use anyhow::Result;
-use backup_repository::{Progress, Repository, Store, open_location};
+use backup_repository::{Progress, Repository, Secrets, Store, open_location};
 use backup_sign::TrustedKeys;
 use backup_sources::{Engines, Opening, Source, Target};
 
@@ -12,6 +13,7 @@ use crate::keys;
 use crate::location::RepositoryLocation;
 use crate::output::Output;
 use crate::progress::{Counter, Meter};
+use crate::secrets;
 
 /// The engines of a program, the options of engines that were given, where progress goes, and how stores are treated.
 #[derive(Clone)]
@@ -92,7 +94,42 @@ impl Session {
     ///
     /// As the repository reports them.
     pub async fn repository(&self, location: &RepositoryLocation) -> Result<Repository> {
-        Ok(self.trusting(Repository::open(self.store(location, false)?).await?))
+        self.unlocked(Repository::open(self.store(location, false)?).await?).await
+    }
+
+    /// Opens a repository that is only read: without the key that writes, which may be that of another one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::repository`].
+    pub async fn repository_to_read(&self, location: &RepositoryLocation) -> Result<Repository> {
+        let repository = self.trusting(Repository::open(self.store(location, false)?).await?);
+        let secrets = Secrets { key: None, ..self.secrets()? };
+        Ok(if repository.config().is_encrypted() { repository.unlock(secrets).await? } else { repository })
+    }
+
+    /// Reads what opens and what writes encrypted repositories; nothing, if nothing was named.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read or is none, and [`Problem::Refused`](crate::Problem::Refused) when others than its owner may read it.
+    pub fn secrets(&self) -> Result<Secrets> {
+        secrets::read(&self.console.identity, self.repository_key_file().as_deref())
+    }
+
+    /// Returns the file of the repository key that was named, on the command line or else in the environment.
+    #[must_use]
+    pub fn repository_key_file(&self) -> Option<PathBuf> {
+        secrets::key_file(self.console.repository_key.as_deref())
+    }
+
+    /// Gives a repository that was opened the secrets and the keys to trust, if there are such.
+    ///
+    /// # Errors
+    ///
+    /// Secrets do not fit the repository.
+    pub async fn unlocked(&self, repository: Repository) -> Result<Repository> {
+        Ok(self.trusting(repository).unlock(self.secrets()?).await?)
     }
 
     /// Takes only dumps that are signed by the trusted keys, if there are such.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::FormatError;
 use crate::id::Keys;
 use crate::limits;
+use crate::manifest::Manifest;
 use crate::pack::PackVersion;
 
 const FILE: &str = "config.json";
@@ -28,11 +29,14 @@ pub struct Config {
     pub page_target: u64,
     /// Bytes of bodies at which a pack is closed.
     pub pack_target: u64,
-    /// 16 random bytes, from which [`Config::keys`] derives.
-    #[serde(with = "hex::serde")]
-    pub cut_salt: [u8; 16],
-    /// Always false.
+    /// 16 random bytes, from which [`Config::keys`] derives; none in an encrypted repository.
+    #[serde(default, with = "some_hex", skip_serializing_if = "Option::is_none")]
+    cut_salt: Option<[u8; 16]>,
+    /// Whether packs and manifests are sealed.
     encrypted: bool,
+    /// In an encrypted repository 16 bytes that tell whether a repository key is the right one.
+    #[serde(default, with = "some_hex", skip_serializing_if = "Option::is_none")]
+    key_check: Option<[u8; 16]>,
     /// What a reader must know beyond the version.
     #[serde(default)]
     requires: Vec<String>,
@@ -63,9 +67,24 @@ impl Config {
             segment_target: Self::SEGMENT_TARGET,
             page_target: Self::PAGE_TARGET,
             pack_target: Self::PACK_TARGET,
-            cut_salt,
+            cut_salt: Some(cut_salt),
             encrypted: false,
+            key_check: None,
             requires: Vec::new(),
+        }
+    }
+
+    /// Makes the config of an encrypted repository, of version 2, with default targets. `check` is what tells whether a repository
+    /// key is the right one.
+    #[must_use]
+    pub fn encrypted(repository: [u8; 16], check: [u8; 16]) -> Self {
+        Self {
+            version: 2,
+            cut_salt: None,
+            encrypted: true,
+            key_check: Some(check),
+            requires: vec![Manifest::ENCRYPTED.to_owned()],
+            ..Self::new(repository, [0; 16])
         }
     }
 
@@ -94,10 +113,30 @@ impl Config {
         if self.version == 1 { PackVersion::V1 } else { PackVersion::V2 }
     }
 
-    /// Derives the keys of the repository.
+    /// Derives the keys of the repository from its salt; `None` if it is encrypted, where they derive from the repository key.
     #[must_use]
-    pub fn keys(&self) -> Keys {
-        Keys::derive(&self.cut_salt)
+    pub fn keys(&self) -> Option<Keys> {
+        self.cut_salt.as_ref().map(Keys::derive)
+    }
+
+    /// Returns what tells whether a repository key is the right one; `None` if the repository is not encrypted.
+    #[must_use]
+    pub fn key_check(&self) -> Option<[u8; 16]> {
+        self.key_check
+    }
+
+    /// Returns true if packs and manifests are sealed.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.encrypted
+    }
+
+    /// Returns the 16 bytes that tell repositories apart.
+    #[must_use]
+    pub fn repository_id(&self) -> [u8; 16] {
+        let mut id = [0; 16];
+        hex::decode_to_slice(&self.repository, &mut id).expect("it was checked when the config was made");
+        id
     }
 
     /// Encodes as JSON.
@@ -116,7 +155,7 @@ impl Config {
     /// [`FormatError::UnknownVersion`], [`FormatError::UnknownRequirement`], [`FormatError::Json`],
     /// [`FormatError::Field`] or [`FormatError::TooLong`]. Unknown fields are ignored.
     pub fn decode(json: &[u8]) -> Result<Self, FormatError> {
-        check_header(FILE, (FORMAT, Self::VERSIONS, &[]), json)?;
+        check_header(FILE, (FORMAT, Self::VERSIONS, &[Manifest::ENCRYPTED]), json)?;
         let config: Self =
             serde_json::from_slice(json).map_err(|source| FormatError::Json { file: FILE, source })?;
         config.check()?;
@@ -136,8 +175,19 @@ impl Config {
         if self.rule != RULE {
             return unknown(format!("rule {}", self.rule.chars().take(80).collect::<String>()));
         }
-        if self.encrypted {
+        let is_said = self.requires.iter().any(|requirement| requirement == Manifest::ENCRYPTED);
+        if self.encrypted && (!is_said || self.version < 2) {
             return unknown("encrypted".to_owned());
+        }
+        if (self.encrypted, self.encrypted, self.encrypted)
+            != (is_said, self.key_check.is_some(), self.cut_salt.is_none())
+        {
+            let found = format!("encrypted {} with the fields of the opposite", self.encrypted);
+            return field(
+                "encrypted",
+                &found,
+                "true with key_check and age1 in requires, or false with cut_salt",
+            );
         }
         if !(64..=16 << 20).contains(&self.segment_target) {
             return field("segment_target", &self.segment_target, "64 to 16,777,216 bytes");
@@ -183,5 +233,30 @@ pub(crate) fn check_header(
             Err(FormatError::UnknownRequirement { file, requirement })
         }
         None => Ok(()),
+    }
+}
+
+/// Bytes in hex, or no field.
+mod some_hex {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[expect(clippy::ref_option, reason = "serde calls it like this")]
+    pub(super) fn serialize<S: Serializer>(
+        bytes: &Option<[u8; 16]>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match bytes {
+            Some(bytes) => hex::serde::serialize(bytes, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<[u8; 16]>, D::Error> {
+        let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
+        let mut bytes = [0; 16];
+        hex::decode_to_slice(text, &mut bytes).map_err(serde::de::Error::custom)?;
+        Ok(Some(bytes))
     }
 }

@@ -110,7 +110,7 @@ impl<'de> Deserialize<'de> for ObjectId {
     }
 }
 
-/// The two keys that a repository derives from its salt: one names objects, the other places cuts.
+/// The two keys that a repository derives from its salt, or from its secret if it is encrypted: one names objects, the other places cuts.
 #[derive(Clone)]
 pub struct Keys {
     id: [u8; 32],
@@ -124,6 +124,16 @@ impl Keys {
         let cut = blake3::derive_key("kvb1 cut", salt);
         Self {
             id: blake3::derive_key("kvb1 id", salt),
+            cut: *cut.first_chunk().expect("a derived key has 32 bytes"),
+        }
+    }
+
+    /// Derives both keys from the secret of the repository key, where the repository is encrypted.
+    #[must_use]
+    pub fn derive_secret(secret: &[u8; 32]) -> Self {
+        let cut = blake3::derive_key("kvb2 cut", secret);
+        Self {
+            id: blake3::derive_key("kvb2 id", secret),
             cut: *cut.first_chunk().expect("a derived key has 32 bytes"),
         }
     }

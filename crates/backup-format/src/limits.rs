@@ -32,6 +32,15 @@ pub const PACK_BYTES_MAX: u64 = 1 << 30;
 /// Longest table of a pack, in bytes: 16 MiB.
 pub const TABLE_BYTES_MAX: u64 = 16 << 20;
 
+/// Longest wrapped data key, in bytes: 64 KiB, an age file for 64 recipients of any kind.
+pub const WRAPPED_KEY_BYTES_MAX: usize = 64 << 10;
+
+/// Most data keys in the table of one pack. A pack has several only if its objects were copied from older packs.
+pub const PACK_KEYS_MAX: usize = 1_024;
+
+/// Bytes that a seal adds to what it seals: a nonce of 24 and a tag of 16.
+pub const SEAL_BYTES: u64 = 40;
+
 /// Most objects in one pack: 65,536, whose table takes 3.3 MB. Tiny objects would otherwise make the table outgrow
 /// its ceiling before the bodies reach the pack target.
 pub const PACK_OBJECTS_MAX: usize = 65_536;

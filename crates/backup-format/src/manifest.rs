@@ -1,16 +1,13 @@
 //! The manifest: the small file that makes a dump.
 
-use std::collections::BTreeMap;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::config::check_header;
-use crate::digest::{Digest, DigestState, LtHash};
 use crate::error::FormatError;
 use crate::id::ObjectId;
+use crate::inventory::{Inventory, SealedInventory};
 use crate::limits;
+use crate::manifest_file::ManifestFile;
 use crate::order::Order;
 
 const FILE: &str = "manifest";
@@ -67,28 +64,15 @@ pub struct Source {
     pub origin: Option<String>,
 }
 
-/// What a dump holds of one kind of partition.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Content {
-    /// The kind, in the layout's words: `chain_state`, `block`, ...
-    pub kind: String,
-    /// Number of partitions.
-    pub partitions: u64,
-    /// Number of entries.
-    pub entries: u64,
-    /// Bytes that their groups take in segments.
-    pub plain_bytes: u64,
-}
-
 /// A manifest. Its file is named by the hash of its bytes, and that name is the id of the dump.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "ManifestFile", try_from = "ManifestFile")]
 pub struct Manifest {
     /// Always `kvbackup-dump`; see [`Manifest::FORMAT`].
     pub format: String,
     /// Always 1.
     pub version: u64,
-    /// What a reader must know beyond version 1: nothing, or [`Manifest::PATCHES`].
-    #[serde(default)]
+    /// What a reader must know beyond version 1: nothing, [`Manifest::PATCHES`], [`Manifest::ENCRYPTED`] or both.
     pub requires: Vec<String>,
     /// Program and version that made the dump.
     pub tool: String,
@@ -98,15 +82,10 @@ pub struct Manifest {
     pub order: Order,
     /// Id of the root page.
     pub root: ObjectId,
-    /// Digest of the content.
-    pub digest: Digest,
-    /// The sum of the partitions' leaves, from which the digest is computed: base64 in JSON.
-    #[serde(serialize_with = "put_lthash", deserialize_with = "take_lthash")]
-    pub lthash: LtHash,
-    /// Number of partitions.
-    pub partitions: u64,
-    /// Number of entries.
-    pub entries: u64,
+    /// What is in the dump; `None` where that is sealed and was not opened.
+    pub inventory: Option<Inventory>,
+    /// The sealed inventory, of a dump in an encrypted repository.
+    pub sealed: Option<SealedInventory>,
     /// Sum of the lengths of the segments' plaintexts.
     pub plain_bytes: u64,
     /// Number of segments.
@@ -119,26 +98,17 @@ pub struct Manifest {
     pub finished: String,
     /// Place in the order of the dumps: 1 for the first, else one more than the largest of [`Manifest::previous`]. 0 means
     /// that the dump does not say it. Then there is no field in the file.
-    #[serde(default, skip_serializing_if = "is_zero")]
     pub sequence: u64,
     /// Dumps of the same namespace that were there when reading began, as far as no later one names them: ascending, at most
     /// [`limits::PREVIOUS_MAX`]. Empty means none. Then there is no field in the file.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub previous: Vec<ObjectId>,
     /// Whether this is the last dump of its namespace: the engine was kept from opening it while it was read, and opens it
     /// no more. So nothing was written, or signed, that the dump does not know. If it is false there is no field in the file.
-    #[serde(default, skip_serializing_if = "is_false")]
     pub last: bool,
     /// What the reading proves.
     pub consistency: Consistency,
-    /// What is there of each kind of partition; empty for layout `plain`.
-    #[serde(default)]
-    pub contents: Vec<Content>,
     /// Where the dump came from.
     pub source: Source,
-    /// Free remarks: at most 64, of 4 KiB together.
-    #[serde(default)]
-    pub annotations: BTreeMap<String, String>,
 }
 
 impl Manifest {
@@ -146,11 +116,23 @@ impl Manifest {
     pub const FORMAT: &str = FORMAT;
     /// What field `requires` says of a dump that reaches a segment which is stored as a patch.
     pub const PATCHES: &str = "patch1";
+    /// What field `requires` says of a dump in an encrypted repository.
+    pub const ENCRYPTED: &str = "age1";
 
-    /// Returns partitions, entries and the sum of their leaves.
+    /// Returns what the seal of the inventory covers beside it: `kvb2 manifest`, the root, and the sequence as 8 bytes, little-endian.
     #[must_use]
-    pub fn digest_state(&self) -> DigestState {
-        DigestState { lthash: self.lthash.clone(), partitions: self.partitions, entries: self.entries }
+    pub fn seal_context(&self) -> Vec<u8> {
+        [b"kvb2 manifest", self.root.0.as_slice(), &self.sequence.to_le_bytes()].concat()
+    }
+
+    /// Takes an inventory that was opened.
+    ///
+    /// # Errors
+    ///
+    /// As [`Inventory::decode`].
+    pub fn open(&mut self, plaintext: &[u8]) -> Result<(), FormatError> {
+        self.inventory = Some(Inventory::decode(plaintext)?);
+        Ok(())
     }
 
     /// Encodes as JSON and returns the id of the dump with the bytes.
@@ -173,7 +155,7 @@ impl Manifest {
     /// [`FormatError::UnknownVersion`], [`FormatError::UnknownRequirement`], [`FormatError::Json`],
     /// [`FormatError::Field`] or [`FormatError::TooLong`]. Unknown fields are ignored.
     pub fn decode(json: &[u8]) -> Result<Self, FormatError> {
-        check_header(FILE, (FORMAT, 1..=1, &[Self::PATCHES]), json)?;
+        check_header(FILE, (FORMAT, 1..=1, &[Self::PATCHES, Self::ENCRYPTED]), json)?;
         let manifest: Self =
             serde_json::from_slice(json).map_err(|source| FormatError::Json { file: FILE, source })?;
         manifest.check()?;
@@ -181,13 +163,13 @@ impl Manifest {
     }
 
     fn check(&self) -> Result<(), FormatError> {
-        let computed = self.digest_state().digest();
-        if self.digest != computed {
-            return field(
-                "digest",
-                self.digest.to_string(),
-                "the one that lthash, partitions and entries give",
-            );
+        let is_said = self.requires.iter().any(|requirement| requirement == Self::ENCRYPTED);
+        if is_said != self.sealed.is_some() {
+            let found = if is_said { "without one" } else { "there" };
+            return field("sealed", found.to_owned(), "one where `requires` has age1, and none elsewhere");
+        }
+        if let Some(inventory) = &self.inventory {
+            inventory.check()?;
         }
         for (name, text) in self.texts() {
             if text.len() > 255 || has_control(text) {
@@ -206,34 +188,6 @@ impl Manifest {
             let found = format!("{} ids", self.previous.len());
             return field("previous", found, "at most 64 different ids in ascending order");
         }
-        let annotation_bytes: usize =
-            self.annotations.iter().map(|(name, text)| name.len() + text.len()).sum();
-        if self.annotations.len() > limits::ANNOTATIONS_MAX || annotation_bytes > limits::ANNOTATION_BYTES_MAX
-        {
-            let found = format!("{} pairs of {annotation_bytes} bytes", self.annotations.len());
-            return field("annotations", found, "at most 64 pairs of 4,096 bytes together");
-        }
-        if let Some((name, _)) =
-            self.annotations.iter().find(|(name, text)| has_control(name) || has_control(text))
-        {
-            return field("annotations", format!("{name:?}"), "names and values without control characters");
-        }
-        self.check_contents()
-    }
-
-    fn check_contents(&self) -> Result<(), FormatError> {
-        if self.contents.is_empty() {
-            return Ok(());
-        }
-        if self.contents.len() > limits::CONTENT_KINDS_MAX {
-            return field("contents", format!("{} kinds", self.contents.len()), "at most 256 kinds");
-        }
-        let sum = |number: fn(&Content) -> u64| self.contents.iter().map(number).fold(0, u64::saturating_add);
-        let (partitions, entries) = (sum(|content| content.partitions), sum(|content| content.entries));
-        if (partitions, entries) != (self.partitions, self.entries) {
-            let found = format!("{partitions} partitions and {entries} entries in all");
-            return field("contents", found, "the sums that fields partitions and entries give");
-        }
         Ok(())
     }
 
@@ -248,11 +202,10 @@ impl Manifest {
             ("source.origin", source.origin.as_deref().unwrap_or_default()),
         ]
         .into_iter()
-        .chain(self.contents.iter().map(|content| ("contents.kind", content.kind.as_str())))
     }
 }
 
-fn field<T>(field: &'static str, found: String, expected: &'static str) -> Result<T, FormatError> {
+pub(crate) fn field<T>(field: &'static str, found: String, expected: &'static str) -> Result<T, FormatError> {
     Err(FormatError::Field { file: FILE, field, found, expected })
 }
 
@@ -293,31 +246,10 @@ fn is_moment(clock: &str) -> bool {
     is_leap_second || matches!(numbers[..], [hour, minute, second] if hour < 24 && minute < 60 && second < 60)
 }
 
-fn is_zero(number: &u64) -> bool {
-    *number == 0
-}
-
-fn is_false(said: &bool) -> bool {
-    !said
-}
-
-fn has_control(text: &str) -> bool {
+pub(crate) fn has_control(text: &str) -> bool {
     text.chars().any(char::is_control)
 }
 
 fn digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-fn put_lthash<S: Serializer>(lthash: &LtHash, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&STANDARD.encode(lthash.to_bytes()))
-}
-
-fn take_lthash<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LtHash, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let bytes = STANDARD.decode(text).map_err(serde::de::Error::custom)?;
-    let found = bytes.len();
-    let bytes = <[u8; LtHash::BYTES]>::try_from(bytes)
-        .map_err(|_| serde::de::Error::custom(format!("expected {} bytes, found {found}", LtHash::BYTES)))?;
-    Ok(LtHash::from_bytes(&bytes))
 }

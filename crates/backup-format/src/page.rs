@@ -8,6 +8,7 @@ use crate::id::ObjectId;
 use crate::limits;
 
 const OBJECT: &str = "page";
+const SEALED: &str = "sealed page";
 
 /// Bytes that a reference takes at least: id, two empty byte strings, two numbers.
 const REFERENCE_BYTES_MIN: usize = 32 + 1 + 1 + 8 + 8;
@@ -138,6 +139,33 @@ impl Page {
     pub fn entries(&self) -> u64 {
         self.references.iter().map(|reference| reference.entries).fold(0, u64::saturating_add)
     }
+}
+
+/// Writes the ids of references as they stand before the sealed bytes of a page: their number as 4 bytes, little-endian, and
+/// each id.
+#[must_use]
+pub fn clear_ids(references: &[Reference]) -> Vec<u8> {
+    let mut out = (references.len() as u32).to_le_bytes().to_vec();
+    references.iter().for_each(|reference| out.extend_from_slice(&reference.id.0));
+    out
+}
+
+/// Divides the stored bytes of a sealed page into the ids with their number, and the sealed bytes.
+///
+/// # Errors
+///
+/// [`FormatError::Malformed`] when there are fewer bytes than the number says.
+pub fn split_clear_ids(stored: &[u8]) -> Result<(&[u8], &[u8]), FormatError> {
+    let mut reader = Reader::new(SEALED, stored);
+    let count = u32::from_le_bytes(reader.array()?) as usize;
+    reader.take(count.saturating_mul(32))?;
+    Ok(stored.split_at(reader.position()))
+}
+
+/// Returns the ids that stand before the sealed bytes of a page, as [`split_clear_ids`] gives them.
+pub fn read_clear_ids(clear: &[u8]) -> impl Iterator<Item = ObjectId> {
+    let (ids, _) = clear.get(4..).unwrap_or_default().as_chunks::<32>();
+    ids.iter().map(|id| ObjectId(*id))
 }
 
 fn check_len(level: Level, found: u64) -> Result<(), FormatError> {

@@ -29,7 +29,7 @@ fn bytes_of(block: &str) -> Vec<u8> {
 }
 
 fn keys() -> Keys {
-    Config::new([1; 16], [2; 16]).keys()
+    Config::new([1; 16], [2; 16]).keys().unwrap()
 }
 
 fn segment() -> Segment {
@@ -131,7 +131,7 @@ fn the_chain_is_what_this_crate_writes() {
         };
         let stored_len = body.len() as u64;
         let line = TableLine { kind: Kind::Segment, codec: Codec::Raw, id, plain_len, stored_len };
-        builder.push_object(Object { line, base: before.map(|before| ids[before]) }, body);
+        builder.push_object(Object { line, base: before.map(|before| ids[before]), seal: None }, body);
     }
     let file = builder.finish();
     let mut expected = String::new();
@@ -156,7 +156,7 @@ fn the_chain_can_be_read_as_the_document_says() {
     let objects = trailer.decode_objects(&file[range.start as usize..range.end as usize]).unwrap();
     let mut offset = PackVersion::V2.head_bytes() as usize;
     let mut before: Option<(ObjectId, Segment)> = None;
-    for (Object { line, base }, day) in objects.iter().zip(days()) {
+    for (Object { line, base, .. }, day) in objects.iter().zip(days()) {
         let stored = &file[offset..offset + line.stored_len as usize];
         offset += stored.len();
         assert_eq!(*base, before.as_ref().map(|(id, _)| *id));

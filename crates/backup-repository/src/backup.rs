@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use backup_format::pack::PackVersion;
 use backup_format::{
-    Consistency, DatabaseBackup, DigestState, FormatError, Kind, Level, Limits, Manifest, ObjectId, Order,
-    Page, ReadPlan, Reference, Snapshot, Source, SourceInfo,
+    Consistency, DatabaseBackup, DigestState, FormatError, Inventory, Keys, Kind, Level, Limits, Manifest,
+    ObjectId, Order, Page, ReadPlan, Reference, Snapshot, Source, SourceInfo, clear_ids,
 };
 use time::OffsetDateTime;
 
@@ -142,6 +142,7 @@ impl Seen {
 /// What the workers of a backup have in common.
 pub(crate) struct Context {
     pub repository: Repository,
+    pub keys: Keys,
     pub snapshot: Arc<dyn Snapshot>,
     pub order: Order,
     pub namespace: String,
@@ -166,13 +167,14 @@ impl Context {
         (snapshot, order): (Arc<dyn Snapshot>, Order),
         (index, options): (Arc<Index>, BackupOptions),
         plan: &ReadPlan,
-    ) -> Self {
+    ) -> Result<Self, RepositoryError> {
         let workers = options.workers.map_or_else(work::default_workers, NonZeroUsize::get);
         let default = || work::default_readers(workers, plan.requests_per_range);
         let longest = plan.phases.iter().map(Vec::len).max().unwrap_or(1);
         let readers = options.ranges.map_or_else(default, NonZeroUsize::get).min(longest).max(1);
-        Self {
+        Ok(Self {
             repository: repository.clone(),
+            keys: repository.keys()?.clone(),
             namespace: snapshot.source().namespace.clone(),
             snapshot,
             order,
@@ -185,7 +187,7 @@ impl Context {
             bases: None,
             warnings: Vec::new(),
             retiring: None,
-        }
+        })
     }
 
     /// Opens the dump that the new one is compared with.
@@ -196,7 +198,8 @@ impl Context {
             let reader = DumpReader::with_index(&self.repository, index, &dump, self.options.limits);
             let has_patches = self.repository.config.pack_version() == PackVersion::V2;
             // A dump of another order has no neighbours in common with this one.
-            if has_patches && !self.options.whole && dump.manifest.order == self.order {
+            let may_read = has_patches && !self.repository.is_locked();
+            if may_read && !self.options.whole && dump.manifest.order == self.order {
                 self.bases = Some(Arc::new(Bases::open(reader.clone(), &dump).await));
             }
             self.predecessor = Some(Predecessor::open(reader, dump).await);
@@ -209,8 +212,7 @@ impl Context {
     }
 
     pub(crate) fn segmenter(&self) -> Segmenter {
-        let Repository { config, keys, .. } = &self.repository;
-        Segmenter::new(config, keys, self.order, self.options.limits)
+        Segmenter::new(&self.repository.config, &self.keys, self.order, self.options.limits)
     }
 
     /// Makes an error of a broken contract.
@@ -247,10 +249,11 @@ pub(crate) async fn store_page(
         Ok(plaintext) => plaintext,
         Err(source) => return Ok(Err(source)),
     };
-    let id = repository.keys.id(Kind::Page, &plaintext);
+    let id = repository.keys()?.id(Kind::Page, &plaintext);
     let plain_len = plaintext.len() as u64;
     if known.claim(id) {
         let stored = codec::encode(compression, Kind::Page, id, &plaintext)?;
+        let stored = repository.seal((Kind::Page, id, plain_len), &clear_ids(&page.references), stored)?;
         writer.push(Kind::Page, id, plain_len, stored).await?;
     }
     // Only the root page of an empty dump has no references, and nothing refers to that page by its first entry.
@@ -321,6 +324,7 @@ impl Repository {
         let seen = work::drive(async move {
             if !dry_run {
                 repository.check_signs()?;
+                repository.check_seals()?;
                 repository.check_writable().await?;
                 repository.store.remove_leftovers().await?;
             }
@@ -362,7 +366,7 @@ impl Repository {
         let ranges = options.ranges.unwrap_or_else(|| work::default_ranges(workers, estimate));
         let plan = snapshot.plan(ranges).await.map_err(failed("dividing"))?;
         plan::check(&plan, draft.order, ranges.get()).map_err(|problem| bug(&*snapshot, problem))?;
-        let mut context = Context::new(self, (snapshot, draft.order), (seen.index, options), &plan);
+        let mut context = Context::new(self, (snapshot, draft.order), (seen.index, options), &plan)?;
         context.retiring = retiring;
         context.follow(lineage).await;
         let context = Arc::new(context);
@@ -388,10 +392,8 @@ pub(crate) fn draft(
         namespace: info.namespace,
         order,
         root: ObjectId([0; 32]),
-        digest: nothing.digest(),
-        partitions: nothing.partitions,
-        entries: nothing.entries,
-        lthash: nothing.lthash,
+        inventory: Some(Inventory { annotations: options.annotations.clone(), ..nothing.into() }),
+        sealed: None,
         plain_bytes: 0,
         segments: 0,
         pages: 0,
@@ -401,14 +403,12 @@ pub(crate) fn draft(
         previous: Vec::new(),
         last: false,
         consistency: Consistency::Fuzzy,
-        contents: Vec::new(),
         source: Source {
             engine: info.engine,
             engine_version: info.engine_version,
             layout: info.layout,
             origin: options.origin.clone(),
         },
-        annotations: options.annotations.clone(),
     }
 }
 
@@ -471,6 +471,7 @@ async fn publish(
     manifest: Manifest,
     written: Written,
 ) -> Result<BackupReport, RepositoryError> {
+    let manifest = context.repository.seal_manifest(manifest)?;
     let (dump, json) = manifest.encode().map_err(|source| context.bad_entry(source))?;
     let bytes = json.len() as u64;
     if !context.options.dry_run {

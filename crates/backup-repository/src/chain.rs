@@ -72,9 +72,10 @@ pub(crate) async fn read_place(
     let chain = reader.chain(id, place)?;
     let wrong = |found| bad_object((Kind::Segment, id), (place.pack, place.offset), found);
     let parts = reader.read_places(&chain).await?;
-    let (keys, reader_here) = (reader.repository.keys.clone(), reader.clone());
+    let links: Vec<_> = chain.into_iter().zip(parts).collect();
+    let links = reader.open_links(id, &links)?;
+    let (keys, reader_here) = (reader.repository.keys()?.clone(), reader.clone());
     let decoded = tokio::task::spawn_blocking(move || {
-        let links: Vec<_> = chain.into_iter().zip(parts).collect();
         let (plaintext, _) = assemble(&reader_here, &links)?;
         match keys.id(Kind::Segment, &plaintext) == id {
             true => Ok(Segment::decode(plaintext, reader_here.order, &reader_here.limits)?),
@@ -142,7 +143,9 @@ impl Careful<'_> {
         };
         let stored = reader.repository.store.read_range(&Store::pack_path(place.pack), place.range()).await?;
         let is_base = half != self.id.prefix();
-        let (order, limits, keys) = (reader.order, reader.limits, reader.repository.keys.clone());
+        let mut opened = reader.open_links(self.id, &[(place, stored)])?;
+        let Some((_, stored)) = opened.pop() else { return Err(RepositoryError::Stopped) };
+        let (order, limits, keys) = (reader.order, reader.limits, reader.repository.keys()?.clone());
         let decoded = tokio::task::spawn_blocking(move || {
             let plaintext = match base {
                 None => codec::decode(place.codec, &stored, place.plain_len).map_err(problem)?,

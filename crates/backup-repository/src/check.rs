@@ -47,12 +47,23 @@ impl PageCheck {
         whole: Option<Arc<Begun>>,
         progress: Progress,
         stopped: Stopped,
-    ) -> Self {
+    ) -> Result<Self, RepositoryError> {
         let reader = DumpReader { keeps_stored: whole.is_some(), ..reader };
         let order = OrderCheck::new(reader.order);
-        let cutter = Cutter::new(&reader.repository.config, &reader.repository.keys);
+        let cutter = Cutter::new(&reader.repository.config, reader.repository.keys()?);
         let (references, reference_bytes) = (0, 0);
-        Self { reader, pages, index, whole, progress, stopped, order, cutter, references, reference_bytes }
+        Ok(Self {
+            reader,
+            pages,
+            index,
+            whole,
+            progress,
+            stopped,
+            order,
+            cutter,
+            references,
+            reference_bytes,
+        })
     }
 
     pub(crate) async fn run(mut self) -> Result<CheckedPage, RepositoryError> {

@@ -8,6 +8,7 @@ use backup_format::{
     Cut, Cutter, DigestState, FormatError, LeafHasher, ObjectId, OrderCheck, Segment, page_is_full,
 };
 
+use crate::error::RepositoryError;
 use crate::reader::DumpReader;
 use crate::walk::Member;
 
@@ -80,9 +81,9 @@ pub(crate) struct Advanced {
 pub(crate) struct Classes(HashMap<Class, (Hashing, usize)>, Hashing);
 
 impl Classes {
-    pub(crate) fn new(reader: &DumpReader) -> Self {
-        let cutter = Cutter::new(&reader.repository.config, &reader.repository.keys);
-        Self(HashMap::new(), Hashing { cutter, open: None })
+    pub(crate) fn new(reader: &DumpReader) -> Result<Self, RepositoryError> {
+        let cutter = Cutter::new(&reader.repository.config, reader.repository.keys()?);
+        Ok(Self(HashMap::new(), Hashing { cutter, open: None }))
     }
 
     fn get(&self, class: Class) -> &Hashing {

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::io;
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use backup_format::pack::Codec;
+use backup_format::pack::{Codec, WrappedKey};
 use backup_format::patch::Patched;
 use backup_format::{Keys, Kind, ObjectId, Segment, limits};
 use zstd::bulk::{Compressor, Decompressor};
@@ -66,6 +66,8 @@ pub(crate) struct Stored {
     pub bytes: Vec<u8>,
     /// The segment that they are a patch for, if they are one.
     pub base: Option<ObjectId>,
+    /// How they are sealed, if they are: the aead, and the data key.
+    pub seal: Option<(u8, Arc<WrappedKey>)>,
 }
 
 /// What encoding and decoding need, and what takes some milliseconds and a megabyte to make.
@@ -105,12 +107,12 @@ pub(crate) fn encode(
 ) -> Result<Stored, RepositoryError> {
     let compress = |source| RepositoryError::Compress { kind, id, source };
     with_coder(|coder| {
-        let raw = || Stored { codec: Codec::Raw, bytes: plaintext.to_vec(), base: None };
+        let raw = || Stored { codec: Codec::Raw, bytes: plaintext.to_vec(), base: None, seal: None };
         let stored = match compression {
             Compression::None => raw(),
             Compression::Zstd(level) => match coder.compress(level, plaintext).map_err(compress)? {
                 bytes if bytes.len() < plaintext.len() => {
-                    Stored { codec: Codec::Zstd, bytes: bytes.to_vec(), base: None }
+                    Stored { codec: Codec::Zstd, bytes: bytes.to_vec(), base: None, seal: None }
                 }
                 _ => raw(),
             },

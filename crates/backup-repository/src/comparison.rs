@@ -21,7 +21,7 @@ use crate::error::RepositoryError;
 use crate::look::{LookCount, LookOptions};
 use crate::plan;
 use crate::reader::DumpReader;
-use crate::repository::{Dump, Repository};
+use crate::repository::{Dump, Repository, inventory_of};
 use crate::side::{Phase, Side};
 use crate::source_phase::SourcePhase;
 use crate::work;
@@ -217,7 +217,7 @@ impl Repository {
 
 /// Compares dumps of which only the digests can be compared.
 fn by_digest(before: &Manifest, after: &Manifest) -> Result<CompareReport, RepositoryError> {
-    if before.digest_state() == after.digest_state() {
+    if inventory_of(before)?.digest_state() == inventory_of(after)?.digest_state() {
         return Ok(CompareReport { by_digest: true, ..CompareReport::default() });
     }
     Err(other_order(before.order, after.order, "the other dump"))
@@ -281,13 +281,14 @@ async fn source_side(
     plan::check(&read, snapshot.order(), 1).map_err(|problem| bug(&**snapshot, problem))?;
     let phases = read.phases.into_iter().map(|ranges| {
         let options = (options.limits, options.progress.clone());
-        Phase::Source(Box::new(SourcePhase::new(repository, snapshot, ranges, options)))
+        Ok(Phase::Source(Box::new(SourcePhase::new(repository, snapshot, ranges, options)?)))
     });
-    Ok(Side::new(snapshot.order(), phases.collect()))
+    Ok(Side::new(snapshot.order(), phases.collect::<Result<_, RepositoryError>>()?))
 }
 
 /// Checks what was found against what the manifests say.
 fn check(before: &Manifest, after: &Manifest, report: &CompareReport) -> Result<(), RepositoryError> {
+    let (before, after) = (inventory_of(before)?, inventory_of(after)?);
     let adds_up = |before: u64, after: u64, count: &ChangeCount| {
         before.checked_add(count.added).is_some_and(|sum| after.checked_add(count.removed) == Some(sum))
     };

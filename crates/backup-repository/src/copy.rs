@@ -19,7 +19,7 @@ use crate::latest;
 use crate::mark::Marks;
 use crate::progress::Progress;
 use crate::reader::DumpReader;
-use crate::repository::{Dump, Repository, no_dump};
+use crate::repository::{Dump, Repository, inventory_of, no_dump};
 use crate::signed::Statement;
 use crate::store::Store;
 use crate::twice::read_twice;
@@ -150,6 +150,10 @@ impl Repository {
 
 /// Returns true if packs of one repository are good in another one.
 fn packs_fit(from: &Config, to: &Config) -> bool {
+    if from.is_encrypted() {
+        // Data keys are wrapped with the id of the repository.
+        return from == to;
+    }
     let mut renamed = from.clone();
     renamed.repository.clone_from(&to.repository);
     renamed == *to
@@ -205,7 +209,9 @@ impl Copy {
             return Ok(ids.into_iter().map(|(id, _)| (id, id)).collect());
         }
         let dumps = self.to.dumps().await?.good;
-        let named = |dump: Dump| Some((dump.manifest.annotations.get(COPIED_FROM)?.parse().ok()?, dump.id));
+        let named = |dump: Dump| {
+            Some((dump.manifest.inventory?.annotations.get(COPIED_FROM)?.parse().ok()?, dump.id))
+        };
         Ok(dumps.into_iter().filter_map(named).collect())
     }
 
@@ -281,7 +287,7 @@ impl Copy {
         let pages = verify::check_structure(&reader, &dump.manifest).await?;
         let kind_of = (self.options.kinds)(&dump.manifest.source.layout);
         let source = DumpSource::new(reader, dump.manifest.clone(), pages, kind_of);
-        let mut annotations = dump.manifest.annotations.clone();
+        let mut annotations = dump.inventory()?.annotations.clone();
         annotations.insert(COPIED_FROM.to_owned(), dump.id.to_string());
         let options = BackupOptions {
             compression: self.options.compression,
@@ -304,7 +310,8 @@ impl Copy {
         };
         let made = target.backup(&source, options).await?;
         let what = "the copy";
-        if let Err(error) = verify::compare(&dump.manifest, &made.manifest.digest_state(), what) {
+        let state = inventory_of(&made.manifest)?.digest_state();
+        if let Err(error) = verify::compare(&dump.manifest, &state, what) {
             if !self.options.dry_run {
                 self.to.store.remove(&Store::manifest_path(made.dump)).await?;
                 self.to.store.remove(&Statement::Dump.path(made.dump)).await?;
@@ -364,7 +371,7 @@ pub(crate) async fn publish_copy(
         return Err(no_dump(format!("{path} is gone")));
     };
     let reader = DumpReader::with_index(to, index.clone(), dump, Limits::default());
-    verify::check_structure(&reader, &dump.manifest).await?;
+    verify::check_reached(&reader, &dump.manifest).await?;
     let needed = packs_of(index, &Marks::of(&reader, &dump.manifest).await?);
     let needed: Vec<_> = needed.into_iter().collect();
     let len = json.len() as u64;

@@ -21,7 +21,7 @@ const READS: usize = 8;
 pub struct Difference {
     /// The dump before.
     pub predecessor: Dump,
-    /// Segments that only one of the two has; `None` when the dump before could not be read.
+    /// Segments that only one of the two has; `None` when the dump before could not be read, or is sealed.
     pub segments: Option<SegmentDifference>,
 }
 
@@ -64,29 +64,33 @@ fn leaves(page: &Page) -> impl Iterator<Item = (u128, (u64, u64))> {
 #[derive(Debug)]
 pub(crate) struct Predecessor {
     pub dump: Dump,
-    tree: Result<Tree, RepositoryError>,
+    /// `None` where it is sealed, and no identity was given.
+    tree: Option<Result<Tree, RepositoryError>>,
 }
 
 impl Predecessor {
     /// Reads the root of a dump. What cannot be read makes a warning in the end.
     pub(crate) async fn open(reader: DumpReader, dump: Dump) -> Self {
-        let tree = Tree::open(reader, &dump).await;
+        let tree = match reader.repository.is_locked() {
+            true => None,
+            false => Some(Tree::open(reader, &dump).await),
+        };
         Self { dump, tree }
     }
 
     /// Takes a page of level 0 of the new dump.
     pub(crate) fn push(&self, id: ObjectId, page: &Page) {
-        if let Ok(tree) = &self.tree {
+        if let Some(Ok(tree)) = &self.tree {
             tree.push(id, page);
         }
     }
 
     /// Takes the pages of a new dump whose pages are all in the repository.
     pub(crate) async fn push_stored(&mut self, root: &Page) {
-        if let Ok(tree) = &self.tree
+        if let Some(Ok(tree)) = &self.tree
             && let Err(error) = tree.push_stored(root).await
         {
-            self.tree = Err(error);
+            self.tree = Some(Err(error));
         }
     }
 
@@ -94,8 +98,9 @@ impl Predecessor {
     pub(crate) async fn compare(&self, root: &Page) -> (Difference, Option<BackupWarning>) {
         let predecessor = self.dump.clone();
         let compared = match &self.tree {
-            Ok(tree) => tree.compare(root).await.map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
+            Some(Ok(tree)) => tree.compare(root).await.map_err(|error| error.to_string()),
+            Some(Err(error)) => Err(error.to_string()),
+            None => return (Difference { predecessor, segments: None }, None),
         };
         match compared {
             Ok(segments) => (Difference { predecessor, segments: Some(segments) }, None),

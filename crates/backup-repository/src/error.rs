@@ -4,6 +4,7 @@ mod class;
 mod context;
 
 use backup_format::{Digest, EngineError, FormatError, Kind, ObjectId};
+use backup_seal::SealError;
 use backup_sign::SignError;
 
 use crate::warning::Unusable;
@@ -133,6 +134,14 @@ pub enum RepositoryError {
         problem: String,
         /// What is wrong with the key; `None` if there is none.
         source: Option<SignError>,
+    },
+    /// What is encrypted cannot be read or written with the keys that were given.
+    #[error("{problem}")]
+    Secret {
+        /// What was to be done, and what it needs.
+        problem: String,
+        /// What is wrong with a key; `None` if there is none.
+        source: Option<SealError>,
     },
     /// A file's bytes do not hash to its name.
     #[error(

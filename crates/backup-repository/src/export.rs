@@ -9,7 +9,7 @@ use futures::TryStreamExt;
 use crate::error::RepositoryError;
 use crate::progress::Progress;
 use crate::reader::{DumpReader, ReadSegment};
-use crate::repository::{Dump, Repository};
+use crate::repository::{Dump, Repository, inventory_of};
 use crate::verify;
 use crate::work::{Stop, Stopped, Worker};
 
@@ -76,6 +76,7 @@ impl Export {
                 self.progress.advance(segment.plaintext().len() as u64, segment.entries());
             }
         }
-        writer.finish(self.manifest.partitions, self.manifest.entries).map_err(failed)
+        let inventory = inventory_of(&self.manifest)?;
+        writer.finish(inventory.partitions, inventory.entries).map_err(failed)
     }
 }

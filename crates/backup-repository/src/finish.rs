@@ -103,6 +103,7 @@ impl Repository {
         let reader = DumpReader::with_index(self, known.index().clone(), &unpublished, options.limits);
         let requires = backup::requires(reader.reaches_patches(&root).await?);
         let manifest = Manifest { requires, ..unpublished.manifest };
+        let manifest = self.seal_manifest(manifest)?;
         let (dump, json) = manifest.encode().map_err(|source| entry(&files, source))?;
         let before = lineage::predecessor(&dumps, &manifest, dump).cloned();
         plausible::check_shrink(&manifest, before.as_ref(), options.max_shrink_percent)?;

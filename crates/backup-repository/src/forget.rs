@@ -117,6 +117,9 @@ impl Repository {
             );
             return Err(RepositoryError::Forget { problem });
         }
+        if !options.rules.annotations.is_empty() {
+            dumps.good.iter().try_for_each(|dump| dump.inventory().map(drop))?;
+        }
         let (untrusted, options) = named_untrusted(&dumps, options)?;
         let report = judge(dumps.good, &options, self.clock.now())?;
         check_share(&report, &options)?;
@@ -202,7 +205,7 @@ impl Repository {
     /// Finds all that a forgotten dump reaches, and copies what is about to be removed. Returns the packs that hold it.
     async fn secure_forgotten(&self, dump: &Dump) -> Result<Vec<(ObjectId, u64)>, RepositoryError> {
         let reader = DumpReader::with_index(self, self.writer_index().await?, dump, Limits::default());
-        verify::check_structure(&reader, &dump.manifest).await?;
+        verify::check_reached(&reader, &dump.manifest).await?;
         self.secure(&reader, &dump.manifest, &Progress::default()).await
     }
 }

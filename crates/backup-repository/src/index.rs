@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use backup_format::pack::{self, Codec, Object, PackVersion, Trailer};
+use backup_format::pack::{self, Codec, PackVersion, Table, Trailer, WrappedKey};
 use backup_format::{FormatError, ObjectId, limits};
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
@@ -15,6 +15,7 @@ use futures::{StreamExt, TryStreamExt};
 use crate::error::RepositoryError;
 use crate::pack_writer::SEGMENT_SALT_BYTES;
 use crate::place::{ADDRESS_MAX, Place};
+use crate::sealed_run::SealedRuns;
 use crate::store::Store;
 use crate::twice::read_twice;
 
@@ -38,7 +39,11 @@ pub(crate) struct Location {
     base: Option<u32>,
     /// The number of this place.
     number: u32,
-    is_page: bool,
+    pub is_page: bool,
+    /// The first half of its id.
+    pub id: u128,
+    /// How it is sealed: the aead, and the number of the key in the index.
+    pub seal: Option<(u8, u32)>,
 }
 
 impl Location {
@@ -67,6 +72,7 @@ pub(crate) struct Index {
     /// Numbers of patches whose bases are in no pack, with the first halves of the ids of these.
     missing: Vec<(u32, u128)>,
     damaged: Vec<(ObjectId, FormatError)>,
+    sealed: SealedRuns,
     /// For each pack whether it is about to be removed; empty when that is not known or none is.
     condemned: Vec<bool>,
 }
@@ -109,7 +115,7 @@ impl Index {
             })
             .buffered(READS);
         while let Some((name, len, table)) = tables.try_next().await? {
-            match table.and_then(|objects| index.add(name, len, &objects, &mut bases)) {
+            match table.and_then(|table| index.add(name, len, table, &mut bases)) {
                 Ok(()) => {}
                 Err(error) => index.damaged.push((name, error)),
             }
@@ -125,7 +131,7 @@ impl Index {
         &mut self,
         name: ObjectId,
         len: u64,
-        objects: &[Object],
+        Table { keys, objects }: Table,
         bases: &mut Vec<u128>,
     ) -> Result<(), FormatError> {
         let start = self.starts.last().copied().unwrap_or_default();
@@ -138,7 +144,9 @@ impl Index {
         self.starts.push(end);
         let mut address = start.saturating_add(self.version.head_bytes());
         self.places.reserve(objects.len());
-        for object in objects {
+        let keys = self.sealed.add_keys(keys);
+        for object in &objects {
+            self.sealed.push(address, object.seal, &keys);
             self.places.push(Place::new(object, address, bases.len() as u32));
             bases.extend(object.base.map(|base| base.prefix()));
             address = address.saturating_add(object.line.stored_len);
@@ -357,7 +365,19 @@ impl Index {
             base: place.base(),
             number: number as u32,
             is_page: place.is_page(),
+            id: place.id,
+            seal: self.sealed.at(place.address()),
         })
+    }
+
+    /// Returns the data key of this number.
+    pub(crate) fn key(&self, number: u32) -> Option<&Arc<WrappedKey>> {
+        self.sealed.key(number)
+    }
+
+    /// Returns all data keys.
+    pub(crate) fn keys(&self) -> &[Arc<WrappedKey>] {
+        self.sealed.keys()
     }
 
     /// Returns the packs whose tables cannot be used, with the reasons.
@@ -376,7 +396,7 @@ pub(crate) async fn read_table(
     store: &Store,
     version: PackVersion,
     (name, len): (ObjectId, u64),
-) -> Result<Result<Vec<Object>, FormatError>, RepositoryError> {
+) -> Result<Result<Table, FormatError>, RepositoryError> {
     let path = Store::pack_path(name);
     if len <= pack::TRAILER_BYTES {
         let problem = format!("a file of {len} bytes is too short for a pack");
@@ -385,12 +405,12 @@ pub(crate) async fn read_table(
     let path = &path;
     let read = || read_end(store, version, (path, len));
     let decode = |(tail, table): (Bytes, Bytes)| async move {
-        let lines = decode_trailer(version, &tail, len).and_then(|trailer| trailer.decode_objects(&table));
-        lines.map_err(|source| RepositoryError::Damaged { path: path.clone(), source })
+        let decoded = decode_trailer(version, &tail, len).and_then(|trailer| trailer.decode_all(&table));
+        decoded.map_err(|source| RepositoryError::Damaged { path: path.clone(), source })
     };
     match read_twice(store, path, read, decode).await {
         Err(RepositoryError::Damaged { source, .. }) => Ok(Err(source)),
-        lines => lines.map(Ok),
+        table => table.map(Ok),
     }
 }
 

@@ -142,7 +142,7 @@ pub(crate) fn reasons(group: &[&Manifest], rules: &KeepRules, now: OffsetDateTim
 
 fn annotation(manifest: &Manifest, rules: &KeepRules) -> Option<KeepReason> {
     let has = |(name, value): &&(String, Option<String>)| {
-        let found = manifest.annotations.get(name);
+        let found = manifest.inventory.as_ref().and_then(|inventory| inventory.annotations.get(name));
         found.is_some_and(|found| value.as_ref().is_none_or(|value| value == found))
     };
     rules.annotations.iter().find(has).map(|(name, _)| KeepReason::Annotation(name.clone()))

@@ -92,7 +92,7 @@ fn kinds_problem(dumps: &[Dump]) -> Option<String> {
 
 /// Tells which other head may hold a later state. One of the same content is no rival.
 fn rivals_problem(latest: &Dump, heads: &[&Dump], now: OffsetDateTime) -> Option<String> {
-    let rivals = heads.iter().filter(|dump| dump.manifest.digest != latest.manifest.digest);
+    let rivals = heads.iter().filter(|dump| !is_alike(&dump.manifest, &latest.manifest));
     let (sequence, id) = (latest.manifest.sequence, latest.id);
     rivals.copied().find_map(|rival| match rival.manifest.sequence {
         0 if sequence == 0 => time_problem(latest, now).or_else(|| time_problem(rival, now)),
@@ -108,6 +108,14 @@ fn rivals_problem(latest: &Dump, heads: &[&Dump], now: OffsetDateTime) -> Option
         )),
         _ => None,
     })
+}
+
+/// Returns true if two dumps are known to have the same content: by their digests, and where these are sealed by their roots.
+pub(crate) fn is_alike(one: &Manifest, other: &Manifest) -> bool {
+    match (&one.inventory, &other.inventory) {
+        (Some(one), Some(other)) => one.digest == other.digest,
+        _ => one.root == other.root,
+    }
 }
 
 /// Tells what is wrong with a time in which the order of dumps without a sequence lies.

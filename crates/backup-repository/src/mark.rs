@@ -1,6 +1,6 @@
 //! Which objects of a repository a dump reaches.
 
-use backup_format::{Manifest, ObjectId, Reference};
+use backup_format::{Level, Manifest, ObjectId, Reference};
 use futures::{StreamExt, TryStreamExt};
 
 use crate::error::RepositoryError;
@@ -34,8 +34,12 @@ impl Marks {
         reader: &DumpReader,
         manifest: &Manifest,
     ) -> Result<(), RepositoryError> {
-        let root = reader.root(manifest).await?;
-        self.add_pages(reader, root.references).await?;
+        if reader.repository.config().is_encrypted() {
+            self.add_sealed_pages(reader, manifest.root).await?;
+        } else {
+            let root = reader.root(manifest).await?;
+            self.add_pages(reader, root.references).await?;
+        }
         self.add(&reader.index, manifest.root);
         Ok(())
     }
@@ -57,6 +61,24 @@ impl Marks {
         while let Some((id, page)) = pages.try_next().await? {
             self.add(&reader.index, id);
             page.references.iter().for_each(|segment| self.add(&reader.index, segment.id));
+        }
+        Ok(())
+    }
+
+    /// Adds what a sealed root reaches: all that is needed stands in clear.
+    async fn add_sealed_pages(&mut self, reader: &DumpReader, root: ObjectId) -> Result<(), RepositoryError> {
+        let mut pages = reader.page_ids(root, Level::Root, "the manifest").await?;
+        pages.retain(|page| !reader.index.number(*page).is_some_and(|number| self.has(number)));
+        let mut pages = futures::stream::iter(pages)
+            .map(|page| async move {
+                let segments = reader.page_ids(page, Level::Segments, "the root page").await?;
+                reader.check_ids_present(page, &segments)?;
+                Ok::<_, RepositoryError>((page, segments))
+            })
+            .buffer_unordered(READS);
+        while let Some((page, segments)) = pages.try_next().await? {
+            self.add(&reader.index, page);
+            segments.into_iter().for_each(|segment| self.add(&reader.index, segment));
         }
         Ok(())
     }

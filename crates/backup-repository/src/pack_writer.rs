@@ -57,7 +57,8 @@ pub(crate) struct PackWriter {
     store: Arc<Store>,
     /// Target and version of the packs.
     kind: (u64, PackVersion),
-    keys: Keys,
+    /// Names the salts of packs of version 1.
+    keys: Option<Keys>,
     open: Option<PackBuilder>,
     /// At most one; it is stopped when the writer is dropped.
     on_its_way: JoinSet<Result<(ObjectId, u64), RepositoryError>>,
@@ -103,9 +104,12 @@ impl PackWriter {
         let line = TableLine { kind, codec: stored.codec, id, plain_len, stored_len };
         let open = match &mut self.open {
             Some(open) => open,
-            none => none.insert(new_pack(self.kind, &self.keys)?),
+            none => none.insert(new_pack(self.kind, self.keys.as_ref())?),
         };
-        open.push_object(Object { line, base: stored.base }, stored.bytes);
+        match &stored.seal {
+            None => open.push_object(Object { line, base: stored.base, seal: None }, stored.bytes),
+            Some((aead, key)) => open.push_sealed((line, stored.base), (*aead, key), stored.bytes),
+        };
         self.written.objects += 1;
         if open.is_full() { self.close().await } else { Ok(()) }
     }
@@ -154,15 +158,18 @@ impl PackWriter {
 }
 
 /// Starts a pack with a salt, so that no two have one name, and what was removed under a name does not come back under it.
-fn new_pack((target, version): (u64, PackVersion), keys: &Keys) -> Result<PackBuilder, RepositoryError> {
+fn new_pack(
+    (target, version): (u64, PackVersion),
+    keys: Option<&Keys>,
+) -> Result<PackBuilder, RepositoryError> {
     let mut salt = [0; pack::SALT_BYTES];
     getrandom::fill(&mut salt).map_err(|source| RepositoryError::Random { source })?;
-    if version == PackVersion::V2 {
+    let Some(keys) = keys.filter(|_| version == PackVersion::V1) else {
         return Ok(PackBuilder::with_salt(target, salt));
-    }
+    };
     let mut pack = PackBuilder::new(target);
     let (line, bytes) = salt_segment(keys, salt);
-    pack.push_object(Object { line, base: None }, bytes);
+    pack.push_object(Object { line, base: None, seal: None }, bytes);
     Ok(pack)
 }
 

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use backup_format::{Consistency, Level, Manifest, Order, Page, Reference, show};
+use backup_format::{Consistency, DigestState, Inventory, Level, Manifest, Order, Page, Reference, show};
 
 use crate::range::{self, RangeDigest};
 use crate::tally::Tally;
@@ -68,12 +68,9 @@ pub(crate) fn assemble(draft: Manifest, parts: Vec<Part>, whole: bool) -> Result
     if counted != state.entries {
         return Err(format!("{} entries were read, and the pages hold {counted}", state.entries));
     }
-    manifest.digest = state.digest();
-    manifest.partitions = state.partitions;
-    manifest.entries = state.entries;
-    manifest.lthash = state.lthash;
     manifest.pages = root.references.len() as u64;
-    manifest.contents = tally.contents();
+    let annotations = manifest.inventory.take().unwrap_or_else(|| DigestState::default().into()).annotations;
+    manifest.inventory = Some(Inventory { contents: tally.contents(), annotations, ..state.into() });
     manifest.consistency = consistency;
     Ok((root, manifest))
 }

@@ -23,7 +23,7 @@ pub(crate) const ADDRESS_MAX: u64 = 1 << 48;
 const PAGE: u128 = 1 << 127;
 
 impl Place {
-    pub(crate) fn new(Object { line, base }: &Object, address: u64, base_number: u32) -> Self {
+    pub(crate) fn new(Object { line, base, .. }: &Object, address: u64, base_number: u32) -> Self {
         let codec = u128::from(line.codec == Codec::Zstd) | u128::from(base.is_some()) << 1;
         let (stored, plain) = (u128::from(line.stored_len), u128::from(line.plain_len));
         let lengths = match base {
@@ -86,7 +86,8 @@ mod tests {
 
     fn object(kind: Kind, codec: Codec, lengths: [u64; 2], base: Option<ObjectId>) -> Object {
         let [plain_len, stored_len] = lengths;
-        Object { line: TableLine { kind, codec, id: ObjectId([7; 32]), plain_len, stored_len }, base }
+        let line = TableLine { kind, codec, id: ObjectId([7; 32]), plain_len, stored_len };
+        Object { line, base, seal: None }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use backup_format::{
     Cut, Cutter, DigestState, EntryBatch, EntryStream, Group, Kind, Level, Page, Range, Reference, Segment,
-    show,
+    limits, show,
 };
 use futures::StreamExt;
 use tokio::task::{JoinSet, spawn_blocking};
@@ -111,7 +111,7 @@ impl RangeReader {
 
     /// Skips the entries before the first page; returns the rest of the batch that it is in.
     async fn skip_to_page(&self, stream: &mut EntryStream) -> Result<Option<EntryBatch>, RepositoryError> {
-        let mut cutter = Cutter::new(&self.context.repository.config, &self.context.repository.keys);
+        let mut cutter = Cutter::new(&self.context.repository.config, &self.context.keys);
         while let Some(batch) = self.next(stream).await? {
             let mut entries = batch.iter().enumerate();
             let page = entries
@@ -306,7 +306,7 @@ impl PartWriter {
         if self.phases.earlier.is_empty() && !self.phases.is_followed {
             return Ok(());
         }
-        let number = self.context.repository.keys.partition(group.root_key);
+        let number = self.context.keys.partition(group.root_key);
         if self.phases.earlier.contains(&number) {
             let root_key = show(group.root_key);
             return Err(self.context.bug(format!("the partition of root_key={root_key} is in two phases")));
@@ -392,7 +392,7 @@ fn name(context: &Context, piece: Piece) -> (Encoded, bool) {
     let segment = Segment::from_batch(&piece.batch);
     drop(piece.batch);
     let plaintext = segment.plaintext();
-    let id = context.repository.keys.id(Kind::Segment, plaintext);
+    let id = context.keys.id(Kind::Segment, plaintext);
     let mut inner = DigestState::default();
     let groups = segment.groups();
     let count = groups.len();
@@ -414,6 +414,8 @@ impl Encoded {
     fn whole(self, context: &Context) -> Result<Self, RepositoryError> {
         let (id, plaintext) = (self.reference.id, self.segment.plaintext());
         let stored = codec::encode(context.options.compression, Kind::Segment, id, plaintext)?;
+        let object = (Kind::Segment, id, self.reference.plain_len);
+        let stored = context.repository.seal(object, &[], stored)?;
         Ok(Self { stored: Some(stored), ..self })
     }
 
@@ -423,6 +425,11 @@ impl Encoded {
         let Some(stored) = base.encode(object, (context.order, context.options.compression))? else {
             return self.whole(context);
         };
+        let object = (Kind::Segment, self.reference.id, self.reference.plain_len);
+        let stored = context.repository.seal(object, &[], stored)?;
+        if stored.bytes.len() as u64 > limits::PATCH_BYTES_MAX {
+            return self.whole(context);
+        }
         context.known.rely_on(base.chain());
         context.known.patched();
         Ok(Self { stored: Some(stored), ..self })

@@ -17,8 +17,9 @@ use crate::codec::{self, Problem};
 use crate::error::RepositoryError;
 use crate::index::{Index, Location};
 use crate::reload::Latest;
-use crate::repository::{Dump, Repository};
+use crate::repository::{Dump, Repository, inventory_of};
 use crate::run::{self, Parts, Run};
+use crate::sealed_page;
 use crate::store::Store;
 use crate::twice::read_twice;
 
@@ -120,6 +121,7 @@ impl DumpReader {
     ) -> Result<Page, RepositoryError> {
         self.find(Kind::Page, id, needed_by)?;
         let mut first_error = None;
+        self.repository.check_opens("reading a page")?;
         for location in self.index.find(id) {
             let plain_len = plain_len.unwrap_or(location.plain_len);
             let path = Store::pack_path(location.pack);
@@ -222,6 +224,7 @@ impl DumpReader {
 
     /// Reads a run; when that fails and some of it lies elsewhere too, each segment from the first place where it is right.
     pub(crate) async fn read_run_here(self, run: Run) -> Result<Vec<ReadSegment>, RepositoryError> {
+        self.repository.check_opens("reading a segment")?;
         let ids = run.objects.iter().map(|(reference, _)| reference.id);
         let has_copies = ids.clone().any(|id| self.index.find(id).nth(1).is_some());
         if !run.has_patches() && !has_copies {
@@ -320,7 +323,8 @@ impl DumpReader {
                     chain.iter().map(|place| Some((*place, parts.get(&(place.pack, place.offset))?.clone())));
                 let links: Option<Vec<_>> = links.collect();
                 let links = links.ok_or(RepositoryError::Stopped)?;
-                let (segment, patch_bytes) = self.decode_segment(reference, &links)?;
+                let opened = self.open_links(reference.id, &links)?;
+                let (segment, patch_bytes) = self.decode_segment(reference, &opened)?;
                 let stored = links.into_iter().filter(|_| self.keeps_stored).map(|(place, bytes)| {
                     let Location { pack, offset, .. } = place;
                     StoredAt { pack, offset, bytes }
@@ -352,7 +356,7 @@ impl DumpReader {
             }
             assembled => assembled.map_err(bad)?,
         };
-        let keys = &self.repository.keys;
+        let keys = self.repository.keys()?;
         keys.check(Kind::Segment, &plaintext, reference.id).map_err(|error| bad(error.into()))?;
         let segment = match Segment::decode(plaintext, self.order, &self.limits) {
             Err(source) if source.asks_for_higher_limit() => return Err(above(source)),
@@ -396,9 +400,11 @@ impl DumpReader {
         }
         check_plain_len(plain_len, location).map_err(bad)?;
         let object = (Kind::Page, id, plain_len);
-        let plaintext =
-            codec::decode_checked(&self.repository.keys, object, location.codec, stored).map_err(bad)?;
-        Page::decode(&plaintext, level).map_err(|error| bad(error.into()))
+        let (clear, stored) = self.open_page(id, location, stored)?;
+        let plaintext = codec::decode_checked(self.repository.keys()?, object, location.codec, &stored);
+        let page = Page::decode(&plaintext.map_err(bad)?, level).map_err(|error| bad(error.into()))?;
+        sealed_page::check_ids(&page, clear).map_err(bad)?;
+        Ok(page)
     }
 
     pub(crate) fn find(
@@ -468,15 +474,15 @@ fn check_plain_len(plain_len: u64, location: &Location) -> Result<(), Problem> {
 }
 
 fn check_root(root: &Page, manifest: &Manifest) -> Result<(), RepositoryError> {
-    let pages = root.references.len() as u64;
-    if (pages, root.entries()) == (manifest.pages, manifest.entries) {
+    let (pages, entries) = (root.references.len() as u64, inventory_of(manifest)?.entries);
+    if (pages, root.entries()) == (manifest.pages, entries) {
         return Ok(());
     }
     let problem = format!(
         "it refers to {pages} pages with {} entries, the manifest says {} with {}",
         root.entries(),
         manifest.pages,
-        manifest.entries
+        entries
     );
     Err(RepositoryError::Inconsistent {
         place: format!("root page {}", manifest.root),

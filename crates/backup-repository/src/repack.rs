@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use backup_format::pack::{Codec, Object, TableLine};
+use backup_format::pack::{Object, TableLine};
 use backup_format::{Limits, ObjectId, Order, Segment};
 use bytes::Bytes;
 use tokio::task::spawn_blocking;
@@ -15,11 +15,14 @@ use crate::chain;
 use crate::codec::{self, Compression, Problem, Stored};
 use crate::error::RepositoryError;
 use crate::index::{self, Index, Location};
+use crate::pack_check::PackCheck;
 use crate::pack_writer::{PackWriter, Written};
 use crate::progress::Progress;
 use crate::reader::{DumpReader, bad_object, may_be_right_elsewhere};
 use crate::repository::Repository;
 use crate::store::Store;
+use crate::vault::IDENTITY;
+use crate::work::Stop;
 
 /// Stored bytes that are read at once, unless one object is longer.
 const BATCH_BYTES: u64 = 1 << 20;
@@ -49,6 +52,8 @@ pub(crate) struct Copier {
     order: Order,
     /// Objects that were copied because they were not right elsewhere.
     mended: HashSet<usize>,
+    /// Packs whose names were checked.
+    checked_names: HashSet<ObjectId>,
     /// Bytes of the objects that were copied, as they are stored.
     pub bytes: u64,
 }
@@ -69,6 +74,7 @@ impl Copier {
             progress: progress.clone(),
             order: Order::Plain,
             mended: HashSet::new(),
+            checked_names: HashSet::new(),
             bytes: 0,
         }
     }
@@ -83,9 +89,12 @@ impl Copier {
         let version = self.index.version();
         let objects = index::read_table(&self.repository.store, version, (name, len)).await?;
         let damaged = |source| RepositoryError::Damaged { path: Store::pack_path(name), source };
+        if self.repository.is_locked() {
+            self.check_name(pack).await?;
+        }
         let mut offset = version.head_bytes();
         let mut batch = Batch::default();
-        for object in objects.map_err(damaged)? {
+        for object in objects.map_err(damaged)?.objects {
             let range = offset..offset.saturating_add(object.line.stored_len);
             offset = range.end;
             let Some(first) = self.index.number(object.line.id) else { continue };
@@ -131,30 +140,32 @@ impl Copier {
     async fn checked(
         &mut self,
         pack: ObjectId,
-        Wanted { object: Object { line, base }, range, whole }: Wanted,
+        Wanted { object: Object { line, base, .. }, range, whole }: Wanted,
         bytes: Bytes,
     ) -> Result<Stored, RepositoryError> {
-        let stored = Stored { codec: line.codec, base, bytes: bytes.to_vec() };
+        let Some(place) = self.place_in(&line, pack) else { return Err(RepositoryError::Stopped) };
+        let stored = Stored { base, ..self.as_stored(&place, &bytes) };
+        if self.repository.is_locked() {
+            // The name of the pack was checked.
+            return if whole { Err(whole_needs_identity()) } else { Ok(stored) };
+        }
         let error = if base.is_none() {
-            match self.decodes(&line, line.codec, bytes).await? {
+            match self.decodes(&line, place, bytes).await? {
                 Ok(()) => return Ok(stored),
                 Err(found) => bad_object((line.kind, line.id), (pack, range.start), found),
             }
         } else {
-            let Some(place) = self.place_in(&line, pack) else { return Err(RepositoryError::Stopped) };
             match self.segment(&line, place).await {
                 Ok(_) if !whole => return Ok(stored),
-                Ok(segment) => return encode_whole(line, segment).await,
+                Ok(segment) => return self.encode_whole(line, segment).await,
                 Err(error) if may_be_right_elsewhere(&error) => error,
                 Err(error) => return Err(error),
             }
         };
         for place in self.index.clone().find(line.id) {
             match self.read_right(&line, place).await? {
-                Some(Right::Stored(codec, bytes)) => {
-                    return Ok(Stored { codec, base: None, bytes: bytes.to_vec() });
-                }
-                Some(Right::Segment(segment)) => return encode_whole(line, segment).await,
+                Some(Right::Stored(place, bytes)) => return Ok(self.as_stored(&place, &bytes)),
+                Some(Right::Segment(segment)) => return self.encode_whole(line, segment).await,
                 None => {}
             }
         }
@@ -164,6 +175,12 @@ impl Copier {
     /// Returns true if an object is right in the pack of this number.
     async fn is_right(&mut self, line: &TableLine, pack: usize) -> Result<bool, RepositoryError> {
         let name = self.index.packs().get(pack).map(|(name, _)| *name);
+        if self.repository.is_locked() {
+            return match self.check_name(pack).await {
+                Err(RepositoryError::WrongName { .. }) => Ok(false),
+                result => result.map(|()| true),
+            };
+        }
         match name.and_then(|name| self.place_in(line, name)) {
             Some(place) => Ok(self.read_right(line, place).await?.is_some()),
             None => Ok(false),
@@ -189,8 +206,8 @@ impl Copier {
             };
         }
         let bytes = self.repository.store.read_range(&Store::pack_path(place.pack), place.range()).await?;
-        let is_right = self.decodes(line, place.codec, bytes.clone()).await?.is_ok();
-        Ok(is_right.then_some(Right::Stored(place.codec, bytes)))
+        let is_right = self.decodes(line, place, bytes.clone()).await?.is_ok();
+        Ok(is_right.then_some(Right::Stored(place, bytes)))
     }
 
     /// Reads a segment that is stored as a patch from one place. In which order its entries stand is tried out.
@@ -216,26 +233,63 @@ impl Copier {
     async fn decodes(
         &self,
         line: &TableLine,
-        codec: Codec,
+        place: Location,
         bytes: Bytes,
     ) -> Result<Result<(), Problem>, RepositoryError> {
-        let (keys, object) = (self.repository.keys.clone(), (line.kind, line.id, line.plain_len));
-        let decode = move || codec::decode_checked(&keys, object, codec, &bytes).map(drop);
-        Ok(spawn_blocking(decode).await?)
+        let (keys, object) = (self.repository.keys()?.clone(), (line.kind, line.id, line.plain_len));
+        let reader =
+            DumpReader::in_order(&self.repository, self.index.clone(), Order::Plain, Limits::default());
+        let decode = move || {
+            let bytes = match reader.open_object(object.1, &place, &bytes) {
+                Err(RepositoryError::BadObject { problem, source, .. }) => {
+                    return Ok(Err(Problem { problem, source }));
+                }
+                opened => opened?,
+            };
+            Ok(codec::decode_checked(&keys, object, place.codec, &bytes).map(drop))
+        };
+        spawn_blocking(decode).await?
     }
+
+    /// Returns how an object that is stored whole is stored at a place.
+    fn as_stored(&self, place: &Location, bytes: &Bytes) -> Stored {
+        let seal = place.seal.and_then(|(aead, key)| Some((aead, self.index.key(key)?.clone())));
+        Stored { codec: place.codec, base: None, bytes: bytes.to_vec(), seal }
+    }
+
+    async fn encode_whole(&self, line: TableLine, segment: Segment) -> Result<Stored, RepositoryError> {
+        let repository = self.repository.clone();
+        let encode = move || {
+            let TableLine { kind, id, plain_len, .. } = line;
+            let stored = codec::encode(Compression::default(), kind, id, segment.plaintext())?;
+            repository.seal((kind, id, plain_len), &[], stored)
+        };
+        spawn_blocking(encode).await?
+    }
+
+    /// Checks the name of the pack of this number, once: what is sealed can be checked in no other way without an identity.
+    async fn check_name(&mut self, pack: usize) -> Result<(), RepositoryError> {
+        let Some((name, len)) = self.index.packs().get(pack).copied() else { return Ok(()) };
+        if self.checked_names.contains(&name) {
+            return Ok(());
+        }
+        let place = (self.repository.store.clone(), self.index.version());
+        PackCheck::new(place, (name, len), Stop::default().watch()).finish().await?;
+        self.checked_names.insert(name);
+        Ok(())
+    }
+}
+
+fn whole_needs_identity() -> RepositoryError {
+    RepositoryError::locked("storing a patch as a whole segment", IDENTITY)
 }
 
 /// An object that is what its id says.
 enum Right {
     /// It is stored whole, like this.
-    Stored(Codec, Bytes),
+    Stored(Location, Bytes),
     /// It is stored as a patch, which gives this.
     Segment(Segment),
-}
-
-async fn encode_whole(line: TableLine, segment: Segment) -> Result<Stored, RepositoryError> {
-    let encode = move || codec::encode(Compression::default(), line.kind, line.id, segment.plaintext());
-    spawn_blocking(encode).await?
 }
 
 /// Neighbouring objects that are read at once.

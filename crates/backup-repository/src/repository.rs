@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use backup_format::{Config, FormatError, Keys, Manifest, ObjectId, limits};
+use backup_format::{Config, FormatError, Inventory, Keys, Manifest, ObjectId, limits};
 use backup_sign::{SecretKey, TrustedKeys};
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
@@ -18,6 +18,7 @@ use crate::signed::{Signed, Statement};
 use crate::store::{CONFIG, Store};
 use crate::tombstone;
 use crate::twice::read_twice;
+use crate::vault::{IDENTITY, Opener, Sealer};
 use crate::warning::Unusable;
 
 /// How often the config is read until two readings are equal.
@@ -30,7 +31,10 @@ const READS: usize = 16;
 pub struct Repository {
     pub(crate) store: Arc<Store>,
     pub(crate) config: Arc<Config>,
-    pub(crate) keys: Keys,
+    /// What names objects and places cuts; `None` where it is encrypted and nobody gave its key.
+    pub(crate) keys: Option<Keys>,
+    pub(crate) sealer: Option<Arc<Sealer>>,
+    pub(crate) opener: Option<Arc<Opener>>,
     pub(crate) clock: Clock,
     /// Whose signatures count; `None`: none is checked.
     pub(crate) trust: Option<Arc<TrustedKeys>>,
@@ -44,6 +48,23 @@ pub struct Dump {
     pub id: ObjectId,
     /// Its manifest.
     pub manifest: Manifest,
+}
+
+impl Dump {
+    /// Returns what is in the dump.
+    ///
+    /// # Errors
+    ///
+    /// [`RepositoryError::Secret`] where that is sealed, and was not opened.
+    pub fn inventory(&self) -> Result<&Inventory, RepositoryError> {
+        inventory_of(&self.manifest)
+    }
+}
+
+/// Returns what is in the dump of a manifest, unless that is sealed and was not opened.
+pub(crate) fn inventory_of(manifest: &Manifest) -> Result<&Inventory, RepositoryError> {
+    let locked = || RepositoryError::locked("reading what is in a dump", IDENTITY);
+    manifest.inventory.as_ref().ok_or_else(locked)
 }
 
 /// All dumps of a repository.
@@ -233,7 +254,16 @@ impl Repository {
     pub(crate) fn with_config(store: Store, config: Config) -> Self {
         let keys = config.keys();
         let (store, config) = (Arc::new(store), Arc::new(config));
-        Self { store, config, keys, clock: Clock::default(), trust: None, signer: None }
+        Self {
+            store,
+            config,
+            keys,
+            sealer: None,
+            opener: None,
+            clock: Clock::default(),
+            trust: None,
+            signer: None,
+        }
     }
 
     /// Takes another clock than that of the system, for all that is done with the result.
@@ -372,7 +402,8 @@ impl Repository {
                 found => return Err(RepositoryError::WrongName { path: path.to_owned(), found }),
             }
             let manifest = Manifest::decode(&json);
-            let manifest = manifest.map_err(|source| RepositoryError::file(path.to_owned(), source))?;
+            let mut manifest = manifest.map_err(|source| RepositoryError::file(path.to_owned(), source))?;
+            self.open_manifest(path, &mut manifest)?;
             Ok(Some((manifest, json)))
         };
         read_twice(&self.store, path, read, decode).await

@@ -62,7 +62,7 @@ impl Repository {
         options: &RestoreOptions,
     ) -> Result<RestoreReport, RepositoryError> {
         let failed = || RepositoryError::engine("restoring into", target.name());
-        let Manifest { order, entries, .. } = dump.manifest;
+        let (order, entries) = (dump.manifest.order, dump.inventory()?.entries);
         let restore = Restore { dump: dump.id, order, entries };
         target.check(&restore).await.map_err(failed())?;
         if options.claim.is_some() {

@@ -99,6 +99,7 @@ impl Repository {
             return Err(RepositoryError::NotDivisible { namespace: info.namespace });
         };
         check_shares(&plan, &share)?;
+        self.check_records()?;
         self.check_writable().await?;
         let lineage = seen.lineage(&info, &options)?;
         let started = clock::text(seen.started);
@@ -108,7 +109,7 @@ impl Repository {
         let place = (started, lineage.sequence, lineage.previous);
         let own = Job::new(share.share.of(), place, (info, order), (identity, counts), &options)?;
         let files = Arc::new(JobFiles::join(self, &share.job, own).await?);
-        let context = Context::new(self, (snapshot, order), (seen.index, options), &plan);
+        let context = Context::new(self, (snapshot, order), (seen.index, options), &plan)?;
         let report = ShareReport { warnings: lineage.warnings, ..ShareReport::default() };
         let context = Arc::new(context);
         ShareRun { files, share, context, report }.run(plan).await

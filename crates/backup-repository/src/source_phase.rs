@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use backup_format::{EntryStream, Kind, Limits, Range, Segment, Snapshot};
+use backup_format::{EntryStream, Keys, Kind, Limits, Range, Segment, Snapshot};
 use futures::StreamExt;
 
 use crate::block::Block;
@@ -17,7 +17,7 @@ use crate::segmenter::{Piece, Segmenter};
 
 /// How far somebody is in a phase of a namespace.
 pub(crate) struct SourcePhase {
-    repository: Repository,
+    keys: Keys,
     snapshot: Arc<dyn Snapshot>,
     ranges: VecDeque<Range>,
     stream: Option<EntryStream>,
@@ -36,10 +36,11 @@ impl SourcePhase {
         snapshot: &Arc<dyn Snapshot>,
         ranges: Vec<Range>,
         (limits, progress): (Limits, Progress),
-    ) -> Self {
-        let segmenter = Segmenter::new(&repository.config, &repository.keys, snapshot.order(), limits);
-        Self {
-            repository: repository.clone(),
+    ) -> Result<Self, RepositoryError> {
+        let keys = repository.keys()?.clone();
+        let segmenter = Segmenter::new(&repository.config, &keys, snapshot.order(), limits);
+        Ok(Self {
+            keys,
             snapshot: snapshot.clone(),
             ranges: ranges.into(),
             stream: None,
@@ -49,7 +50,7 @@ impl SourcePhase {
             block: None,
             passed: Passed::default(),
             progress,
-        }
+        })
     }
 
     pub(crate) fn passed(&self) -> &Passed {
@@ -67,7 +68,7 @@ impl SourcePhase {
             if let Some(piece) = self.pieces.pop_front() {
                 let last = piece.batch.groups().next_back().map(|group| group.root_key.to_vec());
                 let segment = Segment::from_batch(&piece.batch);
-                let id = self.repository.keys.id(Kind::Segment, segment.plaintext());
+                let id = self.keys.id(Kind::Segment, segment.plaintext());
                 self.block = Some((Block::new(id, segment), last.unwrap_or_default()));
             } else if self.is_at_end {
                 return Ok(());

@@ -7,6 +7,7 @@ use backup_format::{ObjectId, Spent, limits};
 
 use crate::clock;
 use crate::error::RepositoryError;
+use crate::latest;
 use crate::repository::{Dump, Repository};
 use crate::store::Store;
 use crate::work;
@@ -75,7 +76,7 @@ fn is_later(other: &Dump, dump: &Dump) -> bool {
     let is_other = matches!(origins, (Some(one), Some(other)) if one != other);
     other.id != dump.id
         && later.namespace == last.namespace
-        && later.digest != last.digest
+        && !latest::is_alike(later, last)
         && !is_other
         && (later.sequence > last.sequence || later.previous.contains(&dump.id))
 }

@@ -50,6 +50,8 @@ const STAGED: &str = "staged";
 const PENDING: &str = "pending";
 /// Directory of the records that last dumps were restored.
 const SPENT: &str = "spent";
+/// The repository key, wrapped for the recipients.
+pub(crate) const REPOSITORY_KEY: &str = "keys/repository.age";
 /// Directory of the copies of the config.
 pub(crate) const CONFIGS: &str = "configs";
 /// Files are removed this many at a time.

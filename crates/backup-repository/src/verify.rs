@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use backup_format::{
-    DigestState, FormatError, Limits, Manifest, ObjectId, Order, Page, Reference, ReferenceOrder,
+    DigestState, FormatError, Level, Limits, Manifest, ObjectId, Order, Page, Reference, ReferenceOrder,
 };
 use futures::{StreamExt, TryStreamExt};
 
@@ -15,7 +15,7 @@ use crate::pack_check::{Begun, check_names};
 use crate::progress::Progress;
 use crate::range;
 use crate::reader::{DumpReader, inconsistent};
-use crate::repository::{Dump, Repository};
+use crate::repository::{Dump, Repository, inventory_of};
 use crate::store::Store;
 use crate::work::{self, Stop, Worker};
 
@@ -110,8 +110,10 @@ pub struct VerifyReport {
     pub packs_read: u64,
     /// Segments that were read and decoded.
     pub segments_read: u64,
-    /// The digest recomputed from the entries; `None` at level 1 and for a subset.
+    /// The digest recomputed from the entries; `None` at level 1, for a subset, and where the content is sealed.
     pub digest: Option<DigestState>,
+    /// Whether the content could not be checked, because it is sealed and no identity was given.
+    pub is_sealed: bool,
 }
 
 impl Repository {
@@ -140,6 +142,9 @@ impl Repository {
         let reader = DumpReader::open(self, dump, options.limits).await?;
         options.progress.phase("checking structure", None);
         check_tables(&reader)?;
+        if self.is_locked() {
+            return verify_sealed(&reader, &dump.manifest, options).await;
+        }
         let pages = check_structure(&reader, &dump.manifest).await?;
         let mut report = VerifyReport { pages: pages.len() as u64, ..VerifyReport::default() };
         if options.level == VerifyLevel::Structure {
@@ -164,6 +169,22 @@ impl Repository {
         }
         Ok(report)
     }
+}
+
+/// Verifies what can be without an identity: that everything is there, and that packs are what their names say.
+async fn verify_sealed(
+    reader: &DumpReader,
+    manifest: &Manifest,
+    options: &VerifyOptions,
+) -> Result<VerifyReport, RepositoryError> {
+    let pages = check_reached(reader, manifest).await?;
+    let mut report = VerifyReport { pages, is_sealed: true, ..VerifyReport::default() };
+    if options.level == VerifyLevel::Content {
+        let is_wanted = |pack| options.subset.is_none_or(|subset| subset.has_name(pack));
+        check_packs(reader, is_wanted, options).await?;
+        report.packs_read = reader.index.packs().iter().filter(|(pack, _)| is_wanted(*pack)).count() as u64;
+    }
+    Ok(report)
 }
 
 /// Reports the first pack whose table cannot be used.
@@ -257,6 +278,33 @@ pub(crate) async fn check_structure(
     Ok(root.references)
 }
 
+/// Checks that all that a dump reaches is in packs, as far as that can be known without an identity where it is sealed. Returns the number of
+/// its pages.
+pub(crate) async fn check_reached(reader: &DumpReader, manifest: &Manifest) -> Result<u64, RepositoryError> {
+    if !reader.repository.is_locked() {
+        return Ok(check_structure(reader, manifest).await?.len() as u64);
+    }
+    let pages = reader.page_ids(manifest.root, Level::Root, "the manifest").await?;
+    let segments = futures::stream::iter(pages.iter().copied())
+        .map(|id| async move {
+            let segments = reader.page_ids(id, Level::Segments, "the root page").await?;
+            reader.check_ids_present(id, &segments)?;
+            Ok::<_, RepositoryError>(segments.len() as u64)
+        })
+        .buffered(8)
+        .try_fold(0_u64, |sum, count| async move { Ok(sum.saturating_add(count)) })
+        .await?;
+    let count = pages.len() as u64;
+    if (count, segments) == (manifest.pages, manifest.segments) {
+        return Ok(count);
+    }
+    let problem = format!(
+        "{count} pages with {segments} segments were found, the manifest says {} with {}",
+        manifest.pages, manifest.segments
+    );
+    Err(RepositoryError::Inconsistent { place: "the dump".to_owned(), problem, source: None })
+}
+
 /// Checks the names of the packs that `wanted` names.
 async fn check_packs(
     reader: &DumpReader,
@@ -322,14 +370,14 @@ async fn check_pages(
         let (progress, stopped) = (options.progress.clone(), stop.watch());
         let check = PageCheck::new(reader.clone(), pages.clone(), index, whole.clone(), progress, stopped);
         let stopped = stop.watch();
-        async move { Worker::spawn(stopped, check.run())?.join().await }
+        async move { Worker::spawn(stopped, check?.run())?.join().await }
     });
     work::collect(futures::stream::iter(checks).buffered(workers)).await
 }
 
 /// Compares what was found somewhere with what the manifest says.
 pub(crate) fn compare(manifest: &Manifest, found: &DigestState, what: &str) -> Result<(), RepositoryError> {
-    let expected = manifest.digest_state();
+    let expected = inventory_of(manifest)?.digest_state();
     if *found == expected {
         return Ok(());
     }

@@ -140,10 +140,15 @@ impl<'all> All<'all> {
     ) -> Result<Option<(usize, Vec<Reference>)>, RepositoryError> {
         let index = self.index.clone();
         let reader = DumpReader::with_index(self.repository, index, &dump, self.options.limits);
-        let checked = verify::check_structure(&reader, &dump.manifest).await;
+        let checked = match self.repository.is_locked() {
+            true => verify::check_reached(&reader, &dump.manifest).await.map(Err),
+            false => verify::check_structure(&reader, &dump.manifest).await.map(Ok),
+        };
         let number = self.report.dumps.len();
         let (found, pages) = match checked {
-            Ok(pages) => (
+            // Its content cannot be read.
+            Ok(Err(pages)) => (Ok(VerifyReport { pages, is_sealed: true, ..VerifyReport::default() }), None),
+            Ok(Ok(pages)) => (
                 Ok(VerifyReport { pages: pages.len() as u64, ..VerifyReport::default() }),
                 is_in(self.options, dump.id).then_some((number, pages)),
             ),
@@ -172,7 +177,7 @@ impl<'all> All<'all> {
         let states = dumps.iter().map(|(number, _)| (*number, DumpState::new(&reader)));
         let mut content = Content {
             states: states.collect(),
-            classes: Classes::new(&reader),
+            classes: Classes::new(&reader)?,
             walk: Walk::new(DumpReader { keeps_stored: false, ..reader.clone() }, dumps),
             reader,
             packs,

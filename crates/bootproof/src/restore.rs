@@ -125,11 +125,15 @@ pub async fn find(
 
 /// Compares the digest of a copied namespace with that of a dump.
 pub fn compare(findings: &Findings, dump: &Dump, copy: &Dump) {
-    let (expected, found) = (dump.manifest.digest_state(), copy.manifest.digest_state());
+    let (Some(original), Some(copied)) = (&dump.manifest.inventory, &copy.manifest.inventory) else {
+        let what = Place::of("namespace".to_owned());
+        return findings.add(Kind::DigestDiffers, what, "a digest", "a sealed one");
+    };
+    let (expected, found) = (original.digest_state(), copied.digest_state());
     if expected == found {
         return;
     }
-    let kinds = different(&dump.manifest.contents, &copy.manifest.contents);
+    let kinds = different(&original.contents, &copied.contents);
     let what =
         if kinds.is_empty() { "namespace".to_owned() } else { format!("namespace: {}", kinds.join(", ")) };
     findings.add(Kind::DigestDiffers, Place::of(what), show(&expected), show(&found));

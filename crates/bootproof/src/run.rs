@@ -196,7 +196,9 @@ impl Proof<'_> {
             subject: self.subject.to_string(),
             dump: restored.filter(|_| is_dump).map(|dump| dump.id.to_string()),
             against_dump: None,
-            digest: manifest.map(|manifest| manifest.digest.to_string()),
+            digest: manifest
+                .and_then(|manifest| manifest.inventory.as_ref())
+                .map(|inventory| inventory.digest.to_string()),
             layout: manifest.map(|manifest| manifest.source.layout.clone()),
             consistency: manifest.map(|manifest| manifest.consistency.to_string()),
             network: content.network,

@@ -89,9 +89,9 @@ impl Case {
         let manifest = backup.manifest();
         let namespace = place.namespace().await?;
         backup.restore(&*namespace.target).await?;
-        check::digest(manifest.digest, Content::read(&*namespace.source).await?.digest)?;
+        check::digest(manifest.inventory.as_ref().unwrap().digest, Content::read(&*namespace.source).await?.digest)?;
         let database = place.open().await?;
-        check::digest(manifest.digest, read(database.clone()).await?.digest)?;
+        check::digest(manifest.inventory.as_ref().unwrap().digest, read(database.clone()).await?.digest)?;
 
         let node = Node::boot(database, self.scenario.key(genesis)?).await?;
         let mut tips = check::tips(&node, genesis, 0, before).await?;
@@ -102,7 +102,7 @@ impl Case {
         Ok(Report {
             case: self,
             duration: Duration::ZERO,
-            restored: manifest.digest,
+            restored: manifest.inventory.as_ref().unwrap().digest,
             certificates: missed.len(),
             tips,
             caught_up: content.digest,

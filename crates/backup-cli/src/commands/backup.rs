@@ -243,14 +243,16 @@ fn warn(report: &mut Report, warnings: &[BackupWarning]) {
     report.field("warnings", texts);
 }
 
-/// Names of numbers of a manifest, and those of the dump and of the one before it.
-fn numbers(since: &Difference, manifest: &Manifest) -> [(&'static str, u64, u64); 3] {
+/// Names of numbers of a manifest, and those of the dump and of the one before it. Those that are sealed are left out.
+fn numbers(since: &Difference, manifest: &Manifest) -> Vec<(&'static str, u64, u64)> {
     let before = &since.predecessor.manifest;
-    [
-        ("entries", manifest.entries, before.entries),
-        ("partitions", manifest.partitions, before.partitions),
-        ("plain_bytes", manifest.plain_bytes, before.plain_bytes),
-    ]
+    let mut numbers = Vec::new();
+    if let (Some(now), Some(then)) = (&manifest.inventory, &before.inventory) {
+        numbers.push(("entries", now.entries, then.entries));
+        numbers.push(("partitions", now.partitions, then.partitions));
+    }
+    numbers.push(("plain_bytes", manifest.plain_bytes, before.plain_bytes));
+    numbers
 }
 
 fn since_json(since: &Difference, manifest: &Manifest) -> Value {
@@ -270,11 +272,21 @@ fn since_json(since: &Difference, manifest: &Manifest) -> Value {
 fn since_text(since: &Difference, manifest: &Manifest) -> String {
     const ID_DIGITS: usize = 12;
     let mut text = format!("{:.ID_DIGITS$}:", since.predecessor.id);
-    for ((_, found, before), noun) in numbers(since, manifest).into_iter().zip(["entry", "partition"]) {
+    for (name, found, before) in numbers(since, manifest) {
+        let noun = match name {
+            "entries" => "entry",
+            "partitions" => "partition",
+            _ => continue,
+        };
         let sign = if found < before { '-' } else { '+' };
         text += &format!(" {sign}{},", count(found.abs_diff(before), noun));
     }
-    let Some(segments) = since.segments else { return text + " its pages cannot be read" };
+    let Some(segments) = since.segments else {
+        let is_sealed = since.predecessor.manifest.inventory.is_none();
+        let problem =
+            if is_sealed { " it is sealed, so it was not compared" } else { " its pages cannot be read" };
+        return text + problem;
+    };
     let percent = segments.new.plain_bytes as f64 * 100.0 / manifest.plain_bytes.max(1) as f64;
     text + &format!(
         " {} in new segments ({percent:.1} %), {} in segments that are gone",

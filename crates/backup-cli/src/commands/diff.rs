@@ -112,13 +112,14 @@ async fn with_previous(repository: &Repository, choice: &DumpChoice) -> Result<(
 
 fn side(dump: &Dump) -> Value {
     let manifest = &dump.manifest;
+    let inventory = manifest.inventory.as_ref();
     json!({
         "dump": dump.id,
         "namespace": manifest.namespace,
         "finished": to_the_second(&manifest.finished),
-        "digest": manifest.digest,
-        "partitions": manifest.partitions,
-        "entries": manifest.entries,
+        "digest": inventory.map(|inventory| inventory.digest),
+        "partitions": inventory.map(|inventory| inventory.partitions),
+        "entries": inventory.map(|inventory| inventory.entries),
     })
 }
 

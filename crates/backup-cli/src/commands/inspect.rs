@@ -48,9 +48,11 @@ async fn inspect_dump(location: &RepositoryLocation, choice: &DumpArgs, session:
     report.line("started", &manifest.started);
     report.line("finished", &manifest.finished);
     report.line("made by", &manifest.tool);
-    for (name, value) in &manifest.annotations {
-        report.line("annotation", format_args!("{name}={value}"));
+    if let Some(inventory) = &manifest.inventory {
+        for (name, value) in &inventory.annotations {
+            report.line("annotation", format_args!("{name}={value}"));
+        }
+        report::add_contents(&mut report, &inventory.contents);
     }
-    report::add_contents(&mut report, &manifest.contents);
     Ok(report)
 }

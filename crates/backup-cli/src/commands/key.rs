@@ -1,16 +1,16 @@
-//! `key`: makes keys.
+//! `key`: makes keys, and says who can read an encrypted repository.
 
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use backup_console::{Problem, Report, quoted};
+use backup_console::{Problem, Report, RepositoryLocation, Session, quoted, read_repository_key, recipients};
+use backup_seal::{AgeIdentities, RepositoryKey};
 use backup_sign::SecretKey;
 use clap::{Args, Subcommand};
 
-/// Make a key to sign dumps with
+use crate::new_file::{self, check_new};
+
+/// Make keys, and choose who can read an encrypted repository
 #[derive(Args, Debug)]
 pub(crate) struct KeyArgs {
     #[command(subcommand)]
@@ -20,35 +20,106 @@ pub(crate) struct KeyArgs {
 #[derive(Debug, Subcommand)]
 enum KeyCommand {
     Generate(GenerateArgs),
+    List(ListArgs),
+    Add(ChangeArgs),
+    Remove(ChangeArgs),
+    Rotate(RotateArgs),
+    Recover(RecoverArgs),
 }
 
-/// Make a key, and write it to two new files
+/// Make a key, and write it to new files
 ///
-/// FILE gets the secret key, which only its owner can read and no password protects; FILE.pub gets the public one. Both are files
-/// of minisign. Who has FILE can sign dumps; those who read dumps need FILE.pub or the key that is printed.
+/// With --sign, FILE gets the secret key, which only its owner can read and no password protects; FILE.pub gets the public one. Both are
+/// files of minisign. Who has FILE can sign dumps; those who read dumps need FILE.pub or the key that is printed.
+///
+/// With --age, FILE gets an identity of age, as age-keygen makes it, and its recipient is printed. Who has FILE can read what is
+/// encrypted for the recipient. It should never be on the machine that makes backups.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Example:
+Examples:
   kvbackup key generate --sign /etc/kvbackup/node.key
   kvbackup backup rocksdb:/var/lib/linera/validator_0 /backup/validator --sign-key /etc/kvbackup/node.key
-  kvbackup verify /backup/validator --trust /etc/kvbackup/node.key.pub")]
+  kvbackup verify /backup/validator --trust /etc/kvbackup/node.key.pub
+  kvbackup key generate --age operations.age")]
+#[group(required = true, multiple = false)]
 struct GenerateArgs {
     /// Where the key to sign with goes
     #[arg(long, value_name = "FILE")]
-    sign: PathBuf,
+    sign: Option<PathBuf>,
+    /// Where the identity of age to read with goes
+    #[arg(long, value_name = "FILE")]
+    age: Option<PathBuf>,
 }
 
-pub(crate) fn run(args: KeyArgs) -> Result<Report> {
-    let KeyCommand::Generate(GenerateArgs { sign: secret }) = args.command;
+/// List the recipients of a repository key
+#[derive(Args, Debug)]
+struct ListArgs {}
+
+/// Change who can read what is written from now on
+///
+/// Only the file of the repository key and its copy in the repository change. What was written before stays readable for those who were
+/// recipients then, and for nobody else. Every machine that writes to the repository needs the new file.
+#[derive(Args, Debug)]
+struct ChangeArgs {
+    /// The repository: a directory or a URL
+    repository: RepositoryLocation,
+    /// The recipient of age; may be repeated
+    #[arg(long, value_name = "AGE", required = true)]
+    recipient: Vec<String>,
+}
+
+/// Put other recipients in the place of all that there are
+///
+/// As after the theft of an identity. What was written before stays readable for the thief: remove those dumps when new ones are there.
+#[derive(Args, Debug)]
+struct RotateArgs {
+    /// The repository: a directory or a URL
+    repository: RepositoryLocation,
+    /// A new recipient of age; to be repeated
+    #[arg(long, value_name = "AGE", required = true)]
+    recipient: Vec<String>,
+}
+
+/// Write the repository key to a new file, by the identity of a recipient
+///
+/// For a new machine, or when the file was lost. `age -d -i IDENTITY keys/repository.age` does the same.
+#[derive(Args, Debug)]
+struct RecoverArgs {
+    /// The repository: a directory or a URL
+    repository: RepositoryLocation,
+    /// Where the repository key goes
+    #[arg(long, value_name = "FILE")]
+    to: PathBuf,
+}
+
+pub(crate) async fn run(args: KeyArgs, session: &Session) -> Result<Report> {
+    match args.command {
+        KeyCommand::Generate(GenerateArgs { sign: Some(file), .. }) => generate_sign(file),
+        KeyCommand::Generate(GenerateArgs { age: Some(file), .. }) => generate_identity(&file),
+        KeyCommand::Generate(_) => Err(Problem::Usage("name --sign or --age".to_owned()).into()),
+        KeyCommand::List(_) => Ok(describe(&read_key(session)?.1)),
+        KeyCommand::Add(ChangeArgs { repository, recipient }) => {
+            let change = |before: &[String]| [before, &recipient].concat();
+            replace(&repository, change, session).await
+        }
+        KeyCommand::Remove(ChangeArgs { repository, recipient }) => {
+            remove(&repository, &recipient, session).await
+        }
+        KeyCommand::Rotate(RotateArgs { repository, recipient }) => {
+            replace(&repository, |_| recipient.clone(), session).await
+        }
+        KeyCommand::Recover(RecoverArgs { repository, to }) => recover(&repository, &to, session).await,
+    }
+}
+
+fn generate_sign(secret: PathBuf) -> Result<Report> {
     let mut public = secret.clone().into_os_string();
     public.push(".pub");
     let public = PathBuf::from(public);
-    if public.try_exists().with_context(|| format!("looking at {}", public.display()))? {
-        return Err(exists(&public));
-    }
+    check_new(&public)?;
     let key = SecretKey::generate()?;
-    write_new(&secret, 0o600, key.encode().as_bytes())?;
-    if let Err(error) = write_new(&public, 0o644, key.public().encode().as_bytes()) {
+    new_file::write(&secret, 0o600, key.encode().as_bytes())?;
+    if let Err(error) = new_file::write(&public, 0o644, key.public().encode().as_bytes()) {
         // Without its public half nobody knows of it.
         drop(std::fs::remove_file(&secret));
         return Err(error);
@@ -73,19 +144,78 @@ pub(crate) fn run(args: KeyArgs) -> Result<Report> {
     Ok(report)
 }
 
-/// Writes a file that was not there, durably, with its mode from the beginning.
-fn write_new(path: &Path, mode: u32, content: &[u8]) -> Result<()> {
-    let doing = || format!("writing {}", path.display());
-    let opened = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
-    let mut file = match opened {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(exists(path)),
-        opened => opened.with_context(doing)?,
-    };
-    file.write_all(content).and_then(|()| file.sync_all()).with_context(doing)?;
-    let directory = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
-    File::open(directory).and_then(|directory| directory.sync_all()).with_context(doing)
+fn generate_identity(file: &std::path::Path) -> Result<Report> {
+    let (identity, recipient) = AgeIdentities::generate();
+    new_file::write(file, 0o600, identity.as_bytes())?;
+    let mut report = Report::default();
+    report.field("recipient", &recipient);
+    report.field("secret_file", file.display().to_string());
+    report.line("recipient", &recipient);
+    report.line("secret file", file.display());
+    report.line(
+        "next",
+        format_args!("init --recipient to encrypt, --identity {} to read", quoted(file.display())),
+    );
+    Ok(report)
 }
 
-fn exists(path: &Path) -> anyhow::Error {
-    Problem::Refused(format!("{} exists already, and a key is never overwritten", path.display())).into()
+/// Reads the repository key that is named; returns its file with it.
+fn read_key(session: &Session) -> Result<(PathBuf, RepositoryKey)> {
+    let named = session.repository_key_file();
+    let file = named
+        .ok_or_else(|| Problem::Usage("name the repository key with --repository-key FILE".to_owned()))?;
+    let key = read_repository_key(&file)?;
+    Ok((file, key))
+}
+
+fn describe(key: &RepositoryKey) -> Report {
+    let mut report = Report::default();
+    let id = format!("{:032x}", u128::from_be_bytes(key.repository()));
+    report.field("repository", &id);
+    report.field("recipients", key.recipients());
+    report.line("repository", id);
+    key.recipients().iter().for_each(|recipient| report.line("recipient", recipient));
+    report
+}
+
+async fn remove(location: &RepositoryLocation, gone: &[String], session: &Session) -> Result<Report> {
+    let (_, key) = read_key(session)?;
+    if let Some(unknown) = gone.iter().find(|recipient| !key.recipients().contains(recipient)) {
+        return Err(Problem::Usage(format!("{unknown} is no recipient; `key list` shows them")).into());
+    }
+    let change =
+        |before: &[String]| before.iter().filter(|recipient| !gone.contains(recipient)).cloned().collect();
+    replace(location, change, session).await
+}
+
+/// Changes the recipients: first in the repository, then in the file.
+async fn replace(
+    location: &RepositoryLocation,
+    change: impl Fn(&[String]) -> Vec<String>,
+    session: &Session,
+) -> Result<Report> {
+    let (file, key) = read_key(session)?;
+    let changed = change(key.recipients());
+    let key = key.with_recipients(changed).map_err(|error| Problem::Usage(error.to_string()))?;
+    let recipients = recipients(key.recipients())?;
+    let repository = session.repository(location).await?;
+    repository.store_key(&key, &*recipients).await?;
+    new_file::replace(&file, 0o600, key.encode().as_bytes())?;
+    let mut report = describe(&key);
+    report.line("next", format_args!("copy {} to every machine that writes", quoted(file.display())));
+    Ok(report)
+}
+
+async fn recover(location: &RepositoryLocation, file: &std::path::Path, session: &Session) -> Result<Report> {
+    let identities = session.secrets()?.identities;
+    let identities = identities
+        .ok_or_else(|| Problem::Usage("name the identity of a recipient with --identity FILE".to_owned()))?;
+    check_new(file)?;
+    let repository = session.repository_to_read(location).await?;
+    let key = repository.read_key(&*identities).await.context("reading the repository key")?;
+    new_file::write(file, 0o600, key.encode().as_bytes())?;
+    let mut report = describe(&key);
+    report.field("repository_key_file", file.display().to_string());
+    report.line("repository key", quoted(file.display()));
+    Ok(report)
 }

@@ -142,12 +142,15 @@ fn as_json(dump: &Dump, (dumps, all): (&Dumps, &[Dump])) -> Value {
     fields["since"] = predecessor(dump, all).map_or(Value::Null, |previous| {
         let change = |now: u64, before: u64| i128::from(now) - i128::from(before);
         let (now, before) = (&dump.manifest, &previous.manifest);
-        json!({
+        let mut since = json!({
             "dump": previous.id,
-            "entries": change(now.entries, before.entries) as i64,
-            "partitions": change(now.partitions, before.partitions) as i64,
             "plain_bytes": change(now.plain_bytes, before.plain_bytes) as i64,
-        })
+        });
+        if let (Some(now), Some(before)) = (&now.inventory, &before.inventory) {
+            since["entries"] = json!(change(now.entries, before.entries) as i64);
+            since["partitions"] = json!(change(now.partitions, before.partitions) as i64);
+        }
+        since
     });
     fields
 }
@@ -194,7 +197,10 @@ fn table(dumps: &Dumps, all: &[Dump]) -> String {
                 .as_deref()
                 .map_or("-".to_owned(), |origin| format!("{origin:.ID_DIGITS$}")),
             signer(dumps.signed.get(&dump.id).copied()),
-            HumanCount(manifest.entries).to_string(),
+            manifest
+                .inventory
+                .as_ref()
+                .map_or("sealed".to_owned(), |inventory| HumanCount(inventory.entries).to_string()),
             predecessor(dump, all).map_or_else(|| "-".to_owned(), |previous| change(dump, previous)),
             bytes(manifest.plain_bytes),
         ]
@@ -229,7 +235,10 @@ fn signer(signed: Option<Signed>) -> String {
 
 /// Says how many entries a dump holds more or fewer than another one.
 fn change(dump: &Dump, previous: &Dump) -> String {
-    let (now, before) = (dump.manifest.entries, previous.manifest.entries);
+    let (Some(now), Some(before)) = (&dump.manifest.inventory, &previous.manifest.inventory) else {
+        return "-".to_owned();
+    };
+    let (now, before) = (now.entries, before.entries);
     let sign = if now < before { '-' } else { '+' };
     format!("{sign}{}", HumanCount(now.abs_diff(before)))
 }

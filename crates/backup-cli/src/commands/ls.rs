@@ -53,7 +53,7 @@ pub(crate) async fn run(args: LsArgs, session: &Session) -> Result<Report> {
     let repository = session.repository(&args.repository).await?;
     let dump = repository::find(&repository, &args.dump).await?;
     let kind = kinds_of(looking::layout_of(&dump.manifest));
-    if let (false, true) = (args.kinds.is_empty(), dump.manifest.contents.is_empty()) {
+    if let (false, true) = (args.kinds.is_empty(), dump.inventory()?.contents.is_empty()) {
         let layout = &dump.manifest.source.layout;
         return Err(usage(&format!("--kind: the layout of the dump, {layout}, knows no kinds of partition")));
     }

@@ -194,12 +194,14 @@ fn add_namespace(metrics: &mut Exposition, labels: &Labels, dumps: &[&Dump], sta
     }
     let numbers = [
         (PLAIN_BYTES, manifest.plain_bytes),
-        (ENTRIES, manifest.entries),
-        (PARTITIONS, manifest.partitions),
         (SEQUENCE, manifest.sequence),
         (IS_LAST, u64::from(manifest.last)),
         (DUMPS, dumps.len() as u64),
     ];
+    if let Some(inventory) = &manifest.inventory {
+        metrics.add(ENTRIES, labels, inventory.entries);
+        metrics.add(PARTITIONS, labels, inventory.partitions);
+    }
     numbers.into_iter().for_each(|(metric, number)| metrics.add(metric, labels, number));
     if let Some(bytes) = stats.and_then(|stats| stored_bytes(stats, newest.id)) {
         metrics.add(STORED_BYTES, labels, bytes);

@@ -59,7 +59,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Report> {
         Command::Diff(args) => diff::run(args, session).await,
         Command::Ls(args) => ls::run(args, session).await,
         Command::Get(args) => get::run(args, session).await,
-        Command::Key(args) => key::run(args),
+        Command::Key(args) => key::run(args, session).await,
         Command::Import(args) => import::run(args, session).await,
         Command::Copy(args) => copy::run(args, session).await,
         Command::Export(args) => export::run(args, session).await,

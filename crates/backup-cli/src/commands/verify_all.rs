@@ -62,6 +62,9 @@ fn describe(report: &mut Report, found: &VerifyAllReport, level: VerifyLevel) {
             });
         let verdict = match &dump.found {
             Ok(found) if found.digest.is_some() => "good: the digest is right",
+            Ok(found) if found.is_sealed => {
+                "good: all segments are there; the content is sealed and not checked"
+            }
             Ok(_) => "good: all segments are there",
             Err(error) if matches!(**error, RepositoryError::Untrusted { .. }) => "REFUSED",
             Err(_) => "BAD",

@@ -4,6 +4,8 @@
 
 mod table;
 
+use std::sync::Arc;
+
 use crate::codec::{Reader, put_uleb};
 use crate::error::FormatError;
 use crate::id::{Kind, ObjectId};
@@ -22,6 +24,8 @@ pub const SALT_BYTES: usize = 16;
 pub const END_MAGIC: &[u8; 4] = b"KVBP";
 /// Length of the trailer: table length, start of the table's hash, end magic.
 pub const TRAILER_BYTES: u64 = 16;
+/// Bytes of wrapped keys at which a pack is closed.
+const KEY_BYTES: usize = 1 << 20;
 
 /// The version of a pack: that of its repository.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,13 +79,48 @@ pub enum Codec {
     Zstd = 1,
 }
 
-/// A line of a pack's table, and the base of an object that is stored as a patch.
+/// A line of a pack's table, and what only lines of version 2 have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Object {
     /// The line. The codec of a patch is that of the patch.
     pub line: TableLine,
     /// The segment that the patch is for; `None` for an object that is stored whole.
     pub base: Option<ObjectId>,
+    /// How the stored bytes are sealed; `None` if they are not.
+    pub seal: Option<Seal>,
+}
+
+/// How the stored bytes of an object are sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seal {
+    /// 1 XChaCha20-Poly1305, 2 XAES-256-GCM.
+    pub aead: u8,
+    /// Which of the pack's keys it is, counted from 0.
+    pub key: u16,
+}
+
+/// A data key as it stands in a pack.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct WrappedKey {
+    /// Names the data key.
+    pub id: [u8; 32],
+    /// The data key, wrapped for the recipients: an age file of at most [`limits::WRAPPED_KEY_BYTES_MAX`].
+    pub wrapped: Vec<u8>,
+}
+
+impl std::fmt::Debug for WrappedKey {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "WrappedKey({})", hex::encode(self.id))
+    }
+}
+
+/// The table of a pack.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Table {
+    /// Data keys; none in a pack in which nothing is sealed.
+    pub keys: Vec<WrappedKey>,
+    /// The objects, in the order of their bodies.
+    pub objects: Vec<Object>,
 }
 
 /// A line of a pack's table: one object.
@@ -105,6 +144,7 @@ pub struct PackBuilder {
     bodies: Vec<Vec<u8>>,
     bodies_len: u64,
     table: Vec<Object>,
+    keys: Vec<Arc<WrappedKey>>,
     target: u64,
     /// That of a pack of version 2.
     salt: Option<[u8; SALT_BYTES]>,
@@ -114,7 +154,7 @@ impl PackBuilder {
     /// Starts a pack of version 1 that is full when its bodies reach `target` bytes.
     #[must_use]
     pub fn new(target: u64) -> Self {
-        Self { bodies: Vec::new(), bodies_len: 0, table: Vec::new(), target, salt: None }
+        Self { bodies: Vec::new(), bodies_len: 0, table: Vec::new(), keys: Vec::new(), target, salt: None }
     }
 
     /// Starts a pack of version 2. The salt should be random, so that no two packs have one name.
@@ -131,7 +171,7 @@ impl PackBuilder {
 
     /// Appends an object that is stored whole; returns the offset of its body in the file.
     pub fn push(&mut self, line: TableLine, stored: Vec<u8>) -> u64 {
-        self.push_object(Object { line, base: None }, stored)
+        self.push_object(Object { line, base: None, seal: None }, stored)
     }
 
     /// Appends an object; returns the offset of its body in the file.
@@ -149,16 +189,42 @@ impl PackBuilder {
         offset
     }
 
+    /// Appends an object that is sealed with a data key, and the key unless it is there already; returns the offset of its body in
+    /// the file.
+    ///
+    /// # Panics
+    ///
+    /// If the pack is of version 1, in which nothing is sealed.
+    pub fn push_sealed(
+        &mut self,
+        (line, base): (TableLine, Option<ObjectId>),
+        (aead, key): (u8, &Arc<WrappedKey>),
+        stored: Vec<u8>,
+    ) -> u64 {
+        assert!(self.salt.is_some(), "nothing is sealed in a pack of version 1");
+        let known = self.keys.iter().rposition(|known| known.id == key.id);
+        let number = known.unwrap_or_else(|| {
+            self.keys.push(key.clone());
+            self.keys.len().saturating_sub(1)
+        });
+        let seal = Some(Seal { aead, key: number as u16 });
+        self.push_object(Object { line, base, seal }, stored)
+    }
+
     /// Returns true if no object was appended.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.table.is_empty()
     }
 
-    /// Returns true if the pack should be closed: by the bytes of its bodies, or by number of objects.
+    /// Returns true if the pack should be closed: by the bytes of its bodies, or by number of objects or keys.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.bodies_len >= self.target || self.table.len() >= limits::PACK_OBJECTS_MAX
+        let key_bytes = self.keys.iter().map(|key| key.wrapped.len()).fold(0, usize::saturating_add);
+        self.bodies_len >= self.target
+            || self.table.len() >= limits::PACK_OBJECTS_MAX
+            || self.keys.len() >= limits::PACK_KEYS_MAX
+            || key_bytes >= KEY_BYTES
     }
 
     /// Returns the file, which must hold an object.
@@ -169,8 +235,7 @@ impl PackBuilder {
         let mut head = match self.version() {
             PackVersion::V1 => MAGIC.to_vec(),
             PackVersion::V2 => {
-                // No keys: nothing is encrypted.
-                put_uleb(&mut end, 0);
+                table::put_keys(&mut end, &self.keys);
                 MAGIC_2.to_vec()
             }
         };
@@ -287,22 +352,31 @@ impl Trailer {
         Ok(self.decode_objects(table)?.into_iter().map(|object| object.line).collect())
     }
 
+    /// Parses and checks the table; returns its objects.
+    ///
+    /// # Errors
+    ///
+    /// As [`Trailer::decode_all`].
+    pub fn decode_objects(&self, table: &[u8]) -> Result<Vec<Object>, FormatError> {
+        Ok(self.decode_all(table)?.objects)
+    }
+
     /// Parses and checks the table.
     ///
     /// # Errors
     ///
     /// [`FormatError::Malformed`] when it does not hash to what the trailer says, or has an unknown kind or codec. Also when it has
-    /// a patch that cannot be one, or its bodies do not fill the file exactly.
-    pub fn decode_objects(&self, table: &[u8]) -> Result<Vec<Object>, FormatError> {
+    /// a patch that cannot be one, names a key that is not there, or its bodies do not fill the file exactly.
+    pub fn decode_all(&self, table: &[u8]) -> Result<Table, FormatError> {
         let start = Reader::new(TABLE, table);
         if table_check(table) != self.check {
             return Err(start.malformed("its hash is not the one in the trailer".to_owned()));
         }
-        let objects = match self.version {
-            PackVersion::V1 => table::decode(table)?,
+        let decoded = match self.version {
+            PackVersion::V1 => Table { keys: Vec::new(), objects: table::decode(table)? },
             PackVersion::V2 => table::decode_2(table)?,
         };
-        let bodies = objects.iter().map(|object| object.line.stored_len).fold(0, u64::saturating_add);
+        let bodies = decoded.objects.iter().map(|object| object.line.stored_len).fold(0, u64::saturating_add);
         let expected =
             self.file_len.saturating_sub(self.version.frame_bytes()).saturating_sub(self.table_len);
         if bodies != expected {
@@ -310,7 +384,7 @@ impl Trailer {
                 start.malformed(format!("bodies of {bodies} bytes, but the file has room for {expected}"))
             );
         }
-        Ok(objects)
+        Ok(decoded)
     }
 }
 

@@ -28,7 +28,7 @@ proptest! {
         let decoded = Config::decode(&config.encode()).unwrap();
         prop_assert_eq!(&decoded, &config);
         prop_assert_eq!(decoded.encode(), config.encode());
-        let (keys, derived) = (decoded.keys(), Keys::derive(&salt));
+        let (keys, derived) = (decoded.keys().unwrap(), Keys::derive(&salt));
         prop_assert_eq!(keys.cut_key(), derived.cut_key());
     }
 }
@@ -77,7 +77,7 @@ fn version_2_differs_in_its_number_and_in_its_packs_alone() {
     assert_eq!((one.version(), two.version()), (1, 2));
     assert_eq!((one.pack_version(), two.pack_version()), (PackVersion::V1, PackVersion::V2));
     let decoded = Config::decode(&two.encode()).unwrap();
-    assert_eq!((&decoded, decoded.keys().cut_key()), (&two, one.keys().cut_key()));
+    assert_eq!((&decoded, decoded.keys().unwrap().cut_key()), (&two, one.keys().unwrap().cut_key()));
     let text = |config: &Config| String::from_utf8(config.encode()).unwrap();
     assert_eq!(text(&one).replace("\"version\": 1", "\"version\": 2"), text(&two));
     assert!(Config::decode(&one.with_version(0).encode()).is_err());
@@ -96,7 +96,8 @@ fn impossible_values_are_refused() {
         ("repository", json!("ab"), "16 bytes in hex"),
         ("repository", json!("../".repeat(10) + "ab"), "16 bytes in hex"),
         ("cut_salt", json!("ab"), "config.json is not valid: "),
-        ("cut_salt", Value::Null, "config.json is not valid: "),
+        ("cut_salt", Value::Null, "true with key_check"),
+        ("key_check", json!("00".repeat(16)), "true with key_check"),
     ];
     for (field, value, expected) in cases {
         let found = refusal(field, value);
@@ -137,4 +138,30 @@ fn what_is_no_json_or_too_long_is_refused() {
     );
     let deep = "[".repeat(500_000);
     assert!(Config::decode(deep.as_bytes()).is_err());
+}
+
+#[test]
+fn that_of_an_encrypted_repository_has_no_salt() {
+    let config = Config::encrypted([1; 16], [7; 16]);
+    let json = config.encode();
+    assert!(!String::from_utf8_lossy(&json).contains("cut_salt"));
+    let decoded = Config::decode(&json).unwrap();
+    assert_eq!(decoded, config);
+    assert_eq!((decoded.version(), decoded.repository_id()), (2, [1; 16]));
+    assert_eq!((decoded.is_encrypted(), decoded.key_check()), (true, Some([7; 16])));
+    assert!(decoded.keys().is_none());
+    let whole: Value = serde_json::from_slice(&json).unwrap();
+    let changes = [
+        ("version", json!(1)),
+        ("encrypted", json!(false)),
+        ("requires", json!([])),
+        ("key_check", Value::Null),
+        ("key_check", json!("ab")),
+        ("cut_salt", json!("00".repeat(16))),
+    ];
+    for (field, value) in changes {
+        let mut changed = whole.clone();
+        changed[field] = value;
+        assert!(Config::decode(changed.to_string().as_bytes()).is_err(), "{field}");
+    }
 }

@@ -39,7 +39,7 @@ fn config(salt: [u8; 16]) -> Config {
 
 fn cuts(salt: [u8; 16], entries: &[Sized]) -> Vec<Cut> {
     let config = config(salt);
-    let mut cutter = Cutter::new(&config, &config.keys());
+    let mut cutter = Cutter::new(&config, &config.keys().unwrap());
     entries.iter().map(|entry| cutter.next(&entry.root, &entry.key, entry.value_len)).collect()
 }
 
@@ -101,7 +101,7 @@ fn cuts_are_those_of_the_vectors() {
             number("page_target"),
             1 << 20,
         );
-        let mut cutter = Cutter::new(&config, &config.keys());
+        let mut cutter = Cutter::new(&config, &config.keys().unwrap());
         let (mut segment_cuts, mut page_cuts) = (Vec::new(), Vec::new());
         for index in 0..3_000u32 {
             let root = format!("chain-{}", index / 50);
@@ -156,7 +156,7 @@ fn one_other_value_rewrites_few_segments() {
 fn entries_without_bytes_are_cut_too() {
     // The smallest entry there is counts one byte, so a segment cannot grow without end.
     let config = Config::new([0; 16], [9; 16]).with_targets(64, 1 << 30, 1 << 20);
-    let mut cutter = Cutter::new(&config, &config.keys());
+    let mut cutter = Cutter::new(&config, &config.keys().unwrap());
     let cut = (0..257).find(|_| cutter.next(b"", b"", 0) != Cut::None);
     assert!(cut.is_some());
 }
@@ -164,7 +164,7 @@ fn entries_without_bytes_are_cut_too() {
 #[test]
 fn the_caller_may_begin_a_segment() {
     let config = config([1; 16]);
-    let mut cutter = Cutter::new(&config, &config.keys());
+    let mut cutter = Cutter::new(&config, &config.keys().unwrap());
     let mut fresh = cutter.clone();
     for number in 0..3u8 {
         cutter.next(b"a", &[number], 70);

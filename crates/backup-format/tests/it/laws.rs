@@ -242,7 +242,10 @@ pub fn manifest(data: &[u8]) {
                 let (id, bytes) = manifest.encode().expect("what was decoded can be encoded");
                 assert_eq!(id, ObjectId::of_file(&bytes));
                 assert_eq!(Manifest::decode(&bytes).unwrap(), manifest);
-                assert_eq!(manifest.digest_state().digest(), manifest.digest);
+                assert_eq!(
+                    manifest.inventory.as_ref().unwrap().digest_state().digest(),
+                    manifest.inventory.as_ref().unwrap().digest
+                );
                 assert!(
                     manifest.requires.iter().all(|name| name == Manifest::PATCHES) && manifest.version == 1
                 );

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use backup_format::{Consistency, Content, DigestState, Manifest, ObjectId, Order, Source};
+use backup_format::{
+    Consistency, Content, DigestState, Inventory, Manifest, ObjectId, Order, SealedInventory, Source,
+};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -38,10 +40,8 @@ fn manifest() -> impl Strategy<Value = Manifest> {
             namespace: name,
             order,
             root: ObjectId(root),
-            digest: state.digest(),
-            partitions: state.partitions,
-            entries: state.entries,
-            lthash: state.lthash,
+            inventory: Some(Inventory { annotations, ..state.into() }),
+            sealed: None,
             plain_bytes: numbers[0],
             segments: numbers[1],
             pages: numbers[2],
@@ -51,9 +51,7 @@ fn manifest() -> impl Strategy<Value = Manifest> {
             previous: previous(numbers[1]),
             last: numbers[2] % 2 == 1,
             consistency,
-            contents: Vec::new(),
             source: Source { engine, engine_version, layout: format!("plain{layout}"), origin },
-            annotations,
         }
     })
 }
@@ -81,10 +79,8 @@ fn example() -> Manifest {
         namespace: "example".to_owned(),
         order: Order::Plain,
         root: ObjectId([1; 32]),
-        digest: state.digest(),
-        lthash: state.lthash,
-        partitions: 0,
-        entries: 0,
+        inventory: Some(state.into()),
+        sealed: None,
         plain_bytes: 0,
         segments: 0,
         pages: 0,
@@ -94,9 +90,7 @@ fn example() -> Manifest {
         previous: Vec::new(),
         last: false,
         consistency: Consistency::PointInTime,
-        contents: Vec::new(),
         source: Source { layout: "plain".to_owned(), ..Source::default() },
-        annotations: BTreeMap::new(),
     }
 }
 
@@ -190,8 +184,7 @@ fn contents_must_add_up_without_overflow() {
     let content =
         |partitions, entries| Content { kind: "block".to_owned(), partitions, entries, plain_bytes: 1 };
     let mut manifest = example();
-    (manifest.partitions, manifest.entries) = (3, 7);
-    manifest.digest = manifest.digest_state().digest();
+    let state = DigestState { partitions: 3, entries: 7, ..DigestState::default() };
     for (contents, accepted) in [
         (vec![content(3, 7)], true),
         (vec![content(1, 3), content(2, 4)], true),
@@ -199,8 +192,8 @@ fn contents_must_add_up_without_overflow() {
         (vec![content(3, 6)], false),
         (vec![content(u64::MAX, 7), content(4, 0)], false),
     ] {
-        manifest.contents = contents;
-        assert_eq!(manifest.encode().is_ok(), accepted, "{:?}", manifest.contents);
+        manifest.inventory = Some(Inventory { contents: contents.clone(), ..state.clone().into() });
+        assert_eq!(manifest.encode().is_ok(), accepted, "{contents:?}");
     }
 }
 
@@ -235,7 +228,7 @@ fn a_manifest_that_could_not_be_read_is_not_encoded() {
     manifest.namespace = "a\nb".to_owned();
     assert!(manifest.encode().is_err());
     let mut manifest = example();
-    manifest.annotations = BTreeMap::from([("a".to_owned(), "b".repeat(5_000))]);
+    manifest.inventory.as_mut().unwrap().annotations = BTreeMap::from([("a".to_owned(), "b".repeat(5_000))]);
     assert!(manifest.encode().is_err());
 }
 
@@ -257,4 +250,53 @@ fn a_weaker_consistency_is_less() {
     for (shown, json) in texts {
         assert_eq!(json, shown);
     }
+}
+
+fn sealed() -> Manifest {
+    let sealed = SealedInventory { aead: 2, key: [3; 32], wrapped: vec![4; 300], body: vec![5; 90] };
+    let requires = vec![Manifest::ENCRYPTED.to_owned()];
+    Manifest { requires, sealed: Some(sealed), ..example() }
+}
+
+#[test]
+fn of_a_sealed_inventory_nothing_stands_in_the_file() {
+    let (_, json) = sealed().encode().unwrap();
+    let fields: Value = serde_json::from_slice(&json).unwrap();
+    for field in ["digest", "lthash", "partitions", "entries", "contents", "annotations"] {
+        assert!(fields.get(field).is_none(), "{field}");
+    }
+    let mut read = Manifest::decode(&json).unwrap();
+    assert_eq!(read, Manifest { inventory: None, ..sealed() });
+    let inventory = example().inventory.unwrap();
+    read.open(&inventory.encode()).unwrap();
+    assert_eq!(read, sealed());
+    let contents = vec![Content { kind: "block".to_owned(), partitions: 1, entries: 1, plain_bytes: 1 }];
+    assert!(read.open(&Inventory { contents, ..inventory }.encode()).is_err());
+}
+
+#[test]
+fn what_is_sealed_says_so_and_nothing_else_does() {
+    let whole = serde_json::to_value(sealed()).unwrap();
+    let decode = |value: &Value| Manifest::decode(value.to_string().as_bytes());
+    decode(&whole).unwrap();
+    let with = |change: &dyn Fn(&mut Value)| {
+        let mut value = whole.clone();
+        change(&mut value);
+        decode(&value).unwrap_err().to_string()
+    };
+    let refused = [
+        with(&|value| value["requires"] = json!([])),
+        with(&|value| {
+            value.as_object_mut().unwrap().remove("sealed");
+        }),
+        with(&|value| value["sealed"]["aead"] = json!(0)),
+        with(&|value| value["sealed"]["aead"] = json!(3)),
+        with(&|value| value["sealed"]["kid"] = json!("ab")),
+        with(&|value| value["sealed"]["body"] = json!("?")),
+        with(&|value| value["sealed"]["wrapped"] = json!("A".repeat(100_000))),
+    ];
+    assert_eq!(refused.len(), 7);
+    let mut plain = serde_json::to_value(example()).unwrap();
+    plain["requires"] = json!(["age1"]);
+    assert!(decode(&plain).unwrap_err().to_string().contains("sealed"));
 }

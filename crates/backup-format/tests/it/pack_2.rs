@@ -1,6 +1,10 @@
 //! Packs of version 2, and their tables.
 
-use backup_format::pack::{self, Codec, Object, PackBuilder, PackVersion, TableLine, Trailer};
+use std::sync::Arc;
+
+use backup_format::pack::{
+    self, Codec, Object, PackBuilder, PackVersion, Seal, TableLine, Trailer, WrappedKey,
+};
 use backup_format::{FormatError, Kind, ObjectId};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -18,7 +22,7 @@ fn object() -> impl Strategy<Value = (Object, Vec<u8>)> {
                 plain_len: if zstd || !is_whole { plain_len } else { stored.len() as u64 },
                 stored_len: stored.len() as u64,
             };
-            (Object { line, base }, stored)
+            (Object { line, base, seal: None }, stored)
         },
     )
 }
@@ -98,11 +102,16 @@ fn what_is_no_table_is_refused_with_the_place() {
     assert_eq!(decode(&table(&patch(2, 9), [50, 5]), 5).unwrap()[0].base, Some(ObjectId([9; 32])));
     let long = 8 << 20;
     let cases = [
-        (vec![1, 1], 0, "1 keys: it is encrypted, which this program cannot read"),
+        (vec![1, 1], 0, "1 keys in 1 bytes; expected at most 1024 keys"),
+        (vec![0x81, 8, 1], 0, "1025 keys in 1 bytes; expected at most 1024 keys"),
         (vec![0, 0], 0, "0 objects in 0 bytes; expected at least 53 bytes for each of 1 to 65536"),
         (vec![0, 2], 0, "2 objects in 0 bytes"),
-        (table(&[1, 0, 1, 0, 0], [5, 5]), 5, "aead 1 with key 0: it is encrypted"),
-        (table(&[1, 0, 0, 1, 0], [5, 5]), 5, "aead 0 with key 1: it is encrypted"),
+        (
+            table(&[1, 0, 1, 0, 0], [5, 5]),
+            5,
+            "expected aead 0 with key 0, or 1 or 2 with a key of the table; found 1 with key 0 of 0",
+        ),
+        (table(&[1, 0, 0, 1, 0], [5, 5]), 5, "found 0 with key 1 of 0"),
         (table(&[3, 0, 0, 0, 0], [5, 5]), 5, "expected kind 1 (segment) or 2 (page), found 3"),
         (
             table(&[1, 4, 0, 0, 0], [5, 5]),
@@ -149,5 +158,67 @@ fn a_pack_of_version_1_takes_no_patch() {
         plain_len: 9,
         stored_len: 0,
     };
-    PackBuilder::new(1).push_object(Object { line, base: Some(ObjectId([2; 32])) }, Vec::new());
+    PackBuilder::new(1).push_object(Object { line, base: Some(ObjectId([2; 32])), seal: None }, Vec::new());
+}
+
+fn key(byte: u8) -> Arc<WrappedKey> {
+    Arc::new(WrappedKey { id: [byte; 32], wrapped: vec![byte; 300] })
+}
+
+#[test]
+fn a_pack_holds_each_data_key_once_and_says_which_object_it_opens() {
+    let line = |id, kind, stored_len| TableLine {
+        kind,
+        codec: Codec::Raw,
+        id: ObjectId([id; 32]),
+        plain_len: 0,
+        stored_len,
+    };
+    let keys = [key(1), key(2)];
+    let mut pack = PackBuilder::with_salt(1 << 20, [0; 16]);
+    let objects = [(5, Kind::Segment, 40, 0), (6, Kind::Segment, 41, 1), (7, Kind::Page, 76, 0)];
+    for (id, kind, len, number) in objects {
+        pack.push_sealed((line(id, kind, len), None), (2, &keys[number]), vec![id; len as usize]);
+    }
+    let file = pack.finish().into_bytes();
+    let trailer = Trailer::decode_version(PackVersion::V2, file.last_chunk().unwrap(), file.len() as u64);
+    let trailer = trailer.unwrap();
+    let range = trailer.table_range();
+    let table = trailer.decode_all(&file[range.start as usize..range.end as usize]).unwrap();
+    assert_eq!(table.keys, keys.map(|key| (*key).clone()));
+    let seals: Vec<_> = table.objects.iter().map(|object| object.seal.unwrap()).collect();
+    assert_eq!(seals, [0, 1, 0].map(|key| Seal { aead: 2, key }));
+}
+
+#[test]
+fn what_is_shorter_than_its_seal_is_refused() {
+    for (kind, least) in [(1, 40_u64), (2, 44)] {
+        for (len, accepted) in [(least - 1, false), (least, true)] {
+            let key = [&[1][..], &[9; 32], &[0]].concat();
+            let table = [key, vec![1], vec![kind, 0, 2, 0, 0], vec![7; 32], vec![0; 8]].concat();
+            let table = [table, len.to_le_bytes().to_vec()].concat();
+            assert_eq!(decode(&table, len).is_ok(), accepted, "kind {kind}, {len} bytes");
+        }
+    }
+}
+
+#[test]
+fn many_keys_close_a_pack() {
+    let mut pack = PackBuilder::with_salt(u64::MAX, [0; 16]);
+    let line = |id| TableLine {
+        kind: Kind::Segment,
+        codec: Codec::Raw,
+        id: ObjectId([id; 32]),
+        plain_len: 0,
+        stored_len: 40,
+    };
+    let mut pushed = 0_u16;
+    while !pack.is_full() {
+        let [high, low] = pushed.to_le_bytes();
+        let id = [[high, low]; 16].concat().try_into().unwrap();
+        let key = Arc::new(WrappedKey { id, wrapped: vec![0; 2_000] });
+        pack.push_sealed((line(low), None), (2, &key), vec![0; 40]);
+        pushed += 1;
+    }
+    assert_eq!(pushed, 525, "1 MiB of wrapped keys");
 }

@@ -1,6 +1,9 @@
 //! Pages, against the `bcs` crate.
 
-use backup_format::{FormatError, Level, ObjectId, Page, Reference, limits, page_is_full};
+use backup_format::{
+    FormatError, Level, ObjectId, Page, Reference, clear_ids, limits, page_is_full, read_clear_ids,
+    split_clear_ids,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -155,4 +158,26 @@ fn the_entries_beneath_never_overflow() {
     let page = |entries: [u64; 2]| Page { level: Level::Root, references: entries.map(reference).to_vec() };
     assert_eq!(page([3, 4]).entries(), 7);
     assert_eq!(page([u64::MAX, 4]).entries(), u64::MAX);
+}
+
+proptest! {
+    #[test]
+    fn the_ids_before_a_sealed_page_are_divided_from_it(page in page(), sealed in vec(any::<u8>(), 0..90)) {
+        let clear = clear_ids(&page.references);
+        let stored = [&clear[..], &sealed].concat();
+        prop_assert_eq!(split_clear_ids(&stored).unwrap(), (&clear[..], &sealed[..]));
+        let ids: Vec<_> = page.references.iter().map(|reference| reference.id).collect();
+        prop_assert_eq!(read_clear_ids(&clear).collect::<Vec<_>>(), ids);
+        for length in 0..clear.len() {
+            prop_assert!(split_clear_ids(&stored[..length]).is_err());
+        }
+    }
+}
+
+#[test]
+fn more_ids_than_there_are_bytes_are_refused() {
+    for count in [1, u32::MAX] {
+        let stored = [&count.to_le_bytes()[..], &[0; 31]].concat();
+        assert!(split_clear_ids(&stored).unwrap_err().to_string().contains("31 are left"), "{count}");
+    }
 }

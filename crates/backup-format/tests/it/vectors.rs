@@ -104,7 +104,7 @@ fn object(repository: &Repository, id: ObjectId) -> (Kind, Vec<u8>) {
 #[test]
 fn the_repository_is_read() {
     let repository = repository();
-    let (described, keys) = (&repository.described, repository.config.keys());
+    let (described, keys) = (&repository.described, repository.config.keys().unwrap());
     assert_eq!(described["manifest"], ObjectId::of_file(&repository.manifest).to_string());
     assert_eq!(described["pack"], ObjectId::of_file(&repository.pack).to_string());
     pack::check_magic(&repository.pack).unwrap();
@@ -116,7 +116,10 @@ fn the_repository_is_read() {
         plaintext
     };
     let root = Page::decode(&read(Kind::Page, manifest.root), Level::Root).unwrap();
-    assert_eq!((root.entries(), root.references.len() as u64), (manifest.entries, manifest.pages));
+    assert_eq!(
+        (root.entries(), root.references.len() as u64),
+        (manifest.inventory.as_ref().unwrap().entries, manifest.pages)
+    );
     let (mut found, mut digest) = (EntryBatch::default(), DigestBuilder::default());
     let (mut segments, mut plain_bytes) = (0, 0);
     for page in &root.references {
@@ -139,14 +142,14 @@ fn the_repository_is_read() {
         batch(list(described, "partitions")).iter().collect::<Vec<_>>()
     );
     assert_eq!((segments, plain_bytes), (manifest.segments, manifest.plain_bytes));
-    assert_eq!(digest.finish(), manifest.digest_state());
-    assert_eq!(described["digest"], manifest.digest.to_string());
+    assert_eq!(digest.finish(), manifest.inventory.as_ref().unwrap().digest_state());
+    assert_eq!(described["digest"], manifest.inventory.as_ref().unwrap().digest.to_string());
 }
 
 #[test]
 fn the_repository_is_written_again_bit_by_bit() {
     let repository = repository();
-    let keys = repository.config.keys();
+    let keys = repository.config.keys().unwrap();
     let entries = batch(list(&repository.described, "partitions"));
     let mut cutter = Cutter::new(&repository.config, &keys);
     let mut pages: Vec<Vec<EntryBatch>> = Vec::new();

@@ -31,6 +31,7 @@ impl RepositoryError {
             | Self::Unsupported { .. }
             | Self::Untrusted { .. }
             | Self::Sign { .. }
+            | Self::Secret { .. }
             | Self::AboveLimit { .. }
             | Self::Forget { .. }
             | Self::Prune { .. }

@@ -16,6 +16,12 @@ impl RepositoryError {
         }
     }
 
+    /// Says what something that is encrypted needs.
+    pub(crate) fn locked(doing: &str, needs: &str) -> Self {
+        let problem = format!("the repository is encrypted, and {doing} needs {needs}");
+        Self::Secret { problem, source: None }
+    }
+
     /// Adds to an engine's error what was being done.
     pub(crate) fn engine(doing: &'static str, namespace: &str) -> impl FnOnce(EngineError) -> Self {
         let namespace = namespace.to_owned();

@@ -17,7 +17,7 @@ async fn a_dump_restores_to_the_same_digest() {
     let content = content(1);
     let repository = repository(&Arc::default()).await;
     let report = back_up(&repository, &namespace(&content)).await;
-    assert_eq!(report.manifest.digest, content.digest());
+    assert_eq!(report.manifest.inventory.as_ref().unwrap().digest, content.digest());
     assert!(report.manifest.pages > 4, "only {} pages: the test would see little", report.manifest.pages);
 
     let dump = repository.dump(&DumpChoice::Latest).await.unwrap();
@@ -43,8 +43,12 @@ async fn pages_and_segments_are_the_same_for_any_number_of_workers_and_ranges() 
                 let options =
                     backup_repository::BackupOptions { allow_implausible: true, ..options(workers, ranges) };
                 let report = repository.backup(&namespace, options).await.unwrap();
-                assert_eq!(report.manifest.digest, content.digest(), "{workers} workers, {ranges} ranges");
-                assert_eq!(report.manifest.entries, content.entries());
+                assert_eq!(
+                    report.manifest.inventory.as_ref().unwrap().digest,
+                    content.digest(),
+                    "{workers} workers, {ranges} ranges"
+                );
+                assert_eq!(report.manifest.inventory.as_ref().unwrap().entries, content.entries());
                 let dump = repository.dump(&DumpChoice::Latest).await.unwrap();
                 repository.verify(&dump, &VerifyOptions::default()).await.unwrap();
                 roots.insert(report.manifest.root);
@@ -133,7 +137,7 @@ async fn an_empty_namespace_is_implausible_unless_allowed() {
     assert!(repository.dumps().await.unwrap().good.is_empty());
     let allowed = backup_repository::BackupOptions { allow_implausible: true, ..options(2, 1) };
     let report = repository.backup(&empty, allowed).await.unwrap();
-    assert_eq!((report.manifest.entries, report.manifest.pages), (0, 0));
+    assert_eq!((report.manifest.inventory.as_ref().unwrap().entries, report.manifest.pages), (0, 0));
     let dump = repository.dump(&DumpChoice::Latest).await.unwrap();
     let target = MemoryNamespace::new("restored");
     repository.restore(&dump, &target, &RestoreOptions::default()).await.unwrap();

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use backup_format::pack::{Codec, Object, PackBuilder, TableLine};
 use backup_format::{
-    DigestBuilder, EntryBatch, ErrorClass, Keys, Kind, Level, Manifest, ObjectId, Order, Page, Reference,
-    Segment, patch,
+    DigestBuilder, EntryBatch, ErrorClass, Inventory, Keys, Kind, Level, Manifest, ObjectId, Order, Page,
+    Reference, Segment, patch,
 };
 use backup_memory::MemoryNamespace;
 use backup_repository::{
@@ -39,7 +39,7 @@ pub struct Forger {
 impl Forger {
     pub fn new(repository: &Repository, salt: u8) -> Self {
         let pack = PackBuilder::with_salt(1 << 30, [salt; 16]);
-        Self { keys: repository.config().keys(), pack }
+        Self { keys: repository.config().keys().unwrap(), pack }
     }
 
     pub fn id(&self, segment: &Segment) -> ObjectId {
@@ -57,7 +57,7 @@ impl Forger {
     fn patch(&mut self, segment: &Segment, base: ObjectId, codec: Codec, body: Vec<u8>) -> ObjectId {
         let (id, plain_len) = (self.id(segment), segment.plaintext().len() as u64);
         let line = TableLine { kind: Kind::Segment, codec, id, plain_len, stored_len: body.len() as u64 };
-        self.pack.push_object(Object { line, base: Some(base) }, body);
+        self.pack.push_object(Object { line, base: Some(base), seal: None }, body);
         id
     }
 
@@ -98,11 +98,10 @@ impl Forger {
         let manifest = Manifest {
             requires: vec![Manifest::PATCHES.to_owned()],
             root,
-            digest: state.digest(),
-            partitions: state.partitions,
-            entries: state.entries,
-            lthash: state.lthash,
-            contents: Vec::new(),
+            inventory: Some(Inventory {
+                annotations: like.inventory.clone().unwrap().annotations,
+                ..state.into()
+            }),
             pages: 1,
             segments: 1,
             plain_bytes: plain_len,
@@ -179,7 +178,7 @@ async fn patches_that_go_in_a_circle_are_refused_and_counted() {
     assert!(matches!(error, RepositoryError::BadChain { .. }), "{error:?}");
     // The same segments whole, in another pack, make it good.
     let mut other = PackBuilder::with_salt(1 << 30, [6; 16]);
-    let keys = repository.config().keys();
+    let keys = repository.config().keys().unwrap();
     let (id, plaintext) = (keys.id(Kind::Segment, segments[1].plaintext()), segments[1].plaintext());
     let (plain_len, stored_len) = (plaintext.len() as u64, plaintext.len() as u64);
     let line = TableLine { kind: Kind::Segment, codec: Codec::Raw, id, plain_len, stored_len };
@@ -260,7 +259,8 @@ async fn damage_in_a_base_is_named_and_a_copy_of_it_is_used() {
     let dump = forger.dump(&store, &like, &segment(2)).await;
     // The base in a pack of its own, with a flipped bit in the last value.
     let plaintext = segment(0).plaintext().to_vec();
-    let (id, len) = (repository.config().keys().id(Kind::Segment, &plaintext), plaintext.len() as u64);
+    let (id, len) =
+        (repository.config().keys().unwrap().id(Kind::Segment, &plaintext), plaintext.len() as u64);
     let line = TableLine { kind: Kind::Segment, codec: Codec::Raw, id, plain_len: len, stored_len: len };
     let put = async |salt: u8, damaged: bool| {
         let mut pack = PackBuilder::with_salt(1 << 30, [salt; 16]);

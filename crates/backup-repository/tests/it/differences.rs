@@ -299,11 +299,12 @@ async fn nothing_that_is_damaged_or_gone_is_called_equal() {
 
     // Manifests that do not say what the pages hold.
     let mut false_dump = second.clone();
-    false_dump.manifest.partitions += 1;
+    false_dump.manifest.inventory.as_mut().unwrap().partitions += 1;
     let error = repository.compare(&first, &false_dump, Found::default(), &LookOptions::default()).await;
     assert_eq!(error.unwrap_err().class(), ErrorClass::Damaged);
     let mut false_dump = first.clone();
-    false_dump.manifest.digest = second.manifest.digest;
+    false_dump.manifest.inventory.as_mut().unwrap().digest =
+        second.manifest.inventory.as_ref().unwrap().digest;
     let error = repository.compare(&first, &false_dump, Found::default(), &LookOptions::default()).await;
     let error = error.unwrap_err();
     assert!(error.to_string().contains("that does not add up"), "{error}");

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use backup_format::pack::{Codec, PackBuilder, TableLine};
 use backup_format::{
-    DigestState, EntryBatch, ErrorClass, Keys, Kind, Level, Manifest, ObjectId, Page, Reference, Segment,
+    DigestState, EntryBatch, ErrorClass, Inventory, Keys, Kind, Level, Manifest, ObjectId, Page, Reference,
+    Segment,
 };
 use backup_memory::MemoryNamespace;
 use backup_repository::{Dump, Repository, RestoreOptions, Store, VerifyOptions};
@@ -26,7 +27,7 @@ struct Forger {
 
 impl Forger {
     fn new(repository: &Repository) -> Self {
-        Self { keys: repository.config().keys(), pack: PackBuilder::new(1 << 30) }
+        Self { keys: repository.config().keys().unwrap(), pack: PackBuilder::new(1 << 30) }
     }
 
     fn push(&mut self, kind: Kind, plaintext: Vec<u8>) -> (ObjectId, u64) {
@@ -61,11 +62,10 @@ impl Forger {
         let state = DigestState { partitions: 1, entries: root.entries(), ..DigestState::default() };
         let manifest = Manifest {
             root: id,
-            digest: state.digest(),
-            partitions: state.partitions,
-            entries: state.entries,
-            lthash: state.lthash,
-            contents: Vec::new(),
+            inventory: Some(Inventory {
+                annotations: like.inventory.clone().unwrap().annotations,
+                ..state.into()
+            }),
             pages: root.references.len() as u64,
             segments,
             ..like.clone()
@@ -140,7 +140,7 @@ async fn a_partition_of_many_pages_is_read_twice_at_most() {
     let (repository, faults) = counted(&store).await;
     let dump = Dump { id: made.dump, manifest: made.manifest };
     let verified = repository.verify(&dump, &VerifyOptions::default()).await.unwrap();
-    assert_eq!(verified.digest.unwrap().digest(), dump.manifest.digest);
+    assert_eq!(verified.digest.unwrap().digest(), dump.manifest.inventory.as_ref().unwrap().digest);
     // Each page is read for its structure, for its segments, and as part of the partition; a run holds several segments.
     let most = dump.manifest.segments + dump.manifest.pages * 4 + made.new_packs * 3;
     assert!(faults.operations() < most, "{} operations, at most {most}", faults.operations());

@@ -130,7 +130,7 @@ async fn annotations_keep_dumps_by_name_or_by_value() {
         dumps
             .add(&manifest, |manifest| {
                 manifest.finished = format!("2026-01-0{day}T00:00:00Z");
-                manifest.annotations.insert("why".to_owned(), value.to_owned());
+                manifest.inventory.as_mut().unwrap().annotations.insert("why".to_owned(), value.to_owned());
             })
             .await;
     }

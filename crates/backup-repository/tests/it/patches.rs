@@ -118,7 +118,7 @@ pub async fn back_up(repository: &Repository, namespace: &MemoryNamespace) -> Ba
 
 /// Verifies a dump, restores it, and compares both with what the namespace held.
 pub async fn check(repository: &Repository, dump: &Dump, expected: backup_format::Digest) {
-    assert_eq!(dump.manifest.digest, expected);
+    assert_eq!(dump.manifest.inventory.as_ref().unwrap().digest, expected);
     let verified = repository.verify(dump, &VerifyOptions::default()).await.unwrap();
     assert_eq!(verified.digest.unwrap().digest(), expected);
     let target = MemoryNamespace::new("target");
@@ -146,7 +146,7 @@ async fn later_dumps_of_hash_keyed_data_store_what_changed() {
             let made = back_up(&repository, &days.namespace).await;
             stored += made.stored_bytes;
             assert_eq!(made.manifest.requires, [Manifest::PATCHES]);
-            assert_eq!(made.manifest.digest, digest_of(&days.namespace).await);
+            assert_eq!(made.manifest.inventory.as_ref().unwrap().digest, digest_of(&days.namespace).await);
         }
         let ratio = stored as f64 / changed as f64;
         println!("{changes} changes a day: {changed} bytes, stored {stored} ({ratio:.2})");
@@ -229,7 +229,7 @@ async fn equal_content_has_equal_ids_in_both_versions_and_with_any_number_of_ran
         let made = one.backup(&namespace, options(2, 1)).await.unwrap();
         let patched = two.backup(&namespace, options(2, 1 + 3 * ranges)).await.unwrap();
         assert_eq!(made.manifest.root, patched.manifest.root);
-        assert_eq!(made.manifest.digest, content.digest());
+        assert_eq!(made.manifest.inventory.as_ref().unwrap().digest, content.digest());
     }
 }
 
@@ -273,7 +273,7 @@ async fn a_second_backup_that_fails_anywhere_leaves_good_dumps_alone() {
             let dumps = repository.dumps().await.unwrap();
             assert!(dumps.damaged.is_empty(), "operation {number}, {fault:?}");
             if let Ok(made) = made {
-                assert_eq!(made.manifest.digest, expected);
+                assert_eq!(made.manifest.inventory.as_ref().unwrap().digest, expected);
                 warned += made
                     .warnings
                     .iter()
@@ -314,7 +314,7 @@ async fn a_base_that_is_damaged_makes_a_warning_and_a_good_dump() {
     assert!(text.contains("segments were stored whole") && text.contains("verify that dump"), "{text}");
     let stats = crate::support::reopen(&store).await.unwrap().stats(&StatsOptions::default()).await;
     assert_eq!(stats.unwrap_err().class(), ErrorClass::Damaged);
-    assert_eq!(made.manifest.digest, digest_of(&days.namespace).await);
+    assert_eq!(made.manifest.inventory.as_ref().unwrap().digest, digest_of(&days.namespace).await);
 }
 
 /// A segment of one partition is the same in dumps of two orders. The base of its patch may hold partitions that stand the other way round in
@@ -337,7 +337,10 @@ async fn a_patch_is_read_by_a_dump_of_another_order_than_its_base() {
         let ring = Ring::new();
         content.iter().for_each(|(root_key, key, value)| ring.put(root_key, key, value));
         let turned = repository.backup(&ring, options(1, 1)).await.unwrap();
-        assert_eq!(turned.manifest.digest, changed.manifest.digest);
+        assert_eq!(
+            turned.manifest.inventory.as_ref().unwrap().digest,
+            changed.manifest.inventory.as_ref().unwrap().digest
+        );
         let dump = Dump { id: turned.dump, manifest: turned.manifest };
         repository
             .verify(&dump, &VerifyOptions::default())

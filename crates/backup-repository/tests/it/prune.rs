@@ -406,7 +406,10 @@ async fn no_two_packs_have_one_name_and_nothing_new_makes_none() {
     let namespace = namespace(&small(5));
     let (first, second) = (repository(&one).await, repository(&other).await);
     let (a, b) = (back_up(&first, &namespace).await, back_up(&second, &namespace).await);
-    assert_eq!((a.manifest.root, a.manifest.digest), (b.manifest.root, b.manifest.digest));
+    assert_eq!(
+        (a.manifest.root, a.manifest.inventory.as_ref().unwrap().digest),
+        (b.manifest.root, b.manifest.inventory.as_ref().unwrap().digest)
+    );
     let names = |files: Vec<(Path, Vec<u8>)>| -> Vec<ObjectId> {
         files.iter().filter_map(|(path, _)| path.as_ref().strip_prefix("packs/")?.parse().ok()).collect()
     };

@@ -225,7 +225,7 @@ impl Known {
 /// Returns the objects that are whole in some pack, or patches of such.
 fn readable<'a>(objects: impl Iterator<Item = &'a Object>) -> BTreeSet<[u8; 32]> {
     let (mut patches, mut readable) = (Vec::new(), BTreeSet::new());
-    for Object { line, base } in objects {
+    for Object { line, base, .. } in objects {
         match base {
             None => drop(readable.insert(line.id.0)),
             Some(base) => patches.push((line.id.0, base.0)),

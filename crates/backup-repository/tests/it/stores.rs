@@ -46,7 +46,10 @@ async fn round_trip(store: Store, namespace: &MemoryNamespace) -> Result<(u64, u
     repository.verify(&dump, &VerifyOptions::default()).await?;
     let target = MemoryNamespace::new("restored");
     let restored = repository.restore(&dump, &target, &RestoreOptions::default()).await?;
-    assert_eq!(restored.restored.map(|state| state.digest()), Some(made.manifest.digest));
+    assert_eq!(
+        restored.restored.map(|state| state.digest()),
+        Some(made.manifest.inventory.as_ref().unwrap().digest)
+    );
     Ok((counts[0].load(Ordering::Relaxed), counts[1].load(Ordering::Relaxed)))
 }
 

@@ -29,7 +29,7 @@ async fn everything(workers: usize) {
     let many = std::num::NonZeroUsize::new(workers);
     let options = BackupOptions { allow_implausible: true, ..options(workers, workers) };
     let made = repository.backup(&source, options).await.unwrap();
-    assert_eq!(made.manifest.digest, content.digest());
+    assert_eq!(made.manifest.inventory.as_ref().unwrap().digest, content.digest());
     let dump = repository.dump(&DumpChoice::Latest).await.unwrap();
     repository.verify(&dump, &VerifyOptions { workers: many, ..VerifyOptions::default() }).await.unwrap();
     let target = MemoryNamespace::new("copy");

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use backup_format::{Config, ErrorClass};
+use backup_format::{Config, DigestState, ErrorClass, Inventory, LtHash};
 use backup_memory::MemoryNamespace;
 use backup_repository::{
     Dump, Repository, RestoreOptions, Store, Subset, VerifyAllReport, VerifyLevel, VerifyOptions,
@@ -75,7 +75,7 @@ async fn what_dumps_share_is_read_once_and_each_digest_is_computed() {
     assert_eq!(good(&report), [true; 5]);
     for (verdict, dump) in report.dumps.iter().zip(place.dumps().await) {
         let found = verdict.found.as_ref().unwrap();
-        assert_eq!(found.digest.as_ref().unwrap().digest(), dump.manifest.digest);
+        assert_eq!(found.digest.as_ref().unwrap().digest(), dump.manifest.inventory.as_ref().unwrap().digest);
         assert_eq!((verdict.id, found.segments_read), (dump.id, dump.manifest.segments));
     }
     let all: u64 = place.dumps().await.iter().map(|dump| dump.manifest.segments).sum();
@@ -123,8 +123,9 @@ async fn damage_is_found_in_all_dumps_that_have_it_and_stops_nothing() {
 async fn a_dump_whose_manifest_says_another_digest_is_bad_alone() {
     let place = Place::with_dumps(2).await;
     let mut manifest = place.dumps().await.remove(1).manifest;
-    manifest.lthash = backup_format::LtHash::default();
-    manifest.digest = manifest.digest_state().digest();
+    let before = manifest.inventory.take().unwrap();
+    let state = DigestState { lthash: LtHash::default(), ..before.digest_state() };
+    manifest.inventory = Some(Inventory { contents: before.contents, ..state.into() });
     let (id, json) = manifest.encode().unwrap();
     place.inner.put(&Path::from(format!("manifests/{id}.json")), json.into()).await.unwrap();
     place.inner.put(&Path::from(format!("manifests/{:064}.json", 0)), "{}".into()).await.unwrap();

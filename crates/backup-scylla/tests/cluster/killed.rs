@@ -84,7 +84,13 @@ async fn a_dump_does_not_notice_that_one_of_three_nodes_is_killed() {
         let source = Hooked::new(trio.namespace(&table, options()), at, event);
         let report = bounded(place.repository.backup(&source, BackupOptions::default())).await;
         assert_eq!(
-            report.unwrap_or_else(|error| panic!("{}", text(&error))).manifest.digest,
+            report
+                .unwrap_or_else(|error| panic!("{}", text(&error)))
+                .manifest
+                .inventory
+                .as_ref()
+                .unwrap()
+                .digest,
             content.digest()
         );
         eprintln!("node killed before batch {at}: the dump stood still for at most {:?}", source.longest());
@@ -132,7 +138,7 @@ async fn a_dump_without_a_majority_is_an_error_that_says_so_and_there_is_no_dump
         assert_eq!(place.dumps().await, 0);
         trio.mend().await;
         let dump = place.dump(&trio.namespace(&table, options())).await;
-        assert_eq!(dump.manifest.digest, content.digest());
+        assert_eq!(dump.manifest.inventory.as_ref().unwrap().digest, content.digest());
     }
 }
 

@@ -131,7 +131,9 @@ impl Source {
         let dump = place.backup(&self.table, &between, PATIENT).await;
         between.end();
         let dump = dump.map_err(|error| text(&error))?;
-        (dump.manifest.digest == self.content.digest()).then_some(()).ok_or("another digest".to_owned())
+        (dump.manifest.inventory.as_ref().unwrap().digest == self.content.digest())
+            .then_some(())
+            .ok_or("another digest".to_owned())
     }
 
     async fn restore(&self, dumped: &Dumped, faults: &[(usize, Fault)]) -> Result<(), String> {
@@ -252,7 +254,7 @@ async fn a_backup_passes_over_preparations_that_get_lost() {
     let (place, mut between) = (Place::new().await, Between::start().await);
     between.lose_preparations(3);
     let dump = place.backup(&source.table, &between, PATIENT).await.unwrap();
-    assert_eq!(dump.manifest.digest, source.content.digest());
+    assert_eq!(dump.manifest.inventory.as_ref().unwrap().digest, source.content.digest());
     between.lose_preparations(usize::MAX);
     let error = place.backup(&source.table, &between, IMPATIENT).await.unwrap_err();
     between.end();

@@ -198,7 +198,7 @@ async fn there_and_back(server: &Server, content: &Content) {
     let repository = Repository::create(store, Config::new([1; 16], [2; 16])).await.unwrap();
     let source = server.borrowed(&table, CqlOptions::default());
     let report = repository.backup(&source, BackupOptions::default()).await.unwrap();
-    assert_eq!(report.manifest.digest, content.digest());
+    assert_eq!(report.manifest.inventory.as_ref().unwrap().digest, content.digest());
     assert_eq!((report.manifest.order, report.manifest.consistency), (Order::Token, Consistency::Causal));
     assert_eq!(report.manifest.source.layout, "linera-0.15");
     let target = server.borrowed(&server.new_name(), options());

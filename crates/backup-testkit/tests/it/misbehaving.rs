@@ -52,7 +52,12 @@ async fn backup(engine: &MisbehavingEngine, workers: usize) -> (Result<u64, Stri
     let result = repository.backup(engine, options).await;
     let dumps = repository.dumps().await.unwrap();
     assert!(dumps.damaged.is_empty());
-    (result.map(|report| report.manifest.entries).map_err(|error| causes(&error)), dumps.good.len())
+    (
+        result
+            .map(|report| report.manifest.inventory.as_ref().unwrap().entries)
+            .map_err(|error| causes(&error)),
+        dumps.good.len(),
+    )
 }
 
 #[test]

@@ -74,7 +74,7 @@ fn damaged<P: Restorable>(histories: &Histories, engine: Engine, what: What) -> 
         let key = damage(&database, what).await?;
         let manifest = history.backup.manifest();
         let found = case::read(database.clone()).await?.digest;
-        let failure = check::digest(manifest.digest, found);
+        let failure = check::digest(manifest.inventory.as_ref().unwrap().digest, found);
         ensure!(matches!(failure, Err(Failure::Digest { .. })), "the digest is {failure:?}");
 
         let node = Node::boot(database, None).await?;

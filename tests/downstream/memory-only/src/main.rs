@@ -20,6 +20,6 @@ async fn main() -> Result<()> {
     repository.restore(&dump, &copy, &RestoreOptions::default()).await?;
     ensure!(copy.get(b"bob", b"balance")?.as_deref() == Some(b"30"), "bob's balance is not what it was");
 
-    println!("memory: {} entries, digest {}", made.manifest.entries, made.manifest.digest);
+    println!("memory: {} entries, digest {}", made.manifest.inventory.as_ref().unwrap().entries, made.manifest.inventory.as_ref().unwrap().digest);
     Ok(())
 }
