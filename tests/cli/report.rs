@@ -279,7 +279,7 @@ fn generate(place: &Place, number: usize) -> Vec<String> {
         manifest.finished =
             backup_repository::time_text(start + Duration::from_secs(86_400 * day + day % 90));
         manifest.plain_bytes += 4_096 * (day % 5);
-        manifest.contents[0].plain_bytes += 4_096 * (day % 5);
+        manifest.inventory.as_mut().unwrap().contents[0].plain_bytes += 4_096 * (day % 5);
         let (id, json) = manifest.encode().unwrap();
         fs::write(place.path(&self::manifest(&id.to_string())), json).unwrap();
         ids.push(id.to_string());

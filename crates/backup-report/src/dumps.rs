@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use crate::frame::{Tone, badge};
 use crate::numbers::{bytes, count, counted, short, signed, time, took};
+use crate::overview::SEALED;
 use crate::subject::{Dump, Fate, Signature, Subject};
 use crate::text::{name, plain};
 
@@ -70,8 +71,8 @@ fn row(dump: &Dump, columns: Columns) -> Markup {
             }
             td data-name="Seq" { @if dump.sequence == 0 { (NONE) } @else { (dump.sequence) } }
             td data-name="Took" { (dump.took.map_or_else(|| NONE.to_owned(), took)) }
-            td data-name="Entries" { (count(dump.entries)) }
-            td data-name="Change" { (since.map_or_else(|| NONE.to_owned(), |since| signed(since.entries, count))) }
+            td data-name="Entries" { (dump.entries.map_or_else(|| SEALED.to_owned(), count)) }
+            td data-name="Change" { (since.and_then(|since| since.entries).map_or_else(|| NONE.to_owned(), |entries| signed(entries, count))) }
             td data-name="Logical" { (bytes(dump.plain_bytes)) }
             td data-name="Change" { (since.map_or_else(|| NONE.to_owned(), |since| signed(since.plain_bytes, bytes))) }
             @if columns.stored {

@@ -21,6 +21,8 @@ struct Measure {
     /// What a bar shows where it stands for several dumps.
     of_several: &'static str,
     unit: Unit,
+    /// Whether it is known of a dump. What is known of none is not drawn.
+    is_known: fn(&Dump) -> bool,
     /// The value of a bar.
     value: fn(&[Dump]) -> f64,
     /// The same for people.
@@ -34,6 +36,7 @@ const MEASURES: [Measure; 4] = [
         title: "Logical bytes of each dump",
         of_several: "the last of them",
         unit: Unit::Bytes,
+        is_known: |_| true,
         value: |dumps| dumps.last().map_or(0.0, |dump| dump.plain_bytes as f64),
         shown: |value| bytes(value as u64),
     },
@@ -42,6 +45,7 @@ const MEASURES: [Measure; 4] = [
         title: "Stored bytes that each dump added",
         of_several: "all of them together",
         unit: Unit::Bytes,
+        is_known: |dump| dump.stored.is_some(),
         value: |dumps| dumps.iter().filter_map(|dump| dump.stored).map(|stored| stored.new as f64).sum(),
         shown: |value| bytes(value as u64),
     },
@@ -50,7 +54,10 @@ const MEASURES: [Measure; 4] = [
         title: "Entries more, or fewer, than in the dump before",
         of_several: "all of them together",
         unit: Unit::Number,
-        value: |dumps| dumps.iter().filter_map(|dump| dump.since).map(|since| since.entries as f64).sum(),
+        is_known: |dump| dump.entries.is_some(),
+        value: |dumps| {
+            dumps.iter().filter_map(|dump| dump.since?.entries).map(|entries| entries as f64).sum()
+        },
         shown: |value| signed(value as i64, count),
     },
     Measure {
@@ -58,6 +65,7 @@ const MEASURES: [Measure; 4] = [
         title: "How long each dump took",
         of_several: "the longest of them",
         unit: Unit::Seconds,
+        is_known: |dump| dump.took.is_some(),
         value: |dumps| dumps.iter().filter_map(|dump| dump.took).map(seconds).fold(0.0, f64::max),
         shown: |value| took(std::time::Duration::try_from_secs_f64(value).unwrap_or_default()),
     },
@@ -66,7 +74,6 @@ const MEASURES: [Measure; 4] = [
 /// Shows a namespace. `id` is the name of the section.
 pub(crate) fn draw(subject: &Subject, namespace: &Namespace, id: &str) -> Markup {
     let dumps = namespace.dumps.as_slice();
-    let is_measured = dumps.iter().any(|dump| dump.stored.is_some());
     html! {
         section aria-labelledby={ (id) "-name" } {
             h2 id=(id) { span id={ (id) "-name" } { "Namespace " (name(&namespace.name)) (overview::of_origin(namespace)) } }
@@ -74,7 +81,7 @@ pub(crate) fn draw(subject: &Subject, namespace: &Namespace, id: &str) -> Markup
             (strip::draw(subject, namespace, &format!("{id}-line")))
             @if dumps.len() > BARS_MAX { p class="note" { (grouped(dumps)) } }
             div class="charts" {
-                @for measure in MEASURES.iter().filter(|measure| measure.word != "new" || is_measured) {
+                @for measure in MEASURES.iter().filter(|measure| dumps.iter().any(measure.is_known)) {
                     (measure.chart(dumps, id).draw())
                 }
                 (kinds::chart(dumps, id))

@@ -10,6 +10,8 @@ use crate::text::name;
 
 /// What is said of verification: no file of a repository says when a dump was verified.
 pub(crate) const NOT_RECORDED: &str = "not recorded";
+/// What is said of numbers that an encrypted repository does not show.
+pub(crate) const SEALED: &str = "sealed";
 /// Most namespaces with a line of their own.
 const LINES_MAX: usize = 100;
 
@@ -142,6 +144,15 @@ pub(crate) fn signed(signature: &Signature) -> Markup {
     }
 }
 
+fn content(dump: &Dump) -> String {
+    let Some((entries, partitions)) = dump.entries.zip(dump.partitions) else { return SEALED.to_owned() };
+    format!(
+        "{} in {}",
+        counted(entries, ("entry", "entries")),
+        counted(partitions, ("partition", "partitions"))
+    )
+}
+
 /// Shows what is known of the newest dump of a namespace.
 pub(crate) fn newest(dump: &Dump) -> Markup {
     let mut all = vec![
@@ -149,10 +160,7 @@ pub(crate) fn newest(dump: &Dump) -> Markup {
             "Last dump",
             html! { span class="id" title=(dump.id) { (short(&dump.id)) } @if dump.sequence > 0 { ", sequence " (dump.sequence) } },
         ),
-        (
-            "Content",
-            html! { (counted(dump.entries, ("entry", "entries"))) " in " (counted(dump.partitions, ("partition", "partitions"))) },
-        ),
+        ("Content", html! { (content(dump)) }),
         ("Logical size", html! { (bytes(dump.plain_bytes)) }),
         ("Took", html! { (dump.took.map_or_else(|| NOT_RECORDED.to_owned(), took)) }),
         ("Consistency", html! { (name(&dump.consistency)) }),

@@ -65,13 +65,13 @@ pub struct Dump {
     pub layout: String,
     /// What its reading proves.
     pub consistency: String,
-    /// Number of entries.
-    pub entries: u64,
-    /// Number of partitions.
-    pub partitions: u64,
+    /// Number of entries; `None` where it is sealed.
+    pub entries: Option<u64>,
+    /// Number of partitions; `None` where it is sealed.
+    pub partitions: Option<u64>,
     /// Logical bytes: before compression, and as if it shared nothing.
     pub plain_bytes: u64,
-    /// What is there of each kind of partition; empty where the layout knows none.
+    /// What is there of each kind of partition; empty where the layout knows none, and where it is sealed.
     pub kinds: Vec<Kind>,
     /// The difference to the dump that it follows, if that is there.
     pub since: Option<Since>,
@@ -101,8 +101,8 @@ pub struct Kind {
 /// A difference to an earlier dump.
 #[derive(Clone, Copy, Debug)]
 pub struct Since {
-    /// Entries more, or fewer.
-    pub entries: i64,
+    /// Entries more, or fewer; `None` where that is sealed.
+    pub entries: Option<i64>,
     /// Logical bytes more, or fewer.
     pub plain_bytes: i64,
 }

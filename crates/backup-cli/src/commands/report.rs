@@ -161,8 +161,10 @@ async fn retention(args: &ReportArgs, repository: &Repository, known: &mut Known
             known.fates = fates(&made);
             Ok(Retention::Applied { kept: made.kept() as u64, going: made.going().count() as u64 })
         }
-        Err(error @ RepositoryError::Forget { .. }) => Ok(Retention::Failed(full_text(&error))),
-        Err(error) => Err(error.into()),
+        Err(error) => match error.class() {
+            ErrorClass::Damaged | ErrorClass::Refused => Ok(Retention::Failed(full_text(&error))),
+            _ => Err(error.into()),
+        },
     }
 }
 
@@ -209,8 +211,8 @@ fn named(labels: crate::exposition::Labels) -> (String, Option<String>) {
 fn row(dump: &Dump, previous: Option<&Dump>) -> Row {
     let manifest = &dump.manifest;
     let (started, finished_at) = (parse_time_text(&manifest.started), parse_time_text(&manifest.finished));
-    let source = &manifest.source;
-    let kinds = manifest.contents.iter().map(|content| Kind {
+    let (source, inventory) = (&manifest.source, manifest.inventory.as_ref());
+    let kinds = inventory.into_iter().flat_map(|inventory| &inventory.contents).map(|content| Kind {
         name: content.kind.clone(),
         partitions: content.partitions,
         plain_bytes: content.plain_bytes,
@@ -224,12 +226,14 @@ fn row(dump: &Dump, previous: Option<&Dump>) -> Row {
         engine: format!("{} {}", source.engine, source.engine_version).trim_end().to_owned(),
         layout: source.layout.clone(),
         consistency: manifest.consistency.to_string(),
-        entries: manifest.entries,
-        partitions: manifest.partitions,
+        entries: inventory.map(|inventory| inventory.entries),
+        partitions: inventory.map(|inventory| inventory.partitions),
         plain_bytes: manifest.plain_bytes,
         kinds: kinds.collect(),
         since: previous.map(|previous| Since {
-            entries: change(manifest.entries, previous.manifest.entries),
+            entries: inventory
+                .zip(previous.manifest.inventory.as_ref())
+                .map(|(now, before)| change(now.entries, before.entries)),
             plain_bytes: change(manifest.plain_bytes, previous.manifest.plain_bytes),
         }),
         stored: None,

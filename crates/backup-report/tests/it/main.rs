@@ -135,6 +135,9 @@ fn the_first_line_says_what_is_known_and_what_is_not() {
         text.contains("No limit for the age of the last dump was given") && text.contains("was not measured"),
         "{text}"
     );
+    let text = made(&samples::sealed()).1.text();
+    assert!(text.contains("Contentsealed") && !text.contains("Kinds of partitions"), "{text}");
+    assert!(!text.contains("Entries more"), "nothing is drawn of what is not known: {text}");
     let empty = samples::all().into_iter().find(|(name, _)| *name == "empty").unwrap().1;
     assert!(
         made(&empty)

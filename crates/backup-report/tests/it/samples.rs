@@ -41,6 +41,7 @@ pub fn all() -> Vec<(&'static str, Subject)> {
         ("hostile", hostile()),
         ("many", many(600)),
         ("one", subject(vec![namespace("validator_0", 1)])),
+        ("sealed", sealed()),
     ]
 }
 
@@ -93,8 +94,9 @@ pub fn damaged() -> Subject {
     let dumps = &mut subject.namespaces[0].dumps;
     dumps[3].is_future = true;
     dumps[5].took = None;
-    dumps[7].entries /= 2;
-    dumps[7].since = Some(Since { entries: -(dumps[7].entries as i64), plain_bytes: -(1 << 30) });
+    let entries = dumps[7].entries.unwrap() / 2;
+    dumps[7].entries = Some(entries);
+    dumps[7].since = Some(Since { entries: Some(-(entries as i64)), plain_bytes: -(1 << 30) });
     dumps[11].is_last = true;
     subject
 }
@@ -124,6 +126,19 @@ pub fn hostile() -> Subject {
             dump.kinds[0].name.clone_from(&name);
             dump.fate = Some(Fate::Stays(name.clone()));
             dump.signature = Signature::Unchecked(name.clone());
+        }
+    }
+    subject
+}
+
+/// An encrypted repository that was not opened.
+pub fn sealed() -> Subject {
+    let mut subject = many(5);
+    for dump in &mut subject.namespaces[0].dumps {
+        (dump.entries, dump.partitions) = (None, None);
+        dump.kinds.clear();
+        if let Some(since) = &mut dump.since {
+            since.entries = None;
         }
     }
     subject
@@ -183,11 +198,11 @@ fn dump(number: u64, all: u64) -> Dump {
         engine: "rocksdb 10.4.2".to_owned(),
         layout: "linera-0.15".to_owned(),
         consistency: "point_in_time".to_owned(),
-        entries: 1_234_567 + number * 8_123,
-        partitions: sum(|kind| kind.partitions),
+        entries: Some(1_234_567 + number * 8_123),
+        partitions: Some(sum(|kind| kind.partitions)),
         plain_bytes: sum(|kind| kind.plain_bytes),
         kinds,
-        since: (number > 0).then_some(Since { entries: 8_123, plain_bytes: 28 << 20 }),
+        since: (number > 0).then_some(Since { entries: Some(8_123), plain_bytes: 28 << 20 }),
         stored: None,
         signature: Signature::None,
         is_last: false,
