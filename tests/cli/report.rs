@@ -287,7 +287,7 @@ fn generate(place: &Place, number: usize) -> Vec<String> {
     ids
 }
 
-/// `KVBACKUP_REPORT_DUMPS=10000` makes it a measurement: SHORTCOMINGS.md of the workspace has the numbers.
+/// `KVBACKUP_REPORT_DUMPS=10000` makes it a measurement; SHORTCOMINGS.md has the numbers.
 #[test]
 fn many_dumps_are_all_on_the_page_and_charts_group_them() {
     let number = std::env::var("KVBACKUP_REPORT_DUMPS").map_or(300, |number| number.parse().unwrap());

@@ -160,7 +160,7 @@ fn report() -> Result<(), libtest_mimic::Failed> {
         $KVBACKUP backup rocksdb:db repo --json > made
         mount -t tmpfs -o size=48k none disk
         $KVBACKUP report repo --out disk/page.html > /dev/null
-        head -c 8192 /dev/zero > disk/other
+        head -c 16384 /dev/zero > disk/other
         cp disk/page.html before
         code=0; $KVBACKUP report repo --out disk/page.html > /dev/null 2> said || code=$?
         cat said >&2

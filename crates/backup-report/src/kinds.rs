@@ -69,8 +69,8 @@ fn growth(kind: &str, first: &Dump, last: &Dump) -> Markup {
         dump.kinds.iter().filter(|found| found.name == kind).map(number).fold(0, u64::saturating_add)
     };
     let change = |number| difference(of(last, number), of(first, number));
-    let (partitions, sizes): (fn(&Kind) -> u64, fn(&Kind) -> u64) =
-        (|kind| kind.partitions, |kind| kind.plain_bytes);
+    let partitions: fn(&Kind) -> u64 = |kind| kind.partitions;
+    let sizes: fn(&Kind) -> u64 = |kind| kind.plain_bytes;
     html! {
         tr {
             td class="left" data-name="Kind" { (name(kind)) }

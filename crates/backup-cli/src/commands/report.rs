@@ -12,8 +12,8 @@ use backup_report::{
     Totals, Unusable,
 };
 use backup_repository::{
-    Dump, DumpStats, Dumps, ForgetOptions, ForgetReport, Repository, RepositoryError, Signed, Stats,
-    StatsOptions, parse_time_text, time_text,
+    Dump, DumpStats, Dumps, KeepReason, Repository, RepositoryError, Signed, Stats, StatsOptions,
+    parse_time_text, time_text,
 };
 use clap::Args;
 use serde_json::{Value, json};
@@ -34,8 +34,8 @@ use crate::report::{full_text, signed_by, to_the_second};
 /// known is not shown as good: no file of a repository says when a dump was verified, so the page says "not recorded".
 ///
 /// --keep-daily and the like are those of `forget`. The page says which dumps they would keep, and nothing is forgotten. --measure reads what `stats` reads,
-/// and adds what each dump takes in the packs. --max-age and --expect-sequence are those of `list`, and so are the exit codes: 3 if
-/// something is damaged, missing or too old, 4 if a manifest is of a later version or not signed by a trusted key. The page is written also then.
+/// and adds what each dump takes in the packs. --max-age and --expect-sequence are those of `list`, and so are the exit codes. 3 means that something is
+/// damaged, missing or too old, and 4 that a manifest is of a later version, or not signed by a trusted key. The page is written also then.
 ///
 /// FILE appears as a whole. A page that is there is replaced; any other file is not.
 #[derive(Args, Debug)]
@@ -69,11 +69,11 @@ struct Known {
 pub(crate) async fn run(args: ReportArgs, session: &Session) -> Result<Report> {
     let file = PageFile::new(&args.out, &args.repository)?;
     let repository = session.repository(&args.repository).await?;
-    // Each of these reads all manifests. One after the other, they are in memory once.
+    // Both read all manifests. One after the other, they are in memory once.
     let mut known = Known::default();
     let (measured, unmeasured) = measure(&args, &repository, session, &mut known).await?;
-    let retention = retention(&args, &repository, &mut known).await?;
     let dumps = repository.dumps().await?;
+    let retention = retention(&args, &repository, &dumps, &mut known);
     let missing = repository.missing(&dumps).await?;
     let stale = args.fresh.stale(&dumps, None);
     let (packs, pack_bytes) = repository.packs().await?;
@@ -150,33 +150,24 @@ fn totals(stats: &Stats, known: &mut Known) -> Totals {
 }
 
 /// Applies the rules that were given, and changes nothing.
-async fn retention(args: &ReportArgs, repository: &Repository, known: &mut Known) -> Result<Retention> {
+fn retention(args: &ReportArgs, repository: &Repository, dumps: &Dumps, known: &mut Known) -> Retention {
     let rules = args.keep.rules();
     if rules.is_empty() {
-        return Ok(Retention::No);
+        return Retention::No;
     }
-    let options = ForgetOptions { rules, dry_run: true, allow_most: true, ..ForgetOptions::default() };
-    match repository.forget(&options).await {
-        Ok(made) => {
-            known.fates = fates(&made);
-            Ok(Retention::Applied { kept: made.kept() as u64, going: made.going().count() as u64 })
-        }
-        Err(error) => match error.class() {
-            ErrorClass::Damaged | ErrorClass::Refused => Ok(Retention::Failed(full_text(&error))),
-            _ => Err(error.into()),
-        },
-    }
+    let verdicts = match repository.retention(dumps, &rules) {
+        Ok(verdicts) => verdicts,
+        Err(error) => return Retention::Failed(full_text(&error)),
+    };
+    let going = verdicts.iter().filter(|(_, reasons)| reasons.is_empty()).count();
+    let kept = verdicts.len().saturating_sub(going);
+    known.fates = verdicts.into_iter().map(|(id, reasons)| (id, fate(&reasons))).collect();
+    Retention::Applied { kept: kept as u64, going: going as u64 }
 }
 
-fn fates(made: &ForgetReport) -> HashMap<ObjectId, Fate> {
-    let verdicts = made.groups.iter().flat_map(|group| &group.dumps);
-    let fate = |reasons: Vec<String>| match reasons.is_empty() {
-        true => Fate::Goes,
-        false => Fate::Stays(reasons.join(", ")),
-    };
-    let reasons =
-        |verdict: &backup_repository::Verdict| verdict.reasons.iter().map(ToString::to_string).collect();
-    verdicts.map(|verdict| (verdict.dump.id, fate(reasons(verdict)))).collect()
+fn fate(reasons: &[KeepReason]) -> Fate {
+    let words: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+    if words.is_empty() { Fate::Goes } else { Fate::Stays(words.join(", ")) }
 }
 
 /// Puts the dumps together that `metrics` puts together.
