@@ -54,6 +54,7 @@ impl Chart<'_> {
         let sums = || self.bars.iter().map(Bar::sum);
         let top = self.cut.as_ref().map_or(f64::INFINITY, |(top, _)| *top);
         let scale = Scale::new(self.unit, sums().fold(0.0, f64::min), sums().fold(0.0, f64::max).min(top));
+        let cut = self.cut.as_ref().filter(|_| sums().any(|sum| scale.cuts(sum)));
         let (title, description) = (format!("{}-title", self.id), format!("{}-text", self.id));
         html! {
             figure class="chart" {
@@ -65,16 +66,16 @@ impl Chart<'_> {
                         title id=(title) { (self.title) }
                         desc id=(description) { (self.description) }
                         @for (value, _) in &scale.ticks { (line(scale.place(*value), *value == 0.0)) }
-                        (self.draw_bars(&scale, top))
+                        (self.draw_bars(&scale))
                     }
                     div class="ends" aria-hidden="true" { @for end in &self.ends { span { (end) } } }
                 }
-                @if let Some((_, text)) = &self.cut { p class="note" { (text) } }
+                @if let Some((_, text)) = cut { p class="note" { (text) } }
             }
         }
     }
 
-    fn draw_bars(&self, scale: &Scale, top: f64) -> Markup {
+    fn draw_bars(&self, scale: &Scale) -> Markup {
         let slot = 100.0 / self.bars.len().max(1) as f64;
         let width = (slot * BAR).min(WIDTH_MAX);
         let margin = (slot - width) / 2.0;
@@ -86,7 +87,7 @@ impl Chart<'_> {
                         rect class=(class) x=(percent(slot * number as f64 + margin)) y=(percent(from))
                             width=(percent(width)) height=(percent(to - from)) {}
                     }
-                    @if bar.sum() > top {
+                    @if scale.cuts(bar.sum()) {
                         @let x = slot * number as f64 + margin;
                         line class="cut" x1=(percent(x)) x2=(percent(x + width)) y1="12%" y2="8%" {}
                     }

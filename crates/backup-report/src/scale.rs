@@ -44,6 +44,11 @@ impl Scale {
         Self { low: first * step, high: last * step, ticks }
     }
 
+    /// Returns true if a value is above the axis.
+    pub(crate) fn cuts(&self, value: f64) -> bool {
+        value > self.high
+    }
+
     /// Returns where a value stands: percents of the height, from the top.
     pub(crate) fn place(&self, value: f64) -> f64 {
         ((self.high - value) / (self.high - self.low) * 100.0).clamp(0.0, 100.0)
