@@ -168,4 +168,7 @@ fn the_worst_that_is_known_is_the_state() {
     assert_eq!(words, ["damaged", "damaged", "stale", "refused", "refused", "no_fault_found", "empty"]);
     subject.measured = Measured::Failed { problem: "lost".to_owned(), is_damage: true };
     assert_eq!(State::of(&subject), State::Damaged);
+    subject.measured = Measured::No;
+    subject.missing.push("a dump is missing".to_owned());
+    assert_eq!(State::of(&subject), State::Damaged);
 }
