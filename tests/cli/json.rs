@@ -119,6 +119,38 @@ fn every_command_prints_what_the_document_says() {
     check(&tables, &["Errors"], &error);
 }
 
+#[test]
+fn what_is_printed_of_an_encrypted_repository_is_documented() {
+    let place = Place::with_fixture();
+    let tables = tables();
+    let run = |headings: &[&str], arguments: &[&str]| {
+        let mut found = place.done(arguments).as_object().unwrap().clone();
+        found.entry("seconds").or_insert_with(|| 1.into());
+        check(&tables, headings, &found);
+        found
+    };
+    let made = run(&["`key generate --age`"], &["key", "generate", "--age", "me.age"]);
+    let recipient = made["recipient"].as_str().unwrap();
+    let key = ["--repository-key", "repository.key"];
+    let init = ["init", "repo", "--recipient", recipient, "--one-recipient-only"];
+    let made = run(&["`init`"], &[&init[..], &key].concat());
+    assert!(made["encrypted"] == true && made["recipients"][0] == recipient, "{made:?}");
+    let source = "rocksdb:db/validator_0";
+    run(&[DUMP, BACKUP], &[&["backup", source, "repo"][..], &key].concat());
+    let keys = "`key list`, `key add`, `key remove`, `key rotate`, `key recover`";
+    run(&[keys], &[&["key", "list"][..], &key].concat());
+    run(&[keys], &[&["key", "rotate", "repo", "--recipient", recipient][..], &key].concat());
+    run(&[keys], &["key", "recover", "repo", "--to", "new.key", "--identity", "me.age"]);
+    let opened = run(&[DUMP, SIGNED, "`verify`"], &["verify", "repo", "--identity", "me.age"]);
+    assert_eq!(opened["content_checked"], true);
+    let mut sealed = place.done(&["verify", "repo"]).as_object().unwrap().clone();
+    assert_eq!(sealed["content_checked"], false);
+    for field in ["digest", "partitions", "entries", "contents", "annotations"] {
+        assert!(sealed.insert(field.to_owned(), opened[field].clone()).is_none(), "{field}");
+    }
+    check(&tables, &[DUMP, SIGNED, "`verify`"], &sealed);
+}
+
 /// Checks commands that print several objects.
 fn check_lines(tables: &BTreeMap<String, Fields>, place: &Place) {
     let key = "00".to_owned() + &"ab".repeat(32);

@@ -21,6 +21,7 @@ mod replace;
 mod report;
 mod repository;
 mod scenario;
+mod state;
 mod table;
 mod textfile;
 

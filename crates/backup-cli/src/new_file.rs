@@ -33,7 +33,7 @@ pub(crate) fn check_new(path: &Path) -> Result<()> {
     }
 }
 
-/// Puts a file in the place of one that is there, durably: whoever reads it finds the one or the other, whole.
+/// Puts a file in the place of one that is there, durably. A reader finds the one or the other, whole.
 pub(crate) fn replace(path: &Path, mode: u32, content: &[u8]) -> Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");

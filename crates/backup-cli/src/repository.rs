@@ -48,6 +48,16 @@ pub(crate) async fn create_encrypted(
     }
 }
 
+/// Returns true unless it is known that there is no repository of this key.
+pub(crate) async fn may_be_of(location: &RepositoryLocation, key: &RepositoryKey, session: &Session) -> bool {
+    let Ok(store) = session.store(location, false) else { return true };
+    match Repository::open(store).await {
+        Ok(opened) => opened.config().repository_id() == key.repository(),
+        Err(RepositoryError::Location { .. }) => false,
+        Err(_) => true,
+    }
+}
+
 /// A repository that a dump goes into.
 pub(crate) struct Destination {
     /// The repository.
@@ -69,22 +79,23 @@ impl Destination {
         Self::open_with(location, dry_run, None, session).await
     }
 
-    /// Does the same, and gives a repository that is created this config.
+    /// Does the same, and makes a repository that is created a copy of this one: with its config, and with what is stored for its recipients.
     pub(crate) async fn open_like(
         location: &RepositoryLocation,
         dry_run: bool,
-        config: Config,
+        source: &Repository,
         session: &Session,
     ) -> Result<Self> {
-        Self::open_with(location, dry_run, Some(config), session).await
+        Self::open_with(location, dry_run, Some(source), session).await
     }
 
     async fn open_with(
         location: &RepositoryLocation,
         dry_run: bool,
-        config: Option<Config>,
+        source: Option<&Repository>,
         session: &Session,
     ) -> Result<Self> {
+        let config = source.map(|source| source.config().clone());
         if dry_run {
             return Ok(Self {
                 repository: open_for_dry_run(location, config, session).await?,
@@ -94,12 +105,31 @@ impl Destination {
         }
         let empty = is_empty_place(location)?;
         let directory = location.directory().filter(|directory| !directory.exists());
+        if empty {
+            check_creates(location, config.as_ref(), session)?;
+        }
         let store = session.store(location, empty)?;
         let (repository, is_new) = match Repository::open(store.clone()).await {
-            Err(RepositoryError::Location { .. }) => (create_like(store, config).await?, true),
+            Err(RepositoryError::Location { .. }) => {
+                check_creates(location, config.as_ref(), session)?;
+                (create_like(store, config).await?, true)
+            }
             opened => (opened?, false),
         };
+        if let Some(source) = source.filter(|source| source.config() == repository.config()) {
+            source.copy_stored_key(&repository).await?;
+        }
         Ok(Self { repository: session.unlocked(repository).await?, is_new, directory })
+    }
+
+    /// Removes a repository that this run has made, because nothing is to be stored in it.
+    pub(crate) async fn remove_if_new(self) {
+        if self.is_new {
+            let removed = self.repository.remove_if_unused().await.unwrap_or(false);
+            if let (true, Some(directory)) = (removed, self.directory) {
+                drop(std::fs::remove_dir(directory));
+            }
+        }
     }
 
     /// Signs what is written.
@@ -109,15 +139,26 @@ impl Destination {
 
     /// Passes a result on. After an error, a repository that this run has made is removed if nothing was stored in it.
     pub(crate) async fn keep_or_remove<T>(self, result: Result<T, RepositoryError>) -> Result<T> {
-        if result.is_err() && self.is_new {
+        if result.is_err() {
             // The error of the dump says more than one about this could.
-            let removed = self.repository.remove_if_unused().await.unwrap_or(false);
-            if let (true, Some(directory)) = (removed, self.directory) {
-                drop(std::fs::remove_dir(directory));
-            }
+            self.remove_if_new().await;
         }
         Ok(result?)
     }
+}
+
+/// Refuses to make a repository that is not encrypted for somebody who gives secrets of one that is.
+fn check_creates(location: &RepositoryLocation, config: Option<&Config>, session: &Session) -> Result<()> {
+    let secrets = session.secrets()?;
+    let expects_encrypted = secrets.key.is_some() || secrets.identities.is_some();
+    if expects_encrypted && !config.is_some_and(Config::is_encrypted) {
+        let text = format!(
+            "{location} is no repository, and what a backup makes is not encrypted, though a key of an encrypted one was given; \
+             nothing was written. `kvbackup init` makes an encrypted one"
+        );
+        return Err(Problem::Refused(text).into());
+    }
+    Ok(())
 }
 
 async fn create_like(store: Store, config: Option<Config>) -> Result<Repository, RepositoryError> {

@@ -37,6 +37,9 @@ pub struct ConsoleArgs {
     /// Write to an encrypted repository with the key in this file, which only its owner may read [default: KVBACKUP_REPOSITORY_KEY]
     #[arg(long, value_name = "FILE", global = true, hide_short_help = true)]
     pub(crate) repository_key: Option<PathBuf>,
+    /// Remember in this file which dumps were seen, and end with 3 when newer ones than there are were seen before [default: KVBACKUP_STATE]
+    #[arg(long, value_name = "FILE", global = true, hide_short_help = true)]
+    pub(crate) state: Option<PathBuf>,
     /// Write at most so many bytes a second to a repository, like 2MiB; one pack passes at once
     #[arg(long, value_name = "RATE", value_parser = parse_rate, hide_short_help = true, global = true)]
     pub(crate) limit_upload: Option<NonZeroU64>,

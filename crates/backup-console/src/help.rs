@@ -17,6 +17,9 @@ pub const ENVIRONMENT: &str = "
 Environment variables:
   KVBACKUP_CQL_PASSWORD           password of USER in scylla://USER@HOST/.., unless --password-file names its file
   KVBACKUP_TRUST                  keys to trust or their files, with colons between them, unless --trust names some
+  KVBACKUP_IDENTITY               files of identities that open what is encrypted, with colons between them, unless --identity names some
+  KVBACKUP_REPOSITORY_KEY         file of the key that writes to an encrypted repository, unless --repository-key names it
+  KVBACKUP_STATE                  file that remembers which dumps were seen, unless --state names it
   TMPDIR                          where scratch files go
   AWS_*                           credentials and settings for s3://, like AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION,
                                   AWS_ENDPOINT_URL, AWS_CA_BUNDLE; AWS_PROFILE names a profile with keys in ~/.aws

@@ -95,8 +95,8 @@ pub(crate) fn print(text: &str) -> Result<()> {
 pub fn count(number: u64, noun: &str) -> String {
     let noun = match (number, noun.strip_suffix('y')) {
         (1, _) => noun.to_owned(),
-        (_, Some(stem)) => format!("{stem}ies"),
-        (_, None) => format!("{noun}s"),
+        (_, Some(stem)) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{stem}ies"),
+        _ => format!("{noun}s"),
     };
     format!("{} {noun}", HumanCount(number))
 }

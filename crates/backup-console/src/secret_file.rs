@@ -50,3 +50,26 @@ fn keep_out_of_core_dumps() {
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_process_that_has_read_a_key_leaves_no_core_dump() {
+        use rustix::process::{DumpableBehavior, dumpable_behavior};
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("key");
+        fs::write(&file, "secret").unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+        read(&file).unwrap_err();
+        fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::Dumpable);
+        assert_eq!(read(&file).unwrap().as_slice(), b"secret");
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+    }
+}

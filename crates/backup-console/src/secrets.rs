@@ -37,7 +37,8 @@ pub(crate) fn read(identities: &[PathBuf], key: Option<&Path>) -> Result<Secrets
         }
         None => None,
     };
-    Ok(Secrets { key, identities: joined.map(|joined| Arc::new(joined) as Arc<dyn Identities>) })
+    let identities = joined.map(|joined| Arc::new(joined) as Arc<dyn Identities>);
+    Ok(Secrets { key, identities, ..Secrets::default() })
 }
 
 /// Returns the file of the repository key that was named on the command line, or else in the environment.
@@ -50,8 +51,15 @@ pub(crate) fn key_file(given: Option<&Path>) -> Option<PathBuf> {
 ///
 /// # Errors
 ///
-/// [`Problem::Refused`] when others may read it; what is no file of identities is named.
+/// [`Problem::Refused`] when others may read it; what is no file of identities is named. [`Problem::Usage`] for an identity in place of
+/// its file, which is not repeated.
 pub fn read_identities(path: &Path) -> Result<AgeIdentities> {
+    let text = path.as_os_str().to_string_lossy().to_ascii_uppercase();
+    if text.starts_with("AGE-SECRET-KEY-") || text.starts_with("AGE-PLUGIN-") {
+        let text = "an identity itself was named in the place of its file; everybody on this machine can read command lines. \
+                    Write it to a file of mode 0600, and make a new one if others use this machine";
+        return Err(Problem::Usage(text.to_owned()).into());
+    }
     let text = secret_file::read(path)?;
     AgeIdentities::decode(&text).with_context(|| format!("reading the identity in {}", path.display()))
 }

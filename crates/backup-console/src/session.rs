@@ -123,6 +123,14 @@ impl Session {
         secrets::key_file(self.console.repository_key.as_deref())
     }
 
+    /// Returns the file that remembers which dumps were seen, if one was named on the command line or in `KVBACKUP_STATE`.
+    #[must_use]
+    pub fn state_file(&self) -> Option<PathBuf> {
+        let variable =
+            || std::env::var_os("KVBACKUP_STATE").filter(|path| !path.is_empty()).map(PathBuf::from);
+        self.console.state.clone().or_else(variable)
+    }
+
     /// Gives a repository that was opened the secrets and the keys to trust, if there are such.
     ///
     /// # Errors

@@ -34,7 +34,7 @@ pub struct Config {
     cut_salt: Option<[u8; 16]>,
     /// Whether packs and manifests are sealed.
     encrypted: bool,
-    /// In an encrypted repository 16 bytes that tell whether a repository key is the right one.
+    /// In an encrypted repository 16 bytes by which its key is known to be the right one.
     #[serde(default, with = "some_hex", skip_serializing_if = "Option::is_none")]
     key_check: Option<[u8; 16]>,
     /// What a reader must know beyond the version.
@@ -74,8 +74,8 @@ impl Config {
         }
     }
 
-    /// Makes the config of an encrypted repository, of version 2, with default targets. `check` is what tells whether a repository
-    /// key is the right one.
+    /// Makes the config of an encrypted repository, of version 2, with default targets. By `check` a repository
+    /// key is known to be the right one.
     #[must_use]
     pub fn encrypted(repository: [u8; 16], check: [u8; 16]) -> Self {
         Self {
@@ -119,7 +119,7 @@ impl Config {
         self.cut_salt.as_ref().map(Keys::derive)
     }
 
-    /// Returns what tells whether a repository key is the right one; `None` if the repository is not encrypted.
+    /// Returns the bytes by which a repository key is known to be the right one; `None` if the repository is not encrypted.
     #[must_use]
     pub fn key_check(&self) -> Option<[u8; 16]> {
         self.key_check

@@ -12,9 +12,9 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use crate::codec::{self, Problem};
-use crate::error::RepositoryError;
+use crate::error::{RepositoryError, may_be_right_elsewhere};
 use crate::index::Location;
-use crate::reader::{DumpReader, bad_object, may_be_right_elsewhere};
+use crate::reader::{DumpReader, bad_object};
 use crate::store::Store;
 
 /// Readings of one segment, link by link, before it counts as unreadable.

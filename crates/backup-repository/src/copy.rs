@@ -259,6 +259,7 @@ impl Copy {
             Ok(())
         };
         copies.buffer_unordered(PACKS).try_for_each(count).await?;
+        self.from.copy_stored_key(&self.to).await?;
         let index = self.to.index().await?;
         self.to.record_skipped(&skipped).await?;
         for (number, dump) in dumps {

@@ -2,11 +2,13 @@
 
 mod class;
 mod context;
+mod elsewhere;
 
 use backup_format::{Digest, EngineError, FormatError, Kind, ObjectId};
 use backup_seal::SealError;
 use backup_sign::SignError;
 
+pub(crate) use self::elsewhere::{is_damage, may_be_right_elsewhere, worse};
 use crate::warning::Unusable;
 
 /// An error of a repository or of a pump.
@@ -20,8 +22,7 @@ pub enum RepositoryError {
         doing: &'static str,
         /// The file, relative to the repository.
         path: String,
-        /// Where the store is, what is wrong and what to do, after a colon; empty when the cause says it best. What a server
-        /// answered word by word is in the cause alone.
+        /// Which store, what is wrong and what to do, after a colon; empty when the cause says it best.
         problem: String,
         /// The cause.
         source: object_store::Error,
@@ -349,22 +350,13 @@ pub enum RepositoryError {
     },
     /// A namespace that holds much less than the dump before it.
     #[error(
-        "namespace {namespace} holds {found} entries, and dump {dump:.12} before it {before}: {percent} % less, where at most \
-         {max_percent} % are allowed; no dump was made. A log that was cut short or the wrong copy looks like that"
+        "namespace {namespace} holds {problem}; no dump was made. A log that was cut short or the wrong copy looks like that"
     )]
     Shrunk {
         /// The namespace.
         namespace: String,
-        /// The dump before.
-        dump: ObjectId,
-        /// Entries of the dump before.
-        before: u64,
-        /// Entries that were read.
-        found: u64,
-        /// How much less that is, rounded up.
-        percent: u64,
-        /// How much less it may be.
-        max_percent: u8,
+        /// How much it holds, how much the dump before it does, and how much less it may be.
+        problem: String,
     },
     /// The clock is behind that of an earlier dump.
     #[error(

@@ -77,6 +77,7 @@ mod sealed_page;
 mod sealed_run;
 mod segmenter;
 mod share;
+mod shared_keys;
 mod side;
 mod signed;
 mod source_phase;

@@ -33,27 +33,25 @@ pub(crate) fn check(manifest: &Manifest) -> Result<(), RepositoryError> {
     Ok(())
 }
 
-/// Checks that the namespace holds at most `max_percent` fewer entries than the dump before it. How many that holds is not known where
-/// it is sealed.
+/// Checks that the namespace holds at most `max_percent` fewer entries than the dump before it. Where the number of those is sealed, the bytes
+/// are compared.
 pub(crate) fn check_shrink(
     manifest: &Manifest,
     before: Option<&Dump>,
     max_percent: u8,
 ) -> Result<(), RepositoryError> {
-    let Some(Dump { id, manifest: Manifest { inventory: Some(earlier), .. } }) = before else {
-        return Ok(());
+    let Some(Dump { id, manifest: earlier }) = before else { return Ok(()) };
+    let (what, before, found) = match &earlier.inventory {
+        Some(inventory) => ("entries", inventory.entries, inventory_of(manifest)?.entries),
+        None => ("bytes", earlier.plain_bytes, manifest.plain_bytes),
     };
-    let (before, found) = (earlier.entries, inventory_of(manifest)?.entries);
     let lost = u128::from(before.saturating_sub(found)) * 100;
     if lost <= u128::from(before) * u128::from(max_percent) {
         return Ok(());
     }
-    Err(RepositoryError::Shrunk {
-        namespace: manifest.namespace.clone(),
-        dump: *id,
-        before,
-        found,
-        percent: u64::try_from(lost.div_ceil(u128::from(before.max(1)))).unwrap_or(100),
-        max_percent,
-    })
+    let percent = lost.div_ceil(u128::from(before.max(1)));
+    let problem = format!(
+        "{found} {what}, and dump {id:.12} before it {before}: {percent} % less, where at most {max_percent} % are allowed"
+    );
+    Err(RepositoryError::Shrunk { namespace: manifest.namespace.clone(), problem })
 }

@@ -12,7 +12,8 @@ impl Repository {
     /// [`RepositoryError::ConfigLost`], or as writing would report them: no room for a name, no right, a file system that is only read.
     pub(crate) async fn check_writable(&self) -> Result<(), RepositoryError> {
         self.store.check_writable().await?;
-        self.keep_config_copy().await
+        self.keep_config_copy().await?;
+        self.keep_stored_key().await
     }
 }
 

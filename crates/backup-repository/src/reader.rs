@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use backup_format::{
-    ErrorClass, FormatError, Kind, Level, Limits, Manifest, ObjectId, Order, Page, Reference, Segment, limits,
+    FormatError, Kind, Level, Limits, Manifest, ObjectId, Order, Page, Reference, Segment, limits,
 };
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -14,7 +14,7 @@ use tokio::task::spawn_blocking;
 
 use crate::chain::{self, PatchBytes};
 use crate::codec::{self, Problem};
-use crate::error::RepositoryError;
+use crate::error::{RepositoryError, is_damage, may_be_right_elsewhere, worse};
 use crate::index::{Index, Location};
 use crate::reload::Latest;
 use crate::repository::{Dump, Repository, inventory_of};
@@ -439,27 +439,6 @@ pub(crate) fn bad_object(
     Problem { problem, source }: Problem,
 ) -> RepositoryError {
     RepositoryError::BadObject { kind, id, pack: Store::pack_path(pack), offset, problem, source }
-}
-
-/// Returns the first error, or one that a pack went away: then newer tables may know a place that is right.
-fn worse(first: Option<RepositoryError>, error: RepositoryError) -> Option<RepositoryError> {
-    Some(first.filter(|first| first.is_gone() || !error.is_gone()).unwrap_or(error))
-}
-
-/// Returns true if an error is about one place of an object, and not about the object.
-pub(crate) fn may_be_right_elsewhere(error: &RepositoryError) -> bool {
-    matches!(
-        error,
-        RepositoryError::BadObject { .. }
-            | RepositoryError::BadChain { .. }
-            | RepositoryError::Damaged { .. }
-            | RepositoryError::Transit { .. }
-            | RepositoryError::Store { .. }
-    )
-}
-
-fn is_damage(error: &RepositoryError) -> bool {
-    error.class() == ErrorClass::Damaged
 }
 
 fn check_plain_len(plain_len: u64, location: &Location) -> Result<(), Problem> {

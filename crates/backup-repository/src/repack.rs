@@ -13,12 +13,12 @@ use tokio::task::spawn_blocking;
 
 use crate::chain;
 use crate::codec::{self, Compression, Problem, Stored};
-use crate::error::RepositoryError;
+use crate::error::{RepositoryError, may_be_right_elsewhere};
 use crate::index::{self, Index, Location};
 use crate::pack_check::PackCheck;
 use crate::pack_writer::{PackWriter, Written};
 use crate::progress::Progress;
-use crate::reader::{DumpReader, bad_object, may_be_right_elsewhere};
+use crate::reader::{DumpReader, bad_object};
 use crate::repository::Repository;
 use crate::store::Store;
 use crate::vault::IDENTITY;

@@ -48,6 +48,8 @@ pub struct RepairReport {
     pub packs: Vec<ObjectId>,
     /// Manifests that were written.
     pub manifests: Vec<ObjectId>,
+    /// Whether the repository key was written that is stored for the recipients of an encrypted repository.
+    pub key_copied: bool,
     /// What remains wrong: the file or dump, and the reason.
     pub lost: Vec<(String, RepositoryError)>,
 }
@@ -56,7 +58,8 @@ impl RepairReport {
     /// Returns true if all was good.
     #[must_use]
     pub fn is_untouched(&self) -> bool {
-        let written = self.packs.len() + self.manifests.len() + usize::from(self.config_copied);
+        let keys = usize::from(self.config_copied) + usize::from(self.key_copied);
+        let written = self.packs.len() + self.manifests.len() + keys;
         self.config_from.is_none() && written == 0
     }
 }
@@ -201,6 +204,12 @@ impl Repair {
             }
         }
         let failed = self.copy_packs(wanted, report).await?;
+        if let Some(copy) = &self.copy {
+            report.key_copied = match self.options.dry_run {
+                true => copy.stored_key_for(&self.repository.store).await?.is_some(),
+                false => copy.copy_stored_key(&self.repository).await?,
+            };
+        }
         report.lost.extend(failed);
         for ((pack, _), error) in damaged {
             if !report.packs.contains(&pack) {
@@ -278,7 +287,7 @@ impl Repair {
     ) -> Result<BTreeSet<(ObjectId, u64)>, RepositoryError> {
         let limits = Limits::default();
         let reader = DumpReader::with_index(&self.repository, own.clone(), dump, limits);
-        match verify::check_structure(&reader, &dump.manifest).await {
+        match verify::check_reached(&reader, &dump.manifest).await {
             Err(error) if error.class() == ErrorClass::Damaged => {}
             checked => return checked.map(|_| BTreeSet::new()),
         }
@@ -342,7 +351,7 @@ impl Repair {
                 _ => {
                     let limits = Limits::default();
                     let reader = DumpReader::with_index(&self.repository, index.clone(), &dump, limits);
-                    verify::check_structure(&reader, &dump.manifest).await.map(drop)
+                    verify::check_reached(&reader, &dump.manifest).await.map(drop)
                 }
             };
             match result {
@@ -374,7 +383,7 @@ impl Repair {
             } else if report.packs.is_empty() {
                 let reader =
                     DumpReader::with_index(&self.repository, index.clone(), &dump, Limits::default());
-                match verify::check_structure(&reader, &dump.manifest).await {
+                match verify::check_reached(&reader, &dump.manifest).await {
                     Err(error) if error.class() == ErrorClass::Damaged => {
                         report.lost.push((format!("dump {}", dump.id), error));
                     }

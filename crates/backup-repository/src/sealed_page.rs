@@ -8,9 +8,9 @@ use backup_format::{Kind, Level, ObjectId, Page, clear_ids, read_clear_ids, spli
 use bytes::Bytes;
 
 use crate::codec::Problem;
-use crate::error::RepositoryError;
+use crate::error::{RepositoryError, may_be_right_elsewhere};
 use crate::index::Location;
-use crate::reader::{DumpReader, bad_object, may_be_right_elsewhere};
+use crate::reader::{DumpReader, bad_object};
 use crate::store::Store;
 
 /// Checks that the ids before a sealed page are those in the page. Before one that is not sealed there are none.

@@ -50,6 +50,8 @@ const STAGED: &str = "staged";
 const PENDING: &str = "pending";
 /// Directory of the records that last dumps were restored.
 const SPENT: &str = "spent";
+/// Directory of keys that are wrapped for recipients.
+pub(crate) const KEYS: &str = "keys";
 /// The repository key, wrapped for the recipients.
 pub(crate) const REPOSITORY_KEY: &str = "keys/repository.age";
 /// Directory of the copies of the config.
@@ -177,6 +179,11 @@ impl Store {
 
     pub(crate) fn pending_path(name: &str) -> String {
         format!("{PENDING}/{name}.json")
+    }
+
+    /// Returns the place of data keys that are wrapped together.
+    pub(crate) fn shared_keys_path(id: ObjectId) -> String {
+        format!("{KEYS}/{id}.age")
     }
 
     pub(crate) fn config_copy_path(id: ObjectId) -> String {

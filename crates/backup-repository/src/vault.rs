@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use backup_format::pack::WrappedKey;
 use backup_format::{Config, Keys, Kind, Manifest, ObjectId, SealedInventory};
 use backup_seal::{Aead, DataKey, Identities, KeyId, Recipients, RepositoryKey, SealError};
+use bytes::Bytes;
 
 use crate::codec::{Problem, Stored};
 use crate::error::RepositoryError;
@@ -31,6 +32,8 @@ pub struct Secrets {
     pub key: Option<(RepositoryKey, Arc<dyn Recipients>)>,
     /// The identities of recipients: what a reader needs.
     pub identities: Option<Arc<dyn Identities>>,
+    /// How what is written is sealed; `None` means the way that is faster on this processor. Readers know both.
+    pub aead: Option<Aead>,
 }
 
 impl Secrets {
@@ -45,13 +48,20 @@ pub(crate) struct Sealer {
     key: DataKey,
     aead: Aead,
     wrapped: Arc<WrappedKey>,
+    /// To be stored for the recipients, where that is missing.
+    repository_key: (RepositoryKey, Arc<dyn Recipients>),
 }
 
 impl Sealer {
-    fn new(recipients: &dyn Recipients, repository: [u8; 16]) -> Result<Self, SealError> {
+    fn new(
+        (repository_key, recipients): (RepositoryKey, Arc<dyn Recipients>),
+        aead: Option<Aead>,
+    ) -> Result<Self, SealError> {
         let key = DataKey::generate()?;
-        let wrapped = WrappedKey { id: key.id().0, wrapped: key.wrap(recipients, &repository)? };
-        Ok(Self { key, aead: Aead::fastest(), wrapped: Arc::new(wrapped) })
+        let wrapped = key.wrap(&*recipients, &repository_key.repository())?;
+        let wrapped = Arc::new(WrappedKey { id: key.id().0, wrapped });
+        let aead = aead.unwrap_or_else(Aead::fastest);
+        Ok(Self { key, aead, wrapped, repository_key: (repository_key, recipients) })
     }
 }
 
@@ -60,23 +70,40 @@ impl Sealer {
 pub(crate) struct Opener {
     identities: Arc<dyn Identities>,
     repository: [u8; 16],
-    /// Data keys that were unwrapped, or why that failed.
-    unwrapped: Mutex<HashMap<KeyId, Result<DataKey, SealError>>>,
+    known: Mutex<Known>,
+}
+
+/// What came of unwrapping data keys.
+#[derive(Debug, Default)]
+struct Known {
+    unwrapped: HashMap<KeyId, DataKey>,
+    /// Why what has this hash could not be unwrapped. What is wrong there may be right elsewhere under the same id of a key.
+    refused: HashMap<blake3::Hash, SealError>,
 }
 
 impl Opener {
-    fn new(identities: Arc<dyn Identities>, repository: [u8; 16]) -> Self {
-        Self { identities, repository, unwrapped: Mutex::default() }
+    /// `shared` are data keys that were unwrapped already.
+    fn new(identities: Arc<dyn Identities>, repository: [u8; 16], shared: Vec<DataKey>) -> Self {
+        let unwrapped = shared.into_iter().map(|key| (key.id(), key)).collect();
+        let known = Mutex::new(Known { unwrapped, refused: HashMap::new() });
+        Self { identities, repository, known }
     }
 
     /// Unwraps a data key, once.
-    fn unwrap(&self, id: KeyId, wrapped: &[u8]) -> Result<DataKey, SealError> {
-        let unwrapped = || self.unwrapped.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = unwrapped().get(&id) {
-            return known.clone();
+    pub(crate) fn unwrap(&self, id: KeyId, wrapped: &[u8]) -> Result<DataKey, SealError> {
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = known().unwrapped.get(&id) {
+            return Ok(key.clone());
+        }
+        let hash = blake3::hash(wrapped);
+        if let Some(error) = known().refused.get(&hash) {
+            return Err(error.clone());
         }
         let result = DataKey::unwrap(&*self.identities, &self.repository, id, wrapped);
-        unwrapped().insert(id, result.clone());
+        match &result {
+            Ok(key) => drop(known().unwrapped.insert(id, key.clone())),
+            Err(error) => drop(known().refused.insert(hash, error.clone())),
+        }
         result
     }
 }
@@ -89,12 +116,12 @@ fn context(kind: Kind, codec: u8, id: u128, plain_len: u64) -> Vec<u8> {
     [head.as_slice(), &id.to_le_bytes(), &plain_len.to_le_bytes()].concat()
 }
 
-fn unfit(problem: impl Into<String>, source: Option<SealError>) -> RepositoryError {
+pub(crate) fn unfit(problem: impl Into<String>, source: Option<SealError>) -> RepositoryError {
     RepositoryError::Secret { problem: problem.into(), source }
 }
 
 /// Makes the error of a data key that cannot be unwrapped.
-fn not_unwrapped(path: String, source: SealError) -> RepositoryError {
+pub(crate) fn not_unwrapped(path: String, source: SealError) -> RepositoryError {
     let problem = match source {
         SealError::NoIdentity => {
             format!("the data key of {path} was not made for any of the identities that were given")
@@ -106,7 +133,7 @@ fn not_unwrapped(path: String, source: SealError) -> RepositoryError {
 
 impl Repository {
     /// Creates an encrypted repository where nothing is, with default targets. Its id is that of the key. The key itself is stored
-    /// in `keys/repository.age`, for the same recipients.
+    /// in `keys/repository.age`, for the same recipients. Where that fails and the config is there, the next backup stores it.
     ///
     /// # Errors
     ///
@@ -117,7 +144,7 @@ impl Repository {
         recipients: &Arc<dyn Recipients>,
     ) -> Result<Self, RepositoryError> {
         let created = Self::create(store, Config::encrypted(key.repository(), key.check())).await?;
-        let secrets = Secrets { key: Some((key.clone(), recipients.clone())), identities: None };
+        let secrets = Secrets { key: Some((key.clone(), recipients.clone())), ..Secrets::default() };
         let unlocked = created.unlock(secrets).await?;
         unlocked.store_key(key, &**recipients).await?;
         Ok(unlocked)
@@ -139,6 +166,38 @@ impl Repository {
         self.store.put(REPOSITORY_KEY, wrapped.into()).await
     }
 
+    /// Stores the repository key for its recipients where none is stored, as after a creation that was interrupted.
+    pub(crate) async fn keep_stored_key(&self) -> Result<(), RepositoryError> {
+        let Some(sealer) = &self.sealer else { return Ok(()) };
+        match self.store.read(REPOSITORY_KEY, RepositoryKey::FILE_BYTES_MAX as u64).await? {
+            Some(_) => Ok(()),
+            None => self.store_key(&sealer.repository_key.0, &*sealer.repository_key.1).await,
+        }
+    }
+
+    /// Copies what is stored for the recipients to another copy of this repository, where it is not there: the repository key, and data
+    /// keys that were shared. Returns true if there was no repository key. It needs no secret.
+    ///
+    /// # Errors
+    ///
+    /// [`RepositoryError::Store`].
+    pub async fn copy_stored_key(&self, to: &Self) -> Result<bool, RepositoryError> {
+        self.copy_shared_keys(to).await?;
+        match self.stored_key_for(&to.store).await? {
+            Some(stored) => to.store.put(REPOSITORY_KEY, stored.into()).await.map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Returns the repository key that is stored for the recipients, if there is one and another copy of this repository lacks it.
+    pub(crate) async fn stored_key_for(&self, to: &Store) -> Result<Option<Bytes>, RepositoryError> {
+        let limit = RepositoryKey::FILE_BYTES_MAX as u64;
+        if !self.config.is_encrypted() || to.read(REPOSITORY_KEY, limit).await?.is_some() {
+            return Ok(None);
+        }
+        self.store.read(REPOSITORY_KEY, limit).await
+    }
+
     /// Takes the secrets that were given for this repository, and checks that they fit it.
     ///
     /// # Errors
@@ -156,12 +215,13 @@ impl Repository {
         if let Some(identities) = secrets.identities {
             let key = self.read_key(&*identities).await?;
             self.keys = Some(Keys::derive_secret(key.secret()));
-            self.opener = Some(Arc::new(Opener::new(identities, self.config.repository_id())));
+            let shared = self.shared_keys(&*identities).await?;
+            self.opener = Some(Arc::new(Opener::new(identities, self.config.repository_id(), shared)));
         }
-        if let Some((key, recipients)) = secrets.key {
-            self.check_key(&key)?;
-            self.keys = Some(Keys::derive_secret(key.secret()));
-            let sealer = Sealer::new(&*recipients, self.config.repository_id());
+        if let Some(key) = secrets.key {
+            self.check_key(&key.0)?;
+            self.keys = Some(Keys::derive_secret(key.0.secret()));
+            let sealer = Sealer::new(key, secrets.aead);
             let failed = |source| unfit("the data key cannot be wrapped for the recipients", Some(source));
             self.sealer = Some(Arc::new(sealer.map_err(failed)?));
         }

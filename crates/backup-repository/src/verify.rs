@@ -240,6 +240,7 @@ pub(crate) async fn open_checked(
     limits: Limits,
 ) -> Result<(DumpReader, Vec<Reference>), RepositoryError> {
     let (repository, dump) = (repository.clone(), dump.clone());
+    repository.check_opens("reading a dump")?;
     work::drive(async move {
         let reader = DumpReader::open(&repository, &dump, limits).await?;
         let pages = check_structure(&reader, &dump.manifest).await?;

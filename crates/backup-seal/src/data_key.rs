@@ -14,6 +14,8 @@ use crate::xaes::XAes;
 const WHAT: &str = "data key";
 /// What a wrapped data key begins with, before the repository and the key.
 const PREFIX: &[u8] = b"kvb2 key\n";
+/// What data keys that are wrapped together begin with.
+const PREFIX_ALL: &[u8] = b"kvb2 keys\n";
 /// Bytes of a data key.
 const KEY_BYTES: usize = 32;
 /// Bytes of the id of a repository.
@@ -50,6 +52,9 @@ impl fmt::Debug for DataKey {
 }
 
 impl DataKey {
+    /// Most keys that are wrapped together.
+    pub const TOGETHER_MAX: usize = 1_024;
+
     /// Makes a new key of random bytes.
     ///
     /// # Errors
@@ -169,6 +174,49 @@ impl DataKey {
         Ok(wrapped)
     }
 
+    /// Wraps keys of a repository together for these recipients, at most [`DataKey::TOGETHER_MAX`] of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Recipients::wrap`]; [`SealError::TooLong`] when there are more.
+    pub fn wrap_all(
+        keys: &[Self],
+        recipients: &dyn Recipients,
+        repository: &[u8; 16],
+    ) -> Result<Vec<u8>, SealError> {
+        check_len("list of data keys", keys.len(), Self::TOGETHER_MAX)?;
+        let head = PREFIX_ALL.len().saturating_add(REPOSITORY_BYTES);
+        // With room for all, so that no part of it is left where a smaller buffer was.
+        let room = keys.len().saturating_mul(KEY_BYTES).saturating_add(head);
+        let mut secret = Zeroizing::new(Vec::with_capacity(room));
+        secret.extend_from_slice(PREFIX_ALL);
+        secret.extend_from_slice(repository);
+        keys.iter().for_each(|key| secret.extend_from_slice(key.inner.key.as_slice()));
+        let wrapped = recipients.wrap(&secret)?;
+        check_len("wrapped data keys", wrapped.len(), CARRIED_BYTES_MAX)?;
+        Ok(wrapped)
+    }
+
+    /// Unwraps keys of a repository that were wrapped together.
+    ///
+    /// # Errors
+    ///
+    /// As [`DataKey::unwrap`].
+    pub fn unwrap_all(
+        identities: &dyn Identities,
+        repository: &[u8; 16],
+        wrapped: &[u8],
+    ) -> Result<Vec<Self>, SealError> {
+        check_len("wrapped data keys", wrapped.len(), CARRIED_BYTES_MAX)?;
+        let secret = identities.unwrap(wrapped)?;
+        let keys = after_head(&secret, PREFIX_ALL, repository)?;
+        let (keys, rest) = keys.as_chunks::<KEY_BYTES>();
+        if !rest.is_empty() {
+            return Err(malformed(WHAT, format!("{} bytes are left behind the last one", rest.len())));
+        }
+        Ok(keys.iter().map(|key| Self::from_bytes(Zeroizing::new(*key))).collect())
+    }
+
     /// Unwraps the key of this id and of this repository.
     ///
     /// # Errors
@@ -183,14 +231,7 @@ impl DataKey {
     ) -> Result<Self, SealError> {
         check_len("wrapped data key", wrapped.len(), CARRIED_BYTES_MAX)?;
         let secret = identities.unwrap(wrapped)?;
-        let rest =
-            secret.strip_prefix(PREFIX).ok_or_else(|| malformed(WHAT, "it does not begin like one"))?;
-        let parts = rest.split_first_chunk::<REPOSITORY_BYTES>();
-        let (found, key) = parts.ok_or_else(|| malformed(WHAT, "it is too short"))?;
-        if found != repository {
-            let (expected, found) = (hex::encode(repository), hex::encode(found));
-            return Err(SealError::OtherRepository { expected, found });
-        }
+        let key = after_head(&secret, PREFIX, repository)?;
         let mut bytes = Zeroizing::new([0; KEY_BYTES]);
         if key.len() != KEY_BYTES {
             return Err(malformed(WHAT, format!("it has {} bytes, and {KEY_BYTES} are expected", key.len())));
@@ -202,4 +243,20 @@ impl DataKey {
         }
         Ok(key)
     }
+}
+
+/// Returns what stands behind prefix and repository.
+fn after_head<'a>(
+    secret: &'a [u8],
+    prefix: &[u8],
+    repository: &[u8; REPOSITORY_BYTES],
+) -> Result<&'a [u8], SealError> {
+    let rest = secret.strip_prefix(prefix).ok_or_else(|| malformed(WHAT, "it does not begin like one"))?;
+    let parts = rest.split_first_chunk::<REPOSITORY_BYTES>();
+    let (found, keys) = parts.ok_or_else(|| malformed(WHAT, "it is too short"))?;
+    if found != repository {
+        let (expected, found) = (hex::encode(repository), hex::encode(found));
+        return Err(SealError::OtherRepository { expected, found });
+    }
+    Ok(keys)
 }

@@ -12,8 +12,8 @@ use backup_console::{
 use backup_format::Manifest;
 use backup_layout::Layout;
 use backup_repository::{
-    BackupOptions, BackupReport, BackupWarning, Difference, JobName, JobShare, SegmentCount, ShareReport,
-    Subset,
+    BackupOptions, BackupReport, BackupWarning, Difference, Dump, JobName, JobShare, SegmentCount,
+    ShareReport, Subset,
 };
 use backup_sources::parse_time;
 use clap::Args;
@@ -23,6 +23,7 @@ use crate::args::WriteArgs;
 use crate::outcome::Run;
 use crate::report;
 use crate::repository::{self, Destination};
+use crate::state::State;
 use crate::textfile::RecordArgs;
 
 /// How often a share that waits for the others looks for them.
@@ -146,6 +147,11 @@ pub(crate) async fn run(args: BackupArgs, session: &Session) -> Result<Report> {
     }
     let place = Destination::open(&args.repository, args.write.dry_run, session).await?;
     let dry_run = args.write.dry_run;
+    let state = State::of(session, &args.repository);
+    if !dry_run && let Err(error) = state.check(&place.repository).await {
+        place.remove_if_new().await;
+        return Err(error);
+    }
     let progress = session.progress.clone();
     let options = BackupOptions { ranges: args.ranges, ..args.write.options(&args.read, progress) };
     if let Some(share) = share {
@@ -158,7 +164,11 @@ pub(crate) async fn run(args: BackupArgs, session: &Session) -> Result<Report> {
         Some(lock) => place.repository.backup_last(&opened, lock, options).await,
         None => place.repository.backup(&opened, options).await,
     };
+    let repository = place.repository.clone();
     let made = place.keep_or_remove(made).await?;
+    if !dry_run {
+        state.made(&repository, &Dump { id: made.dump, manifest: made.manifest.clone() })?;
+    }
     Ok(describe(&made, &args.repository, dry_run, &signer))
 }
 

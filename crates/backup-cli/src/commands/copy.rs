@@ -32,7 +32,8 @@ const ID_DIGITS: usize = 12;
 Examples:
   kvbackup copy /backup/validator s3://bucket/validator              the latest dump
   kvbackup copy /backup/validator s3://bucket/validator --all --dry-run
-  kvbackup copy /backup/validator /mnt/usb/validator --dump 3f2a0c11 --dump 77aa0192")]
+  kvbackup copy /backup/validator /mnt/usb/validator --dump 3f2a0c11 --dump 77aa0192
+  kvbackup copy /backup/validator /backup/encrypted --all --repository-key repository.key")]
 pub(crate) struct CopyArgs {
     /// The repository that is read: a directory or a URL
     repository: RepositoryLocation,
@@ -65,10 +66,9 @@ pub(crate) async fn run(args: CopyArgs, session: &Session) -> Result<Report> {
     Places::default().with_repository(&args.repository)?.with_second_repository(&args.target)?.check()?;
     repository::keep_private();
     let signer = args.sign.signer(session)?;
-    let source = session.repository(&args.repository).await?;
+    let source = session.repository_to_read(&args.repository).await?;
     let (dumps, unreadable) = choose(&source, &args).await?;
-    let config = source.config().clone();
-    let place = Destination::open_like(&args.target, args.dry_run, config, session).await?;
+    let place = Destination::open_like(&args.target, args.dry_run, &source, session).await?;
     let place = place.signed_by(&signer);
     let options = CopyOptions {
         compression: args.codec,

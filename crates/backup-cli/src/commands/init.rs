@@ -92,10 +92,18 @@ async fn encrypted(args: &InitArgs, session: &Session, report: &mut Report) -> R
     // First: without its key nothing can be written to a repository.
     new_file::write(&file, 0o600, key.encode().as_bytes())?;
     let created = repository::create_encrypted(&args.repository, (&key, &recipients), session).await;
-    if created.is_err() {
-        drop(std::fs::remove_file(&file));
-    }
-    let created = created?;
+    let created = match created {
+        Err(error) if repository::may_be_of(&args.repository, &key, session).await => {
+            let text = "a repository was begun; its key stays in";
+            return Err(error
+                .context(format!("{text} {}, and a backup with it finishes that", quoted(file.display()))));
+        }
+        Err(error) => {
+            drop(std::fs::remove_file(&file));
+            return Err(error);
+        }
+        Ok(created) => created,
+    };
     report.field("repository_key_file", file.display().to_string());
     report.field("recipients", &args.recipient);
     report.line("repository key", quoted(file.display()));

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use backup_console::{Problem, Report, RepositoryLocation, Session, quoted, read_repository_key, recipients};
+use backup_console::{
+    Problem, Report, RepositoryLocation, Session, count, quoted, read_repository_key, recipients,
+};
 use backup_seal::{AgeIdentities, RepositoryKey};
 use backup_sign::SecretKey;
 use clap::{Args, Subcommand};
@@ -57,8 +59,9 @@ struct ListArgs {}
 
 /// Change who can read what is written from now on
 ///
-/// Only the file of the repository key and its copy in the repository change. What was written before stays readable for those who were
-/// recipients then, and for nobody else. Every machine that writes to the repository needs the new file.
+/// The file of the repository key and its copy in the repository change. Every machine that writes to the repository needs the new file. What was
+/// written before stays readable for those who were recipients then. With --identity of one of them it becomes so for all there are now: a new
+/// dump consists mostly of what was written before.
 #[derive(Args, Debug)]
 struct ChangeArgs {
     /// The repository: a directory or a URL
@@ -70,7 +73,8 @@ struct ChangeArgs {
 
 /// Put other recipients in the place of all that there are
 ///
-/// As after the theft of an identity. What was written before stays readable for the thief: remove those dumps when new ones are there.
+/// As after the theft of an identity. With --identity of a recipient the new ones can read what was written before, as `key add` says. It stays
+/// readable for the thief: remove those dumps when new ones are there.
 #[derive(Args, Debug)]
 struct RotateArgs {
     /// The repository: a directory or a URL
@@ -199,9 +203,29 @@ async fn replace(
     let key = key.with_recipients(changed).map_err(|error| Problem::Usage(error.to_string()))?;
     let recipients = recipients(key.recipients())?;
     let repository = session.repository(location).await?;
+    // First: those who can read the past know what it is read with.
+    let shared = match repository.is_locked() {
+        true => None,
+        false => Some(repository.share_keys(&*recipients).await?),
+    };
     repository.store_key(&key, &*recipients).await?;
     new_file::replace(&file, 0o600, key.encode().as_bytes())?;
     let mut report = describe(&key);
+    report.field("shared_keys", shared.map(|(shared, _)| shared));
+    report.field("unread_keys", shared.map(|(_, unread)| unread));
+    match shared {
+        Some((shared, 0)) => {
+            report.line("the past", format_args!("readable for all of them: {}", count(shared, "data key")));
+        }
+        Some((shared, unread)) => report.line(
+            "the past",
+            format_args!(
+                "{} readable for all of them, and {unread} for others alone: name their identities, too",
+                count(shared, "data key")
+            ),
+        ),
+        None => report.line("the past", "as it was: --identity of a recipient shares it with new ones"),
+    }
     report.line("next", format_args!("copy {} to every machine that writes", quoted(file.display())));
     Ok(report)
 }

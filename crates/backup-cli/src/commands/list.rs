@@ -12,6 +12,7 @@ use crate::keep_args::parse_annotation;
 use crate::list_filter::{ListFilter, Since, predecessor};
 use crate::origin;
 use crate::report::{self, full_text};
+use crate::state::State;
 use crate::table;
 
 /// List the dumps of a repository, the newest of each namespace last
@@ -61,10 +62,12 @@ pub(crate) async fn run(args: ListArgs, session: &Session) -> Result<Report> {
     let mut dumps = repository.dumps().await?;
     let missing = repository.missing(&dumps).await?;
     let (all, has_dumps) = (dumps.good.clone(), !dumps.good.is_empty());
+    let remembered = State::of(session, &args.repository).check_dumps(&repository, &dumps);
     if let Some(namespace) = &args.namespace {
         dumps.good.retain(|dump| dump.manifest.namespace == *namespace);
     }
     let stale = args.fresh.stale(&dumps, args.namespace.as_deref());
+    let state = remembered.err().map(anyhow::Error::downcast::<Problem>).transpose()?;
     args.filter().apply(&mut dumps.good);
     let mut report = Report::default();
     report.field("dumps", dumps.good.iter().map(|dump| as_json(dump, (&dumps, &all))).collect::<Vec<_>>());
@@ -85,7 +88,7 @@ pub(crate) async fn run(args: ListArgs, session: &Session) -> Result<Report> {
         report.text(&table(&dumps, &all));
     }
     missing.iter().for_each(|error| report.text(&format!("MISSING: {}\n", full_text(error))));
-    report.failure = failure(&dumps, &args.repository, missing.into_iter().chain(stale));
+    report.failure = failure(&dumps, &args.repository, missing.into_iter().chain(stale)).or(state);
     Ok(report)
 }
 

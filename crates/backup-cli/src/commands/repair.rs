@@ -61,6 +61,7 @@ fn describe(repaired: &RepairReport, args: &RepairArgs) -> Report {
     report.field("dry_run", args.dry_run);
     report.field("config_from", &repaired.config_from);
     report.field("config_copied", repaired.config_copied);
+    report.field("key_copied", repaired.key_copied);
     report.field("packs", &repaired.packs);
     report.field("manifests", &repaired.manifests);
     let lost = repaired.lost.iter();
@@ -73,6 +74,9 @@ fn describe(repaired: &RepairReport, args: &RepairArgs) -> Report {
     }
     if repaired.config_copied {
         report.line(doing, "the second copy of config.json, in configs/");
+    }
+    if repaired.key_copied {
+        report.line(doing, "keys/repository.age");
     }
     for (names, folder, end) in [(&repaired.packs, "packs", ""), (&repaired.manifests, "manifests", ".json")]
     {

@@ -16,6 +16,7 @@ use crate::owner::{Owner, Transfer};
 use crate::report;
 use crate::repository;
 use crate::scenario::{CAUTION, ForKey, Scenario};
+use crate::state::State;
 use crate::textfile::RecordArgs;
 
 /// Restore a dump into a namespace that is empty, or half restored from the same dump
@@ -82,6 +83,7 @@ pub(crate) async fn run(args: RestoreArgs, session: &Session) -> Result<Report> 
     let repository = session.repository(&args.repository).await?;
     let dump = repository::find(&repository, &args.dump).await?;
     repository::check_sequence(&repository, &dump, args.expect_sequence).await?;
+    State::of(session, &args.repository).check(&repository).await?;
     let scenario = args
         .for_key
         .as_ref()

@@ -18,6 +18,7 @@ use crate::difference::{Difference, Side};
 use crate::outcome::Run;
 use crate::report;
 use crate::repository;
+use crate::state::State;
 use crate::textfile::RecordArgs;
 
 /// Verify a dump, or compare it with a namespace
@@ -112,6 +113,7 @@ pub(crate) async fn run(args: VerifyArgs, session: &Session) -> Result<Report> {
         limits: args.read.limits(),
         progress: session.progress.clone(),
     };
+    State::of(session, &args.repository).check(&repository).await?;
     if args.all {
         return verify_all::run(&repository, &options, args.subset, args.expect_sequence).await;
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::path::Path;
 
-use super::{CONFIGS, FORGOTTEN, MANIFESTS, PACKS, PENDING, SIGNATURE, SKIPPED, STAGED, Store};
+use super::{CONFIGS, FORGOTTEN, KEYS, MANIFESTS, PACKS, PENDING, SIGNATURE, SKIPPED, STAGED, Store};
 use crate::error::RepositoryError;
 #[cfg(feature = "fs")]
 use crate::local;
@@ -87,6 +87,11 @@ impl Store {
     /// Lists the copies of the config, as [`Store::manifests`] does.
     pub(crate) async fn config_copies(&self) -> Result<Vec<(ObjectId, u64)>, RepositoryError> {
         self.list(CONFIGS, ".json").await
+    }
+
+    /// Lists the files of data keys that are wrapped together.
+    pub(crate) async fn shared_keys(&self) -> Result<Vec<(ObjectId, u64)>, RepositoryError> {
+        self.list(KEYS, ".age").await
     }
 
     /// Lists the manifests that are about to be published, and when they were written.

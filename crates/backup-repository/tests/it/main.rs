@@ -8,6 +8,8 @@ mod copy;
 mod creators;
 mod damage;
 mod differences;
+mod document;
+mod encrypted;
 mod excerpts;
 mod explorer;
 mod forged;
@@ -24,6 +26,7 @@ mod refused;
 mod repair;
 mod rules;
 mod schedule;
+mod security;
 mod signed;
 mod stats;
 #[cfg(feature = "aws")]

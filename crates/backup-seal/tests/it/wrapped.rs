@@ -118,3 +118,36 @@ fn a_repository_key_comes_back_from_an_age_file_for_all_its_recipients() {
         assert_eq!(RepositoryKey::decode(&identity.unwrap(&stored).unwrap()).unwrap(), key);
     }
 }
+
+#[test]
+fn keys_that_are_wrapped_together_come_back_in_their_order() {
+    let ((one, to_one), (other, _)) = (pair(), pair());
+    let to_one = recipients(&[&to_one]);
+    for count in [0, 1, 2, DataKey::TOGETHER_MAX] {
+        let keys: Vec<_> = (0..count).map(|_| DataKey::generate().unwrap()).collect();
+        let wrapped = DataKey::wrap_all(&keys, &to_one, &REPOSITORY).unwrap();
+        let opened = DataKey::unwrap_all(&one, &REPOSITORY, &wrapped).unwrap();
+        let ids = |keys: &[DataKey]| keys.iter().map(DataKey::id).collect::<Vec<_>>();
+        assert_eq!(ids(&opened), ids(&keys));
+        assert_eq!(DataKey::unwrap_all(&other, &REPOSITORY, &wrapped).unwrap_err(), SealError::NoIdentity);
+        let refused = DataKey::unwrap_all(&one, &[8; 16], &wrapped).unwrap_err();
+        assert!(matches!(refused, SealError::OtherRepository { .. }), "{refused}");
+    }
+    let many = vec![DataKey::generate().unwrap(); DataKey::TOGETHER_MAX + 1];
+    let refused = DataKey::wrap_all(&many, &to_one, &REPOSITORY).unwrap_err();
+    assert!(matches!(refused, SealError::TooLong { .. }), "{refused}");
+}
+
+#[test]
+fn one_key_is_no_list_of_keys_and_a_list_is_no_key() {
+    let (identity, recipient) = pair();
+    let to = recipients(&[&recipient]);
+    let key = DataKey::generate().unwrap();
+    let one = key.wrap(&to, &REPOSITORY).unwrap();
+    let list = DataKey::wrap_all(std::slice::from_ref(&key), &to, &REPOSITORY).unwrap();
+    assert!(DataKey::unwrap_all(&identity, &REPOSITORY, &one).is_err());
+    assert!(DataKey::unwrap(&identity, &REPOSITORY, key.id(), &list).is_err());
+    let odd = to.wrap(&[b"kvb2 keys\n", &REPOSITORY[..], &[0; 31]].concat()).unwrap();
+    let refused = DataKey::unwrap_all(&identity, &REPOSITORY, &odd).unwrap_err();
+    assert!(refused.to_string().contains("31 bytes are left"), "{refused}");
+}
