@@ -99,6 +99,8 @@ fn every_command_prints_what_the_document_says() {
     check(&tables, &[DUMP, SIGNED], &dump);
     check_lines(&tables, &place);
     run(&["`metrics`"], &["metrics", "repo"]);
+    run(&["`report`"], &["report", "repo", "--out", "page.html"]);
+    run(&["`report`"], &["report", "repo", "--out", "page.html", "--measure", "--keep-last", "1"]);
     run(&["`stats`"], &["stats", "repo"]);
     run(&["`probe`"], &["probe", "repo", "--big-object", "1MiB"]);
     run(&["`copy`"], &["copy", "repo", "other", "--all"]);

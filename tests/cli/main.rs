@@ -34,6 +34,7 @@ mod probe;
 mod program;
 mod prune;
 mod repair;
+mod report;
 mod scenarios;
 mod scratch;
 mod server;

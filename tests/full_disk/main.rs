@@ -22,6 +22,7 @@ fn main() -> std::process::ExitCode {
         Trial::test("a_restore_to_a_mount_point_is_refused_before_anything_is_written", mount_point),
         Trial::test("a_full_scratch_directory_is_named_with_its_variable_at_any_size", scratch),
         Trial::test("an_export_to_a_full_disk_says_what_was_written_where", export),
+        Trial::test("a_page_for_a_full_disk_leaves_the_page_that_was_there", report),
     ];
     let tests = tests.into_iter().map(|test| test.with_ignored_flag(ignored)).collect();
     libtest_mimic::run(&arguments, tests).exit_code()
@@ -148,6 +149,29 @@ fn scratch() -> Result<(), libtest_mimic::Failed> {
     for line in failed {
         assert_eq!(line, "1 1 1 0", "{lines:?}");
     }
+    Ok(())
+}
+
+fn report() -> Result<(), libtest_mimic::Failed> {
+    let directory = tempfile::tempdir()?;
+    let lines = lines(
+        directory.path(),
+        "mkdir disk
+        $KVBACKUP backup rocksdb:db repo --json > made
+        mount -t tmpfs -o size=48k none disk
+        $KVBACKUP report repo --out disk/page.html > /dev/null
+        head -c 16384 /dev/zero > disk/other
+        cp disk/page.html before
+        code=0; $KVBACKUP report repo --out disk/page.html > /dev/null 2> said || code=$?
+        cat said >&2
+        echo $code
+        head -n 1 said
+        cmp disk/page.html before && echo the same
+        ls -A disk | wc -l",
+    );
+    let [code, said, same, files] = lines.as_slice() else { panic!("{lines:?}") };
+    assert_eq!((code.as_str(), same.as_str(), files.trim()), ("1", "the same", "2"));
+    assert_eq!(said, "error: writing disk/page.html");
     Ok(())
 }
 

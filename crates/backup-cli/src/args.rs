@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Digest(digest::DigestArgs),
     List(list::ListArgs),
     Metrics(metrics::MetricsArgs),
+    #[cfg(feature = "report")]
+    Report(crate::commands::report::ReportArgs),
     Forget(forget::ForgetArgs),
     Unforget(unforget::UnforgetArgs),
     Prune(prune::PruneArgs),

@@ -7,12 +7,17 @@ mod commands;
 mod diff_lines;
 mod difference;
 mod exposition;
+mod fresh;
+mod keep_args;
 mod list_filter;
 mod looking;
 mod new_file;
 mod origin;
 mod outcome;
 mod owner;
+#[cfg(feature = "report")]
+mod page_file;
+mod replace;
 mod report;
 mod repository;
 mod scenario;

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use backup_repository::{Dump, time_text};
 
-use crate::commands::parse_age;
+use crate::keep_args::parse_age;
 
 /// What dumps must be like to be shown.
 pub(crate) struct ListFilter<'a> {
@@ -48,10 +48,13 @@ impl ListFilter<'_> {
 
 /// Returns the dump that another one follows, if it is there: the one of the largest sequence.
 pub(crate) fn predecessor<'a>(dump: &Dump, all: &'a [Dump]) -> Option<&'a Dump> {
-    let previous = all.iter().filter(|other| {
-        dump.manifest.previous.contains(&other.id) && other.manifest.namespace == dump.manifest.namespace
-    });
-    previous.max_by_key(|other| other.manifest.sequence)
+    predecessor_of(dump, all.iter().filter(|other| dump.manifest.previous.contains(&other.id)))
+}
+
+/// Does the same where the dumps are known that it names as previous.
+pub(crate) fn predecessor_of<'a>(dump: &Dump, previous: impl Iterator<Item = &'a Dump>) -> Option<&'a Dump> {
+    let own = previous.filter(|other| other.manifest.namespace == dump.manifest.namespace);
+    own.max_by_key(|other| other.manifest.sequence)
 }
 
 /// A moment, to the second, as manifests write it.

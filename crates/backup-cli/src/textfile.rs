@@ -1,14 +1,14 @@
 //! Files for the textfile collector of node_exporter.
 
-use std::fs::{self, File, Permissions};
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use backup_console::{Places, Problem};
 use clap::Args;
-use tempfile::Builder;
+
+use crate::replace::{Readers, replace};
 
 /// A file of metrics is smaller than this; of what is longer only the beginning is looked at.
 const BYTES_MAX: u64 = 16 << 20;
@@ -92,27 +92,15 @@ impl Textfile {
     /// it: node_exporter runs as another user.
     pub(crate) fn write(&self, text: impl FnOnce(&str) -> String) -> Result<()> {
         let text = text(&self.read()?);
-        self.replace(&text).with_context(|| format!("writing {}", self.path.display()))
-    }
-
-    /// Whether the new name is durable is left to the file system: after a power cut the older file is as good as the next run.
-    fn replace(&self, text: &str) -> io::Result<()> {
-        let directory = self.path.parent().filter(|parent| *parent != Path::new(""));
-        // node_exporter would read what ends in .prom, also what a killed run leaves.
-        let mut file = Builder::new()
-            .prefix(".kvbackup-")
-            .suffix(".tmp")
-            .tempfile_in(directory.unwrap_or(Path::new(".")))?;
-        file.write_all(text.as_bytes())?;
-        file.as_file().set_permissions(Permissions::from_mode(0o644))?;
-        file.as_file().sync_all()?;
-        file.persist(&self.path)?;
-        Ok(())
+        let written = replace(&self.path, text.as_bytes(), Readers::All);
+        written.with_context(|| format!("writing {}", self.path.display()))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn open(path: &Path) -> Result<Textfile> {

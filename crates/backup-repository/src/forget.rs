@@ -111,15 +111,7 @@ impl Repository {
             self.check_signs()?;
         }
         let dumps = self.dumps().await?;
-        if let Some((id, _)) = dumps.damaged.iter().chain(&dumps.unsupported).next() {
-            let problem = format!(
-                "the manifest of dump {id:.12} cannot be read, and it may be one that must stay; `list` says what is wrong"
-            );
-            return Err(RepositoryError::Forget { problem });
-        }
-        if !options.rules.annotations.is_empty() {
-            dumps.good.iter().try_for_each(|dump| dump.inventory().map(drop))?;
-        }
+        check_readable(&dumps, &options.rules)?;
         let (untrusted, options) = named_untrusted(&dumps, options)?;
         let report = judge(dumps.good, &options, self.clock.now())?;
         check_share(&report, &options)?;
@@ -129,6 +121,31 @@ impl Repository {
             }
         }
         Ok(ForgetReport { untrusted, ..report })
+    }
+
+    /// Tells why each good dump would stay if these rules were applied now; one without a reason would go. Nothing is read or changed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Repository::forget`], while a manifest cannot be read, or no trusted key signed it.
+    pub fn retention(
+        &self,
+        dumps: &Dumps,
+        rules: &KeepRules,
+    ) -> Result<Vec<(ObjectId, Vec<KeepReason>)>, RepositoryError> {
+        check_readable(dumps, rules)?;
+        named_untrusted(dumps, &ForgetOptions::default())?;
+        let mut groups = BTreeMap::<_, Vec<&Dump>>::new();
+        for dump in dumps.good.iter().rev() {
+            groups.entry(group_of(&dump.manifest)).or_default().push(dump);
+        }
+        let mut verdicts = Vec::with_capacity(dumps.good.len());
+        for group in groups.into_values() {
+            let manifests: Vec<&Manifest> = group.iter().map(|dump| &dump.manifest).collect();
+            let reasons = keep::reasons(&manifests, rules, self.clock.now());
+            verdicts.extend(group.iter().map(|dump| dump.id).zip(reasons));
+        }
+        Ok(verdicts)
     }
 
     async fn forget_one(&self, id: ObjectId) -> Result<(), RepositoryError> {
@@ -210,6 +227,25 @@ impl Repository {
     }
 }
 
+/// Checks that nothing is hidden from the rules.
+fn check_readable(dumps: &Dumps, rules: &KeepRules) -> Result<(), RepositoryError> {
+    if let Some((id, _)) = dumps.damaged.iter().chain(&dumps.unsupported).next() {
+        let problem = format!(
+            "the manifest of dump {id:.12} cannot be read, and it may be one that must stay; `list` says what is wrong"
+        );
+        return Err(RepositoryError::Forget { problem });
+    }
+    if !rules.annotations.is_empty() {
+        dumps.good.iter().try_for_each(|dump| dump.inventory().map(drop))?;
+    }
+    Ok(())
+}
+
+/// Returns what the dumps have in common that rules count together: namespace, origin and layout.
+fn group_of(Manifest { namespace, source, .. }: &Manifest) -> (String, Option<String>, String) {
+    (namespace.clone(), source.origin.clone(), source.layout.clone())
+}
+
 /// Returns the dumps that are named and not trusted, and the options without them. Others that are not trusted are in the way: a good dump whose
 /// signature was removed must not be passed over, and one that somebody added must not count.
 fn named_untrusted(
@@ -253,9 +289,7 @@ fn judge(
         .collect::<Result<_, _>>()?;
     let mut groups = BTreeMap::<_, Vec<Dump>>::new();
     for dump in dumps.into_iter().rev().filter(|dump| is_meant(&dump.manifest, options)) {
-        let Manifest { namespace, source, .. } = &dump.manifest;
-        let group = (namespace.clone(), source.origin.clone(), source.layout.clone());
-        groups.entry(group).or_default().push(dump);
+        groups.entry(group_of(&dump.manifest)).or_default().push(dump);
     }
     let mut report = ForgetReport::default();
     for ((namespace, origin, layout), dumps) in groups {

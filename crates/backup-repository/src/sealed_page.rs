@@ -14,6 +14,9 @@ use crate::index::Location;
 use crate::reader::{DumpReader, bad_object};
 use crate::store::Store;
 
+/// The ids that stand before a page, if it is sealed, and its stored bytes as they were before they were sealed.
+pub(crate) type OpenedPage<'a> = (Option<&'a [u8]>, Cow<'a, [u8]>);
+
 /// Checks that the ids before a sealed page are those in the page. Before one that is not sealed there are none.
 pub(crate) fn check_ids(page: &Page, clear: Option<&[u8]>) -> Result<(), Problem> {
     match clear.is_none_or(|clear| clear == clear_ids(&page.references)) {
@@ -47,7 +50,7 @@ impl DumpReader {
         id: ObjectId,
         place: &Location,
         stored: &'a [u8],
-    ) -> Result<(Option<&'a [u8]>, Cow<'a, [u8]>), RepositoryError> {
+    ) -> Result<OpenedPage<'a>, RepositoryError> {
         if !self.repository.config.is_encrypted() {
             return Ok((None, Cow::Borrowed(stored)));
         }

@@ -74,6 +74,9 @@ pub struct DumpStats {
     pub reached: ObjectStats,
     /// Objects that no other dump reaches: what would be free without it.
     pub own: ObjectStats,
+    /// Objects that no dump before it in [`Stats::dumps`] reaches: what it added to what is there. All dumps together, these are all that
+    /// dumps reach.
+    pub new: ObjectStats,
 }
 
 impl Repository {
@@ -105,15 +108,21 @@ impl Repository {
             reached.join(&Marks::of(&reader, &dump.manifest).await?, &mut again);
         }
         let mut stats = totals(&index, &reached);
+        let mut before = Marks::none(&index);
         // Marks of all dumps at a time might not fit in memory, so the pages are read again.
         for dump in dumps {
             let reader = DumpReader::with_index(self, index.clone(), &dump, Limits::default());
             let marks = Marks::of(&reader, &dump.manifest).await?;
-            let mut found = DumpStats { dump, reached: ObjectStats::default(), own: ObjectStats::default() };
+            let [reached, own, new] = [ObjectStats::default(); 3];
+            let mut found = DumpStats { dump, reached, own, new };
             for number in (0..index.len()).filter(|number| marks.has(*number)) {
                 found.reached.add(&index, number);
                 if !again.has(number) {
                     found.own.add(&index, number);
+                }
+                if !before.has(number) {
+                    found.new.add(&index, number);
+                    before.insert(number);
                 }
             }
             stats.dumps.push(found);

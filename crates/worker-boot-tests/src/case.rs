@@ -86,12 +86,12 @@ impl Case {
 
     async fn boot<P: Restorable>(self, place: &P, history: &History) -> Result<Report> {
         let History { genesis, backup, before, missed, content, next, .. } = history;
-        let manifest = backup.manifest();
+        let digest = backup.manifest().inventory.as_ref().context("the dump is sealed")?.digest;
         let namespace = place.namespace().await?;
         backup.restore(&*namespace.target).await?;
-        check::digest(manifest.inventory.as_ref().unwrap().digest, Content::read(&*namespace.source).await?.digest)?;
+        check::digest(digest, Content::read(&*namespace.source).await?.digest)?;
         let database = place.open().await?;
-        check::digest(manifest.inventory.as_ref().unwrap().digest, read(database.clone()).await?.digest)?;
+        check::digest(digest, read(database.clone()).await?.digest)?;
 
         let node = Node::boot(database, self.scenario.key(genesis)?).await?;
         let mut tips = check::tips(&node, genesis, 0, before).await?;
@@ -102,7 +102,7 @@ impl Case {
         Ok(Report {
             case: self,
             duration: Duration::ZERO,
-            restored: manifest.inventory.as_ref().unwrap().digest,
+            restored: digest,
             certificates: missed.len(),
             tips,
             caught_up: content.digest,

@@ -41,7 +41,10 @@ fn dump_while_it_works<P: Restorable>(engine: Engine) -> Result<()> {
     let places = (0..VALIDATORS).map(|_| P::new()).collect::<Result<Vec<_>>>()?;
     let genesis = Genesis::new(0, 0)?;
     let (certificates, tips, backups) = runtime::block_on(|| watch(&genesis, &places))?;
-    let digests: BTreeSet<_> = backups.iter().map(|backup| backup.manifest().inventory.as_ref().unwrap().digest.to_string()).collect();
+    let digests: BTreeSet<_> = backups
+        .iter()
+        .map(|backup| backup.manifest().inventory.as_ref().unwrap().digest.to_string())
+        .collect();
     ensure!(digests.len() > 2, "the validator did nothing during {} dumps", backups.len());
     for (number, backup) in backups.iter().enumerate() {
         let consistency = backup.manifest().consistency;

@@ -1,7 +1,5 @@
 //! `list`: the dumps of a repository.
 
-use std::time::{Duration, SystemTime};
-
 use anyhow::Result;
 use backup_console::{Problem, Report, RepositoryLocation, Session, bytes, count};
 use backup_repository::{Dump, Dumps, RepositoryError, Signed};
@@ -9,7 +7,8 @@ use clap::Args;
 use indicatif::HumanCount;
 use serde_json::{Value, json};
 
-use super::forget::{parse_age, parse_annotation};
+use crate::fresh::FreshArgs;
+use crate::keep_args::parse_annotation;
 use crate::list_filter::{ListFilter, Since, predecessor};
 use crate::origin;
 use crate::report::{self, full_text};
@@ -36,12 +35,8 @@ Examples:
 pub(crate) struct ListArgs {
     /// The repository: a directory or a URL
     repository: RepositoryLocation,
-    /// Fail (code 3) if the newest dump of a namespace has a smaller sequence than this: who remembers it notices when the end was taken away
-    #[arg(long, value_name = "N")]
-    expect_sequence: Option<u64>,
-    /// Fail (code 3) if the newest dump of a namespace is older than this: hours, days, weeks or years, like 36h, 14d, 8w, 1y
-    #[arg(long, value_name = "TIME", value_parser = parse_age)]
-    max_age: Option<Duration>,
+    #[command(flatten)]
+    fresh: FreshArgs,
     /// Only dumps of this namespace
     #[arg(long, value_name = "NAME")]
     namespace: Option<String>,
@@ -71,7 +66,7 @@ pub(crate) async fn run(args: ListArgs, session: &Session) -> Result<Report> {
     if let Some(namespace) = &args.namespace {
         dumps.good.retain(|dump| dump.manifest.namespace == *namespace);
     }
-    let stale = stale(&dumps, &args);
+    let stale = args.fresh.stale(&dumps, args.namespace.as_deref());
     let state = remembered.err().map(anyhow::Error::downcast::<Problem>).transpose()?;
     args.filter().apply(&mut dumps.good);
     let mut report = Report::default();
@@ -108,16 +103,8 @@ impl ListArgs {
     }
 }
 
-/// Returns what is wrong with the newest dumps.
-fn stale(dumps: &Dumps, args: &ListArgs) -> Option<RepositoryError> {
-    let sequence =
-        args.expect_sequence.map_or(Ok(()), |least| dumps.check_sequence(args.namespace.as_deref(), least));
-    let age = || args.max_age.map_or(Ok(()), |most| dumps.check_age(most, SystemTime::now().into()));
-    sequence.and_then(|()| age()).err()
-}
-
 /// Says what is wrong: first of all that manifests are damaged or dumps are missing.
-fn failure(
+pub(super) fn failure(
     dumps: &Dumps,
     repository: &RepositoryLocation,
     mut missing: impl Iterator<Item = RepositoryError>,

@@ -164,7 +164,7 @@ async fn measure(repository: &Repository, session: &Session) -> Result<Result<St
 /// Puts dumps together that are of one namespace of one validator, each in its order, with their labels.
 ///
 /// A dump that does not say its validator may be of any. So it is apart only where the others of its namespace name several.
-fn namespaces(dumps: &Dumps) -> Vec<(Labels, Vec<&Dump>)> {
+pub(super) fn namespaces(dumps: &Dumps) -> Vec<(Labels, Vec<&Dump>)> {
     let mut origins: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for Dump { manifest, .. } in &dumps.good {
         let known = origins.entry(&manifest.namespace).or_default();

@@ -22,6 +22,8 @@ pub(crate) mod native_restore;
 pub(crate) mod probe;
 pub(crate) mod prune;
 pub(crate) mod repair;
+#[cfg(feature = "report")]
+pub(crate) mod report;
 pub(crate) mod restore;
 pub(crate) mod stats;
 pub(crate) mod unforget;
@@ -30,8 +32,6 @@ mod verify_all;
 
 use anyhow::Result;
 use backup_console::{Report, Session};
-
-pub(crate) use self::forget::parse_age;
 
 use crate::args::Command;
 
@@ -46,6 +46,8 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Report> {
         Command::Digest(args) => digest::run(args, session).await,
         Command::List(args) => list::run(args, session).await,
         Command::Metrics(args) => metrics::run(args, session).await,
+        #[cfg(feature = "report")]
+        Command::Report(args) => report::run(args, session).await,
         Command::Forget(args) => forget::run(args, session).await,
         Command::Unforget(args) => unforget::run(args, session).await,
         Command::Prune(args) => prune::run(args, session).await,

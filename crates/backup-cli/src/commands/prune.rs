@@ -8,7 +8,7 @@ use backup_repository::{PackCount, PruneOptions, PruneReport};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::forget::parse_age;
+use crate::keep_args::parse_age;
 use crate::outcome::Run;
 use crate::repository;
 use crate::table;

@@ -94,6 +94,7 @@ fn dump_as_json(stats: &DumpStats) -> Value {
     let mut fields = report::dump_as_json(&stats.dump);
     fields["reached"] = as_json(stats.reached);
     fields["own"] = as_json(stats.own);
+    fields["new"] = as_json(stats.new);
     fields
 }
 

@@ -34,6 +34,7 @@ async fn a_dump_alone_owns_all_and_one_that_is_shared_owns_what_differs() {
     let alone = measure(&repository).await;
     assert_eq!(alone.dumps[0].own, alone.objects);
     assert_eq!(alone.dumps[0].reached, alone.objects);
+    assert_eq!(alone.dumps[0].new, alone.objects);
     assert_eq!(alone.objects.number, one.new_objects);
     let listed: Vec<_> = store.list(Some(&Path::from("packs"))).try_collect().await.unwrap();
     assert_eq!(alone.pack_bytes, listed.iter().map(|pack| pack.size).sum::<u64>());
@@ -44,6 +45,7 @@ async fn a_dump_alone_owns_all_and_one_that_is_shared_owns_what_differs() {
     let [before, after] = &both.dumps[..] else { panic!("two dumps") };
     assert_eq!((before.dump.id, after.dump.id), (one.dump, two.dump));
     assert_eq!(after.own.number, two.new_objects);
+    assert_eq!((before.new, after.new), (before.reached, after.own));
     assert_eq!(both.unreferenced.number + both.copies.number, 0);
     let shared = before.reached.number - before.own.number;
     assert_eq!(shared, after.reached.number - after.own.number);

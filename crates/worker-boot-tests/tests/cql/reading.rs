@@ -77,7 +77,10 @@ fn a_table_restored_from_rocksdb_is_what_linera_wrote_there() -> Result<()> {
     block_on(|| async {
         let backup = round_trip(&source, &table, &entries).await?;
         let (found, digest) = read_table(&table).await?;
-        ensure!(found == entries && digest == backup.manifest().inventory.as_ref().unwrap().digest, "the table is something else");
+        ensure!(
+            found == entries && digest == backup.manifest().inventory.as_ref().unwrap().digest,
+            "the table is something else"
+        );
         Ok(())
     })
 }
@@ -90,7 +93,11 @@ fn a_table_that_linera_wrote_is_the_same_in_rocksdb_and_in_another_table() -> Re
     block_on(|| async {
         let there = round_trip(&source, &target, &entries).await?;
         let back = round_trip(&again, &table, &entries).await?;
-        ensure!(there.manifest().inventory.as_ref().unwrap().digest == back.manifest().inventory.as_ref().unwrap().digest, "two digests");
+        ensure!(
+            there.manifest().inventory.as_ref().unwrap().digest
+                == back.manifest().inventory.as_ref().unwrap().digest,
+            "two digests"
+        );
         ensure!(there.manifest().order == Order::Token && there.manifest().source.engine == "scylla");
         Ok(())
     })
