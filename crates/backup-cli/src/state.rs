@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,8 @@ use backup_format::ObjectId;
 use backup_repository::{Dump, Dumps, Repository};
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
-use tempfile::Builder;
+
+use crate::replace::{Readers, replace_durably};
 
 const FORMAT: &str = "kvbackup-state";
 const VERSION: u64 = 1;
@@ -148,7 +149,8 @@ impl State {
         }
         let mut json = serde_json::to_vec_pretty(content)?;
         json.push(b'\n');
-        replace(file, &json).with_context(|| format!("writing the state file {}", file.display()))
+        replace_durably(file, &json, Readers::Owner)
+            .with_context(|| format!("writing the state file {}", file.display()))
     }
 }
 
@@ -185,13 +187,4 @@ fn read(file: &Path) -> Result<Content> {
         (FORMAT, VERSION) => Ok(content),
         _ => Err(unusable("was written by another version of the program").into()),
     }
-}
-
-fn replace(file: &Path, json: &[u8]) -> std::io::Result<()> {
-    let directory = file.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
-    let mut new = Builder::new().prefix(".kvbackup-").suffix(".tmp").tempfile_in(directory)?;
-    new.write_all(json)?;
-    new.as_file().sync_all()?;
-    new.persist(file)?;
-    File::open(directory)?.sync_all()
 }

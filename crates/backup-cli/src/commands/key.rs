@@ -11,6 +11,7 @@ use backup_sign::SecretKey;
 use clap::{Args, Subcommand};
 
 use crate::new_file::{self, check_new};
+use crate::replace::{Readers, replace_durably};
 
 /// Make keys, and choose who can read an encrypted repository
 #[derive(Args, Debug)]
@@ -209,7 +210,8 @@ async fn replace(
         false => Some(repository.share_keys(&*recipients).await?),
     };
     repository.store_key(&key, &*recipients).await?;
-    new_file::replace(&file, 0o600, key.encode().as_bytes())?;
+    replace_durably(&file, key.encode().as_bytes(), Readers::Owner)
+        .with_context(|| format!("writing {}", file.display()))?;
     let mut report = describe(&key);
     report.field("shared_keys", shared.map(|(shared, _)| shared));
     report.field("unread_keys", shared.map(|(_, unread)| unread));
