@@ -8,7 +8,7 @@ use backup_format::{FormatError, ObjectId, Order, Reader, SourceInfo, limits, pu
 
 use crate::backup::BackupOptions;
 use crate::error::RepositoryError;
-use crate::sealed::{self, Sort};
+use crate::whole_file::{self, Sort};
 
 const OBJECT: &str = "job";
 const VERSION: u8 = 3;
@@ -141,12 +141,12 @@ impl Job {
             put_bytes(&mut out, name.as_bytes());
             put_bytes(&mut out, value.as_bytes());
         }
-        sealed::seal(Sort::Job, &out)
+        whole_file::close(Sort::Job, &out)
     }
 
     /// Reads a job's file; returns also its hash, by which parts name their job.
     pub(crate) fn decode(file: &[u8]) -> Result<(Self, [u8; 32]), FormatError> {
-        let (body, hash) = sealed::open(OBJECT, Sort::Job, file)?;
+        let (body, hash) = whole_file::open(OBJECT, Sort::Job, file)?;
         let mut reader = Reader::new(OBJECT, body);
         check_version(&mut reader, VERSION)?;
         let nonce = reader.array()?;
@@ -253,15 +253,15 @@ mod tests {
             let file = job.encode();
             assert_eq!(Job::decode(&file).unwrap().0, job);
             // The hash is made right, so that the reader itself is asked.
-            let (body, _) = sealed::open(OBJECT, Sort::Job, &file).unwrap();
+            let (body, _) = whole_file::open(OBJECT, Sort::Job, &file).unwrap();
             for length in 0..body.len() {
-                assert!(Job::decode(&sealed::seal(Sort::Job, &body[..length])).is_err(), "{length}");
+                assert!(Job::decode(&whole_file::close(Sort::Job, &body[..length])).is_err(), "{length}");
             }
             for at in 0..body.len() {
                 let mut bad = body.to_vec();
                 bad[at] ^= 0xff;
                 // What it says may be another job, but it is read without a panic.
-                drop(Job::decode(&sealed::seal(Sort::Job, &bad)));
+                drop(Job::decode(&whole_file::close(Sort::Job, &bad)));
             }
         }
     }

@@ -72,7 +72,6 @@ mod rescue;
 mod restore;
 mod roots;
 mod run;
-mod sealed;
 mod sealed_page;
 mod sealed_run;
 mod segmenter;
@@ -104,6 +103,7 @@ mod verify;
 mod verify_all;
 mod walk;
 mod warning;
+mod whole_file;
 mod work;
 
 pub use backup::{BackupOptions, BackupReport};

@@ -7,8 +7,8 @@ use backup_format::{
 use crate::job::{check_version, take_text};
 use crate::part::{Part, PartId, Place};
 use crate::range::{self, RangeDigest};
-use crate::sealed::{self, Sort};
 use crate::tally::Tally;
+use crate::whole_file::{self, Sort};
 
 const OBJECT: &str = "record of a part";
 const VERSION: u8 = 2;
@@ -78,12 +78,12 @@ impl Record {
         put_partitions(&mut out, &part.partitions)?;
         let pages = Page { level: Level::Root, references: part.pages.clone() };
         out.extend_from_slice(&pages.encode()?);
-        Ok(sealed::seal(Sort::Part, &out))
+        Ok(whole_file::close(Sort::Part, &out))
     }
 
     /// Reads a file; returns also its hash.
     pub(crate) fn decode(file: &[u8]) -> Result<(Self, RecordHash), FormatError> {
-        let (body, hash) = sealed::open(OBJECT, Sort::Part, file)?;
+        let (body, hash) = whole_file::open(OBJECT, Sort::Part, file)?;
         let mut reader = Reader::new(OBJECT, body);
         check_version(&mut reader, VERSION)?;
         let job = reader.array()?;
@@ -229,15 +229,15 @@ mod tests {
             let file = record.encode().unwrap();
             let read = Record::decode(&file).unwrap().0;
             assert_eq!(format!("{read:?}"), format!("{record:?}"));
-            let (body, _) = sealed::open(OBJECT, Sort::Part, &file).unwrap();
+            let (body, _) = whole_file::open(OBJECT, Sort::Part, &file).unwrap();
             for length in 0..body.len() {
-                assert!(Record::decode(&sealed::seal(Sort::Part, &body[..length])).is_err(), "{length}");
+                assert!(Record::decode(&whole_file::close(Sort::Part, &body[..length])).is_err(), "{length}");
             }
             for at in 0..body.len() {
                 for flip in [1, 0x80, 0xff] {
                     let mut bad = body.to_vec();
                     bad[at] ^= flip;
-                    drop(Record::decode(&sealed::seal(Sort::Part, &bad)));
+                    drop(Record::decode(&whole_file::close(Sort::Part, &bad)));
                 }
             }
         }

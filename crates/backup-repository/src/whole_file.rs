@@ -17,7 +17,7 @@ pub(crate) enum Sort {
 }
 
 /// Closes a body.
-pub(crate) fn seal(sort: Sort, body: &[u8]) -> Vec<u8> {
+pub(crate) fn close(sort: Sort, body: &[u8]) -> Vec<u8> {
     let mut file = Vec::with_capacity(HEAD_BYTES + body.len() + HASH_BYTES);
     file.extend_from_slice(MAGIC);
     file.push(sort as u8);
@@ -34,11 +34,11 @@ pub(crate) fn open<'a>(
     file: &'a [u8],
 ) -> Result<(&'a [u8], [u8; HASH_BYTES]), FormatError> {
     let wrong = |problem: &str| FormatError::Malformed { object, offset: 0, problem: problem.to_owned() };
-    let (sealed, hash) = file.split_last_chunk::<HASH_BYTES>().ok_or_else(|| wrong("it is too short"))?;
-    if blake3::hash(sealed) != *hash {
+    let (closed, hash) = file.split_last_chunk::<HASH_BYTES>().ok_or_else(|| wrong("it is too short"))?;
+    if blake3::hash(closed) != *hash {
         return Err(wrong("its bytes are not those that were written"));
     }
-    let (head, body) = sealed.split_at_checked(HEAD_BYTES).ok_or_else(|| wrong("it is too short"))?;
+    let (head, body) = closed.split_at_checked(HEAD_BYTES).ok_or_else(|| wrong("it is too short"))?;
     match head.split_last() {
         Some((found, magic)) if magic == MAGIC && *found == sort as u8 => Ok((body, *hash)),
         _ => Err(wrong("it is a file of another kind")),
@@ -50,8 +50,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_opened_as_what_it_was_sealed_and_torn_ones_are_told() {
-        let file = seal(Sort::Part, b"body");
+    fn a_file_is_opened_as_what_it_was_closed_and_torn_ones_are_noticed() {
+        let file = close(Sort::Part, b"body");
         let (body, hash) = open("part", Sort::Part, &file).unwrap();
         assert_eq!((body, &hash[..]), (&b"body"[..], &file[file.len() - 32..]));
         assert!(open("part", Sort::Job, &file).is_err());
