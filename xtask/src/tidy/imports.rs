@@ -154,7 +154,10 @@ mod tests {
         assert_eq!(rules(""), vec!["imports"; packages.len()]);
         assert_eq!(rules(&TABLE.replace("| nothing | memory, testkit", "| nothing | testkit")), [""; 0]);
         assert_eq!(
-            rules(&TABLE.replace("| format, sign | memory, testkit |", "| format, sign | testkit |")),
+            rules(
+                &TABLE
+                    .replace("| format, sign, seal | memory, testkit |", "| format, sign, seal | testkit |")
+            ),
             ["imports"]
         );
     }
