@@ -13,13 +13,14 @@ async fn main() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let location = directory.path().join("repository").display().to_string();
     let repository = Repository::open_or_create(open_location(&location, true, [])?).await?;
-    let made = repository.backup(&namespace, BackupOptions::default()).await?;
+    repository.backup(&namespace, BackupOptions::default()).await?;
 
     let copy = MemoryNamespace::new("accounts");
     let dump = repository.dump(&DumpChoice::Latest).await?;
     repository.restore(&dump, &copy, &RestoreOptions::default()).await?;
     ensure!(copy.get(b"bob", b"balance")?.as_deref() == Some(b"30"), "bob's balance is not what it was");
 
-    println!("memory: {} entries, digest {}", made.manifest.inventory.as_ref().unwrap().entries, made.manifest.inventory.as_ref().unwrap().digest);
+    let inventory = dump.inventory()?;
+    println!("memory: {} entries, digest {}", inventory.entries, inventory.digest);
     Ok(())
 }

@@ -20,7 +20,7 @@ async fn main() -> Result<()> {
     repository.restore(&dump, &target, &RestoreOptions::default()).await?;
     let copy = DB::open_default(home.path().join("copy"))?;
     ensure!(copy.get(b"bob")?.as_deref() == Some(b"30"), "bob's balance is not what it was");
-    println!("rocksdb: {} entries, digest {}", dump.manifest.inventory.as_ref().unwrap().entries, dump.manifest.inventory.as_ref().unwrap().digest);
+    println!("rocksdb: {} entries, digest {}", dump.inventory()?.entries, dump.inventory()?.digest);
     Ok(())
 }
 
