@@ -73,7 +73,7 @@ pub(crate) async fn read_place(
     let wrong = |found| bad_object((Kind::Segment, id), (place.pack, place.offset), found);
     let parts = reader.read_places(&chain).await?;
     let links: Vec<_> = chain.into_iter().zip(parts).collect();
-    let links = reader.open_links(id, &links)?;
+    let links = reader.open_links(id, &links)?.into_owned();
     let (keys, reader_here) = (reader.repository.keys()?.clone(), reader.clone());
     let decoded = tokio::task::spawn_blocking(move || {
         let (plaintext, _) = assemble(&reader_here, &links)?;
@@ -143,7 +143,7 @@ impl Careful<'_> {
         };
         let stored = reader.repository.store.read_range(&Store::pack_path(place.pack), place.range()).await?;
         let is_base = half != self.id.prefix();
-        let mut opened = reader.open_links(self.id, &[(place, stored)])?;
+        let mut opened = reader.open_links(self.id, &[(place, stored)])?.into_owned();
         let Some((_, stored)) = opened.pop() else { return Err(RepositoryError::Stopped) };
         let (order, limits, keys) = (reader.order, reader.limits, reader.repository.keys()?.clone());
         let decoded = tokio::task::spawn_blocking(move || {

@@ -1,6 +1,6 @@
 //! Which objects of a repository a dump reaches.
 
-use backup_format::{Level, Manifest, ObjectId, Reference};
+use backup_format::{Manifest, ObjectId, Reference};
 use futures::{StreamExt, TryStreamExt};
 
 use crate::error::RepositoryError;
@@ -67,14 +67,10 @@ impl Marks {
 
     /// Adds what a sealed root reaches: all that is needed stands in clear.
     async fn add_sealed_pages(&mut self, reader: &DumpReader, root: ObjectId) -> Result<(), RepositoryError> {
-        let mut pages = reader.page_ids(root, Level::Root, "the manifest").await?;
+        let mut pages = reader.page_ids(root, "the manifest").await?;
         pages.retain(|page| !reader.index.number(*page).is_some_and(|number| self.has(number)));
         let mut pages = futures::stream::iter(pages)
-            .map(|page| async move {
-                let segments = reader.page_ids(page, Level::Segments, "the root page").await?;
-                reader.check_ids_present(page, &segments)?;
-                Ok::<_, RepositoryError>((page, segments))
-            })
+            .map(|page| async move { Ok::<_, RepositoryError>((page, reader.segment_ids(page).await?)) })
             .buffer_unordered(READS);
         while let Some((page, segments)) = pages.try_next().await? {
             self.add(&reader.index, page);

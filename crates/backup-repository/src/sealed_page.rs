@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use backup_format::{Kind, Level, ObjectId, Page, clear_ids, read_clear_ids, split_clear_ids};
+use backup_format::{Kind, ObjectId, Page, clear_ids, read_clear_ids, split_clear_ids};
 use bytes::Bytes;
 
 use crate::codec::Problem;
@@ -28,20 +28,27 @@ pub(crate) fn check_ids(page: &Page, clear: Option<&[u8]>) -> Result<(), Problem
     }
 }
 
+impl Location {
+    /// Returns what lies there, as its table says: a seal covers that.
+    pub(crate) fn kind(&self) -> Kind {
+        if self.is_page { Kind::Page } else { Kind::Segment }
+    }
+}
+
 impl DumpReader {
     /// Opens the stored bytes of a segment and of the bases of patches. `id` is the segment that they are read for.
-    pub(crate) fn open_links(
+    pub(crate) fn open_links<'a>(
         &self,
         id: ObjectId,
-        links: &[(Location, Bytes)],
-    ) -> Result<Vec<(Location, Bytes)>, RepositoryError> {
+        links: &'a [(Location, Bytes)],
+    ) -> Result<Cow<'a, [(Location, Bytes)]>, RepositoryError> {
         if !self.repository.config.is_encrypted() {
-            return Ok(links.to_vec());
+            return Ok(Cow::Borrowed(links));
         }
         let open = |(place, stored): &(Location, Bytes)| {
             Ok((*place, Bytes::from(self.open_at(id, place, (&[], stored))?)))
         };
-        links.iter().map(open).collect()
+        links.iter().map(open).collect::<Result<_, _>>().map(Cow::Owned)
     }
 
     /// Opens the stored bytes of a page; returns also the ids that stood before them.
@@ -81,23 +88,17 @@ impl DumpReader {
     ) -> Result<Vec<u8>, RepositoryError> {
         let wrapped = place.seal.and_then(|(_, key)| self.index.key(key));
         let key = self.repository.data_key(place, wrapped)?;
-        let kind = if place.is_page { Kind::Page } else { Kind::Segment };
-        let bad = |problem| bad_object((kind, id), (place.pack, place.offset), problem);
+        let bad = |problem| bad_object((place.kind(), id), (place.pack, place.offset), problem);
         self.repository.open_body(place, key.as_ref(), parts).map_err(bad)
     }
 
-    /// Returns the ids that a page refers to. That of an encrypted repository is not opened for that, so no identity is needed; then
-    /// nothing is known of it but that it has these ids. Somebody may have added a pack with the same page and fewer ids: the ids of all its places count.
+    /// Returns the ids that a sealed page refers to. It is not opened for that, so no identity is needed; then nothing is known of it but that it has
+    /// these ids. Somebody may have added a pack with the same page and fewer ids: the ids of all its places count.
     pub(crate) async fn page_ids(
         &self,
         id: ObjectId,
-        level: Level,
         needed_by: &str,
     ) -> Result<Vec<ObjectId>, RepositoryError> {
-        if !self.repository.config.is_encrypted() {
-            let page = self.read_page((id, None), level, needed_by).await?;
-            return Ok(page.references.into_iter().map(|reference| reference.id).collect());
-        }
         self.find(Kind::Page, id, needed_by)?;
         let (mut first_error, mut ids, mut known) = (None, Vec::new(), HashSet::new());
         for place in self.index.find(id) {
@@ -113,14 +114,12 @@ impl DumpReader {
         }
     }
 
-    /// Checks that segments are in packs, and the bases of those that are patches.
-    pub(crate) fn check_ids_present(
-        &self,
-        page: ObjectId,
-        segments: &[ObjectId],
-    ) -> Result<(), RepositoryError> {
+    /// Returns the ids of the segments of a sealed page. They are in packs, and so are the bases of those that are patches.
+    pub(crate) async fn segment_ids(&self, page: ObjectId) -> Result<Vec<ObjectId>, RepositoryError> {
+        let segments = self.page_ids(page, "the root page").await?;
         let needed_by = format!("page {page}");
-        segments.iter().try_for_each(|segment| self.find_chain(*segment, &needed_by).map(drop))
+        segments.iter().try_for_each(|segment| self.find_chain(*segment, &needed_by).map(drop))?;
+        Ok(segments)
     }
 
     async fn clear_ids_at(&self, id: ObjectId, place: &Location) -> Result<Vec<ObjectId>, RepositoryError> {

@@ -18,8 +18,6 @@ use crate::index::Location;
 use crate::repository::Repository;
 use crate::store::{REPOSITORY_KEY, Store};
 
-/// What the codec's number of a patch has more than that of what is stored whole.
-const PATCH: u8 = 2;
 /// What reading needs.
 pub(crate) const IDENTITY: &str = "the identity of a recipient";
 /// What writing needs.
@@ -317,7 +315,7 @@ impl Repository {
         let Some(sealer) = &self.sealer else {
             return Err(RepositoryError::locked("storing an object", KEY));
         };
-        let codec = stored.codec as u8 | if stored.base.is_some() { PATCH } else { 0 };
+        let codec = stored.codec.number(stored.base.is_some());
         let context = context(kind, codec, id.prefix(), plain_len);
         let sealed = sealer.key.seal(sealer.aead, &context, clear, &stored.bytes);
         let failed = |source| unfit(format!("{kind} {id} cannot be sealed"), Some(source));
@@ -354,9 +352,8 @@ impl Repository {
             return Err(problem("it is not sealed, as all is in an encrypted repository"));
         };
         let aead = Aead::from_number(aead).ok_or_else(|| problem("its aead is not known"))?;
-        let kind = if place.is_page { Kind::Page } else { Kind::Segment };
-        let codec = place.codec as u8 | if place.is_patch() { PATCH } else { 0 };
-        let context = context(kind, codec, place.id, place.plain_len);
+        let codec = place.codec.number(place.is_patch());
+        let context = context(place.kind(), codec, place.id, place.plain_len);
         key.open(aead, &context, clear, sealed).map_err(|error| problem(&error.to_string()))
     }
 

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use backup_format::{
-    DigestState, FormatError, Level, Limits, Manifest, ObjectId, Order, Page, Reference, ReferenceOrder,
+    DigestState, FormatError, Limits, Manifest, ObjectId, Order, Page, Reference, ReferenceOrder,
 };
 use futures::{StreamExt, TryStreamExt};
 
@@ -285,13 +285,9 @@ pub(crate) async fn check_reached(reader: &DumpReader, manifest: &Manifest) -> R
     if !reader.repository.is_locked() {
         return Ok(check_structure(reader, manifest).await?.len() as u64);
     }
-    let pages = reader.page_ids(manifest.root, Level::Root, "the manifest").await?;
+    let pages = reader.page_ids(manifest.root, "the manifest").await?;
     let segments = futures::stream::iter(pages.iter().copied())
-        .map(|id| async move {
-            let segments = reader.page_ids(id, Level::Segments, "the root page").await?;
-            reader.check_ids_present(id, &segments)?;
-            Ok::<_, RepositoryError>(segments.len() as u64)
-        })
+        .map(|id| async move { Ok::<_, RepositoryError>(reader.segment_ids(id).await?.len() as u64) })
         .buffered(8)
         .try_fold(0_u64, |sum, count| async move { Ok(sum.saturating_add(count)) })
         .await?;

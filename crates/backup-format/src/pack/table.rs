@@ -16,6 +16,12 @@ pub(super) const LINE_2_BYTES: usize = 3 + 2 + 32 + 8 + 8;
 const KEY_BYTES_MIN: usize = 32 + 1;
 
 impl Codec {
+    /// Returns the number in tables of version 2, which tells a patch from what is stored whole.
+    #[must_use]
+    pub fn number(self, is_patch: bool) -> u8 {
+        self as u8 | if is_patch { PATCH } else { 0 }
+    }
+
     /// Returns the codec with this number, `None` for an unknown one.
     fn from_number(number: u8) -> Option<Self> {
         match number {
@@ -37,7 +43,7 @@ pub(super) fn put_keys(out: &mut Vec<u8>, keys: &[Arc<WrappedKey>]) {
 
 /// Appends a line. Those of version 2 have the number of a key, and the base of a patch.
 pub(super) fn put(out: &mut Vec<u8>, Object { line, base, seal }: &Object, is_2: bool) {
-    let codec = line.codec as u8 | if base.is_some() { PATCH } else { 0 };
+    let codec = line.codec.number(base.is_some());
     out.extend_from_slice(&[line.kind as u8, codec]);
     base.iter().for_each(|base| out.extend_from_slice(&base.0));
     let (aead, key) = seal.map_or((0, 0), |Seal { aead, key }| (aead, key));
