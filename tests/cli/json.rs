@@ -113,6 +113,7 @@ fn every_command_prints_what_the_document_says() {
     run(&["`forget`", "`prune`"], &["forget", "repo", "--dump", id, "--prune"]);
     run(&["`native-backup`, `native-restore`"], &["native-backup", source, "engine"]);
     run(&["`native-backup`, `native-restore`"], &["native-restore", "engine", "rocksdb:copy/c"]);
+    run(&["`man-pages`"], &["man-pages", "man"]);
     fs::create_dir(place.path("unused")).unwrap();
     let mut error = place.exits(1, &["list", "unused", "--json"]).error().as_object().unwrap().clone();
     error.insert("seconds".to_owned(), 1.into());

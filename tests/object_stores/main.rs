@@ -4,8 +4,12 @@
 #[path = "../cli/program.rs"]
 mod program;
 
+#[path = "../cli/page.rs"]
+mod page;
+
 mod azure;
 mod died;
 mod place;
+mod quick_start;
 mod refused;
 mod year;

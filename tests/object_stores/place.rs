@@ -65,6 +65,11 @@ impl Place {
         database.flush().unwrap();
     }
 
+    /// The directory alone.
+    pub fn local(&self) -> &program::Place {
+        &self.0
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.0.path(name)
     }

@@ -9,6 +9,7 @@ mod fuzz;
 mod instructions;
 mod process;
 mod promtool;
+mod release;
 mod rocksdb;
 mod setup;
 mod stores;
@@ -61,7 +62,11 @@ Usage: cargo xtask TASK [OPTIONS]
   stores install | start | stop
                 Runs versitygw (S3) and Azurite (Azure) for tests, and prints the variables that
                 kvbackup needs to use them. tools/object-stores/README.md says more.
-  tidy          Checks imports, that docs/FORMAT.md was read when the schema changed, and the style.
+  deb           Builds the Debian package with manual pages and completions: target/deb.
+  image         Builds the root file system of the container image: target/image/root.
+                  --check           run the program in it, in a namespace of its own
+  book          Builds the site of the documents, and checks its links: target/book/site.
+  tidy          Checks imports, links, that docs/FORMAT.md was read when the schema changed, and the style.
                   --bless           say that docs/FORMAT.md is true
   fuzz          Runs each fuzz target. Needs nightly Rust and cargo-fuzz.
                   --seconds N       for so long per target; 60 by default
@@ -91,6 +96,7 @@ fn run(arguments: &[String]) -> Result<()> {
         "bench-instructions" => instructions::run(options),
         "cql" => cql::run(options),
         "stores" => stores::run(options),
+        "deb" | "image" | "book" => release::run(task, options),
         "tidy" => tidy::run(options),
         "fuzz" => fuzz::run(options),
         other => bail!("there is no task `{other}`; `cargo xtask --help` lists them"),

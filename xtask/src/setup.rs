@@ -22,6 +22,8 @@ pub(crate) enum For {
     Cql,
     /// Starts object stores.
     Stores,
+    /// Checks units of systemd.
+    Units,
     /// Counts instructions.
     Callgrind,
     /// Tests rules for alerts. [`promtool::install`] takes care of it.
@@ -29,7 +31,7 @@ pub(crate) enum For {
 }
 
 /// The needs of `setup` without options, and of `test-all`.
-const ALL: [For; 5] = [For::Build, For::Signatures, For::Boot, For::Cql, For::Stores];
+const ALL: [For; 6] = [For::Build, For::Signatures, For::Boot, For::Cql, For::Stores, For::Units];
 
 /// A program or library, the reason for it, and its packages.
 struct Need {
@@ -41,7 +43,7 @@ struct Need {
     find: fn() -> Option<PathBuf>,
 }
 
-const NEEDS: [Need; 14] = [
+const NEEDS: [Need; 15] = [
     Need {
         name: "C++ compiler",
         task: For::Build,
@@ -125,6 +127,13 @@ const NEEDS: [Need; 14] = [
         why: "it creates buckets",
         packages: ["curl", "curl", "curl"],
         find: || program("curl"),
+    },
+    Need {
+        name: "systemd-analyze",
+        task: For::Units,
+        why: "tests check the units of systemd with it, on Linux",
+        packages: ["systemd", "systemd", "systemd"],
+        find: || if cfg!(target_os = "linux") { program("systemd-analyze") } else { Some(PathBuf::new()) },
     },
     Need {
         name: "Valgrind",

@@ -16,7 +16,7 @@ const WITH_SERVERS: [&str; 2] = ["backup-scylla", "backup-cli"];
 
 /// Runs the task.
 pub(crate) fn run(options: &[String]) -> Result<()> {
-    setup::ensure(&[For::Build, For::Signatures])?;
+    setup::ensure(&[For::Build, For::Signatures, For::Units])?;
     let mut command = cargo::cargo(&["test"]);
     if packages(options).is_empty() {
         command.arg("--workspace");

@@ -2,6 +2,7 @@
 
 mod files;
 mod imports;
+mod links;
 mod prose;
 mod schema;
 mod siblings;
@@ -65,6 +66,7 @@ fn check(root: &Path) -> Result<Vec<Finding>> {
     let mut findings = imports::check(root, architecture, &packages);
     findings.extend(schema::check(root)?);
     findings.extend(siblings::check(&files));
+    findings.extend(links::check(root, &files));
     for (path, text) in &files {
         findings.extend(text::check(path, text));
         findings.extend(prose::check(path, text));
@@ -93,7 +95,9 @@ mod tests {
     fn the_readme_explains_every_rule() {
         let readme = include_str!("../README.md");
         let lines = "ascii trailing-space dropped-matches words sentences";
-        for rule in "imports anyhow schema siblings lints file-length".split(' ').chain(lines.split(' ')) {
+        for rule in
+            "imports anyhow schema siblings links lints file-length".split(' ').chain(lines.split(' '))
+        {
             assert!(readme.contains(&format!("| `{rule}` |")), "{rule}");
         }
     }

@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     backup, completions, copy, diff, digest, export, fence, finish, forget, get, import, init, inspect, key,
-    list, ls, metrics, native_backup, native_restore, probe, prune, repair, restore, stats, unforget, verify,
+    list, ls, man_pages, metrics, native_backup, native_restore, probe, prune, repair, restore, stats,
+    unforget, verify,
 };
 use crate::origin;
 
@@ -57,6 +58,7 @@ pub(crate) enum Command {
     NativeBackup(native_backup::NativeBackupArgs),
     NativeRestore(native_restore::NativeRestoreArgs),
     Completions(completions::CompletionsArgs),
+    ManPages(man_pages::ManPagesArgs),
 }
 
 impl Command {

@@ -16,6 +16,7 @@ pub(crate) mod inspect;
 pub(crate) mod key;
 pub(crate) mod list;
 pub(crate) mod ls;
+pub(crate) mod man_pages;
 pub(crate) mod metrics;
 pub(crate) mod native_backup;
 pub(crate) mod native_restore;
@@ -66,5 +67,6 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Report> {
         Command::NativeBackup(args) => native_backup::run(args, session).await,
         Command::NativeRestore(args) => native_restore::run(args, session).await,
         Command::Completions(args) => Ok(completions::run(&args, &session.engines)),
+        Command::ManPages(args) => man_pages::run(&args, &session.engines),
     }
 }
