@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::links::{links, resolve, title};
+use crate::links::{Link, links, resolve, title};
 use crate::process::{empty, output, run};
 use crate::{Workspace, page};
 
@@ -36,6 +36,9 @@ src = "source"
 git-repository-url = "https://github.com/kvbackup/kvbackup"
 edit-url-template = "https://github.com/kvbackup/kvbackup/edit/main/{path}"
 smart-punctuation = false
+
+[output.html.print]
+enable = false
 "#;
 
 /// Builds `target/book/site`, and checks the links in it.
@@ -90,29 +93,32 @@ fn files(root: &Path, pattern: &str) -> Result<Vec<Document>> {
     there.map(read).collect()
 }
 
-/// Lets links to folders lead to their READMEs, and links to other files to the repository.
+/// Lets links to folders lead to the pages of their READMEs, and links to other files to the repository.
 fn adapted(path: &str, text: &str, documents: &[Document], root: &Path) -> String {
-    let is_document = |path: &str| documents.iter().any(|(other, _)| other == path);
-    let up = "../".repeat(path.matches('/').count());
-    let mut text = text.to_owned();
-    let changes: Vec<_> = links(&text)
-        .iter()
-        .rev()
-        .filter_map(|link| {
-            let (target, _) = link.parts()?;
-            let to = resolve(path, target)?;
-            let readme = format!("{to}/README.md");
-            if is_document(&readme) {
-                return Some((link.place.clone(), format!("{up}{readme}")));
-            }
-            let is_in_book = is_document(&to) || to.ends_with(".svg");
-            (!is_in_book && root.join(&to).exists()).then(|| (link.place.clone(), format!("{FILES}/{to}")))
-        })
-        .collect();
-    for (place, target) in changes {
-        text.replace_range(place, &target);
+    let mut adapted = text.to_owned();
+    for link in links(text).into_iter().rev() {
+        if let Some(target) = site_target(path, &link, documents, root) {
+            adapted.replace_range(link.place, &target);
+        }
     }
-    text
+    adapted
+}
+
+/// Returns where a link leads in the site, if that is another place than in the repository.
+fn site_target(path: &str, link: &Link<'_>, documents: &[Document], root: &Path) -> Option<String> {
+    let (target, anchor) = link.parts()?;
+    let to = resolve(path, target)?;
+    let is_document = |path: &str| documents.iter().any(|(other, _)| other == path);
+    let is_folder = is_document(&format!("{to}/README.md"));
+    let page =
+        if is_folder { Some(format!("{to}/")) } else { to.strip_suffix("README.md").map(str::to_owned) };
+    if let Some(page) = page {
+        // mdBook makes index.html of a README, and leaves links to it as they are.
+        let anchor = anchor.map(|anchor| format!("#{anchor}")).unwrap_or_default();
+        return Some(format!("{}{page}index.html{anchor}", "../".repeat(path.matches('/').count())));
+    }
+    let is_in_book = is_document(&to) || to.ends_with(".svg");
+    (!is_in_book && root.join(&to).exists()).then(|| format!("{FILES}/{to}"))
 }
 
 /// Returns the table of contents: every document is in one part.
@@ -159,9 +165,9 @@ mod tests {
         fs::write(root.path().join("LICENSE"), "").unwrap();
         let documents = [("docs/x.md", ""), ("crates/a/README.md", "")];
         let documents = documents.map(|(path, text)| (path.to_owned(), text.to_owned()));
-        let text = "[a](../crates/a) [l](../LICENSE) [x](x.md#y) [w](https://example.com) `[l](../LICENSE)`";
+        let text = "[a](../crates/a) [b](../crates/a/README.md#b) [r](../README.md) [l](../LICENSE) [x](x.md#y) [w](https://example.com) `[l](../LICENSE)`";
         let expected = format!(
-            "[a](../crates/a/README.md) [l]({FILES}/LICENSE) [x](x.md#y) [w](https://example.com) `[l](../LICENSE)`"
+            "[a](../crates/a/index.html) [b](../crates/a/index.html#b) [r](../index.html) [l]({FILES}/LICENSE) [x](x.md#y) [w](https://example.com) `[l](../LICENSE)`"
         );
         assert_eq!(adapted("docs/x.md", text, &documents, root.path()), expected);
     }

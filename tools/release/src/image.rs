@@ -25,32 +25,12 @@ const AUTHORITIES: &str = "etc/ssl/certs/ca-certificates.crt";
 /// A database that linera wrote.
 const FIXTURE: &str = "tests/fixtures/linera-0.15.23/namespace/validator_0";
 
-/// What the check does in a namespace of its own: the root is read-only, and there is no program in it but ours.
-///
-/// Root becomes the user of the image. Others are root of their namespace alone, and have no other user.
-const CHECK: &str = r#"
-mount --bind "$1" "$1"
-mount -o remount,ro,bind "$1"
-mount -t tmpfs tmpfs "$1/tmp"
-mount -t proc proc "$1/proc"
-cp -R "$2" "$1/tmp/validator_0"
-mkdir "$1/tmp/scratch"
-if [ "$3" = 0 ]; then chown -R 65532:65532 "$1/tmp"; user=--userspec=65532:65532; else user=; fi
-run() { env -i TMPDIR=/tmp/scratch chroot $user "$root" /usr/bin/kvbackup "$@"; }
-root=$1
-run --version
-run backup rocksdb:/tmp/validator_0 /tmp/repository
-run verify /tmp/repository --against rocksdb:/tmp/validator_0
-run restore /tmp/repository rocksdb:/tmp/restored/validator_0
-run verify /tmp/repository --against rocksdb:/tmp/restored/validator_0
-"#;
-
 /// Builds `target/image/root`.
 pub(crate) fn build(workspace: &Workspace) -> Result<()> {
     let program = link(workspace)?;
     let root = root(workspace);
     empty(&root)?;
-    for folder in ["usr/bin", "etc/ssl/certs", "tmp", "proc", "usr/share/doc/kvbackup"] {
+    for folder in ["usr/bin", "etc/ssl/certs", "tmp", "dev", "proc", "usr/share/doc/kvbackup"] {
         let folder = root.join(folder);
         fs::create_dir_all(&folder).with_context(|| format!("could not create {}", folder.display()))?;
     }
@@ -80,7 +60,8 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     command.args(["--mount", "--pid", "--fork"]);
     command.args(if user == "0" { &[][..] } else { &["--map-root-user"] });
     command
-        .args(["sh", "-euc", CHECK, "sh"])
+        .arg("sh")
+        .arg(workspace.root.join("tools/release/src/inside.sh"))
         .arg(root(workspace))
         .arg(workspace.root.join(FIXTURE))
         .arg(user);
