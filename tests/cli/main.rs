@@ -23,6 +23,7 @@ mod limits;
 mod lineage;
 mod live;
 mod looking;
+mod man_pages;
 mod memory;
 mod monitoring;
 mod names;

@@ -17,7 +17,7 @@ pub fn blocks(document: &str) -> Vec<String> {
     after_fences.map(|rest| rest.split("```").next().unwrap_or_default().to_owned()).collect()
 }
 
-/// Runs all blocks of a document in one shell, as its reader would, with other places. Each place must occur.
+/// Runs all blocks of a document in one shell, as its reader would, with other places and no variables but these. Each place must occur.
 pub fn run(place: &Place, document: &str, places: &[(&str, &str)], variables: &[(&str, String)]) -> Run {
     let script = blocks(&read(document)).concat();
     assert!(script.lines().count() > 3, "{document} has no commands:\n{script}");
@@ -30,7 +30,7 @@ pub fn run(place: &Place, document: &str, places: &[(&str, &str)], variables: &[
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_kvbackup"), bin.join("kvbackup")).unwrap();
     let paths = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
     let mut command = Command::new("sh");
-    command.args(["-euxc", &script]).current_dir(place.path(".")).env("PATH", paths);
+    command.args(["-euxc", &script]).current_dir(place.path(".")).env_clear().env("PATH", paths);
     command.envs(variables.iter().map(|(name, value)| (*name, value)));
     let run = Run::new(&[document], command.output().unwrap());
     assert_eq!(run.code, Some(0), "{run}");

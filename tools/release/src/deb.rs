@@ -18,7 +18,7 @@ const COMPLETIONS: [(&str, &str); 3] =
 /// Builds `target/deb/kvbackup_VERSION_ARCHITECTURE.deb`. What is in it is named in `crates/backup-cli/Cargo.toml`.
 pub(crate) fn build(workspace: &Workspace) -> Result<()> {
     run(&mut workspace.cargo(&["build", "--release", "--locked", "--package", "backup-cli"]))?;
-    generate(&workspace.target.join("release"))?;
+    generate(workspace, &workspace.target.join("release"))?;
     let cargo_deb = workspace.tool("cargo-deb", VERSION, &[])?;
     let out = workspace.target.join("deb");
     empty(&out)?;
@@ -29,17 +29,29 @@ pub(crate) fn build(workspace: &Workspace) -> Result<()> {
     run(command.current_dir(&workspace.root))
 }
 
-/// Lets the program write its manual pages and completions beside itself, where the manifest names them.
-fn generate(folder: &Path) -> Result<()> {
+/// Lets the program write its manual pages and completions beside itself, where the manifest names them. Debian wants pages and
+/// changes compressed.
+fn generate(workspace: &Workspace, folder: &Path) -> Result<()> {
     let program = folder.join("kvbackup");
     let (pages, completions) = (folder.join("man"), folder.join("completions"));
     empty(&pages)?;
     empty(&completions)?;
     run(Command::new(&program).arg("man-pages").arg(&pages))?;
+    let gzip = |arguments: &[&str]| {
+        let mut command = Command::new("gzip");
+        command.args(["--best", "--no-name"]).args(arguments);
+        command
+    };
+    run(gzip(&["--recursive"]).arg(&pages))?;
+    let changelog = output(gzip(&["--stdout"]).arg(workspace.root.join("CHANGELOG.md")))?;
+    write(&folder.join("changelog.gz"), &changelog)?;
     for (shell, name) in COMPLETIONS {
         let script = output(Command::new(&program).args(["completions", shell]))?;
-        let path = completions.join(name);
-        fs::write(&path, script).with_context(|| format!("could not write {}", path.display()))?;
+        write(&completions.join(name), &script)?;
     }
     Ok(())
+}
+
+fn write(path: &Path, content: &[u8]) -> Result<()> {
+    fs::write(path, content).with_context(|| format!("could not write {}", path.display()))
 }
