@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![warn(clippy::indexing_slicing, clippy::unwrap_used)]
 
+mod attest;
+mod attestations;
 mod backup;
 mod bases;
 mod block;
@@ -106,6 +108,8 @@ mod warning;
 mod whole_file;
 mod work;
 
+pub use attest::Proof;
+pub use attestations::{Attestations, Attested};
 pub use backup::{BackupOptions, BackupReport};
 pub use clock::{Clock, parse_time_text, time_text};
 pub use codec::Compression;

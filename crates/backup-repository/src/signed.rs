@@ -45,6 +45,8 @@ pub(crate) enum Statement {
     Forgotten,
     /// This dump was left out by a copy, and what came before it.
     Skipped,
+    /// This was proven of dumps. The id is that of the attestation.
+    Attestation,
 }
 
 impl Statement {
@@ -54,6 +56,7 @@ impl Statement {
             Self::Dump => Store::manifest_path(id),
             Self::Forgotten => Store::forgotten_path(id),
             Self::Skipped => Store::skipped_path(id),
+            Self::Attestation => Store::report_path(id),
         };
         Store::signature_path(&signed)
     }
@@ -64,6 +67,7 @@ impl Statement {
             Self::Dump => "dump",
             Self::Forgotten => "forgotten",
             Self::Skipped => "skipped",
+            Self::Attestation => "attestation",
         };
         format!("kvbackup {what}={id} repository={repository} sequence={sequence}")
     }
@@ -75,6 +79,7 @@ impl fmt::Display for Statement {
             Self::Dump => "dump",
             Self::Forgotten => "the record that somebody forgot dump",
             Self::Skipped => "the record that a copy left out dump",
+            Self::Attestation => "attestation",
         })
     }
 }
@@ -87,7 +92,8 @@ impl Repository {
         Self { trust: Some(Arc::new(keys)), ..self }
     }
 
-    /// Signs with this key the dumps that are made, and the records of those that are forgotten, in all that is done with the result.
+    /// Signs with this key the dumps that are made, the records of those that are forgotten and attestations, in all that is done with the
+    /// result.
     #[must_use]
     pub fn with_signer(self, key: Arc<SecretKey>) -> Self {
         Self { signer: Some(key), ..self }
@@ -112,7 +118,7 @@ impl Repository {
         let Some(key) = &self.signer else { return Ok(None) };
         let comment = statement.comment(id, &self.config.repository, sequence);
         let signature = key.sign(content, &comment).map_err(|source| RepositoryError::Sign {
-            problem: format!("signing dump {id:.12}"),
+            problem: format!("signing {statement} {id:.12}"),
             source: Some(source),
         })?;
         Ok(Some(signature.encode().into()))

@@ -1,5 +1,6 @@
 //! Tests of the repository and its pumps, with namespaces in memory and stores in memory or directories.
 
+mod attestations;
 mod backup;
 mod chains;
 mod changed;
