@@ -5,10 +5,10 @@ use maud::{Markup, html};
 use crate::frame::{badge, facts};
 use crate::numbers::{age, bytes, count, counted, short, time, took};
 use crate::state::State;
-use crate::subject::{Dump, Fault, Namespace, Signature, Subject};
+use crate::subject::{Attested, Dump, Fault, Namespace, Signature, Subject};
 use crate::text::name;
 
-/// What is said of verification: no file of a repository says when a dump was verified.
+/// What is said of what no file says.
 pub(crate) const NOT_RECORDED: &str = "not recorded";
 /// What is said of numbers that an encrypted repository does not show.
 pub(crate) const SEALED: &str = "sealed";
@@ -66,7 +66,8 @@ fn line(subject: &Subject, namespace: &Namespace) -> Markup {
         "Last dump "
         strong { (dump.age(subject.made).map_or_else(|| "of unknown age".to_owned(), age)) }
         ", finished " (time(&dump.finished)) ". "
-        "Verified: " (NOT_RECORDED) ". "
+        "Verified: " (attested(dump.verified.as_ref())) ". "
+        "Boot-proven: " (attested(dump.boot_proven.as_ref())) ". "
         "Signed: " (signed(&dump.signature)) "."
     }
 }
@@ -144,6 +145,22 @@ pub(crate) fn signed(signature: &Signature) -> Markup {
     }
 }
 
+/// Says when something was proven, and who says so.
+fn attested(attested: Option<&Attested>) -> Markup {
+    let Some(Attested { proven, time: when, network, signature }) = attested else {
+        return html! { (NOT_RECORDED) };
+    };
+    html! {
+        (time(when)) " (" (name(proven)) ")"
+        @if !network.is_empty() { " on network " (name(network)) }
+        ", attested "
+        @match signature {
+            Signature::None => { "without a signature" }
+            signature => { (signed(signature)) }
+        }
+    }
+}
+
 fn content(dump: &Dump) -> String {
     let Some((entries, partitions)) = dump.entries.zip(dump.partitions) else { return SEALED.to_owned() };
     format!(
@@ -166,7 +183,8 @@ pub(crate) fn newest(dump: &Dump) -> Markup {
         ("Consistency", html! { (name(&dump.consistency)) }),
         ("From", html! { (name(&dump.engine)) ", layout " (name(&dump.layout)) }),
         ("Signed", signed(&dump.signature)),
-        ("Verified", html! { (NOT_RECORDED) }),
+        ("Verified", attested(dump.verified.as_ref())),
+        ("Boot-proven", attested(dump.boot_proven.as_ref())),
     ];
     if dump.is_last {
         all.push(("After it", html! { "nothing opens the namespace: it is the last dump" }));

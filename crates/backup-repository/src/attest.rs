@@ -75,7 +75,8 @@ impl Repository {
             ..Attestation::new(self.config.repository.clone(), proven, by)
         };
         let encoded = attestation.encode();
-        let (id, json) = encoded.map_err(|source| RepositoryError::file("an attestation".to_owned(), source))?;
+        let (id, json) =
+            encoded.map_err(|source| RepositoryError::file("an attestation".to_owned(), source))?;
         self.check_unchanged().await?;
         if let Some(signature) = self.sign(Statement::Attestation, (id, 0), &json)? {
             self.store.write(&Statement::Attestation.path(id), signature.into()).await?;

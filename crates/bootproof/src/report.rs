@@ -1,9 +1,9 @@
 //! The result of a proof.
 
+use backup_format::Anchor;
 use serde::Serialize;
 
 use crate::findings::{Finding, Note};
-use crate::network::Anchor;
 use crate::sweep::Counts;
 use crate::tip::Tip;
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
 use backup_console::{Interruption, Session};
-use backup_format::Consistency;
+use backup_format::{Anchor, Consistency};
 use backup_repository::Dump;
 use linera_base::crypto::{ValidatorPublicKey, ValidatorSecretKey};
 use linera_base::identifiers::ChainId;
@@ -17,7 +17,7 @@ use crate::database;
 use crate::findings::Findings;
 use crate::keys::read_key;
 use crate::kind::Kind;
-use crate::network::{Anchor, Network};
+use crate::network::Network;
 use crate::place::Place;
 use crate::records::Records;
 use crate::report::{KeyChoice, Report, Scenario};

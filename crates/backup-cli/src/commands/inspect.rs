@@ -7,6 +7,7 @@ use backup_console::{DumpArgs, ReadArgs, Report, RepositoryLocation, Session, So
 use clap::Args;
 
 use super::digest;
+use crate::attested;
 use crate::report;
 use crate::repository;
 
@@ -45,6 +46,8 @@ async fn inspect_dump(location: &RepositoryLocation, choice: &DumpArgs, session:
     let mut report = Report::default();
     report::add_dump(&mut report, dump.id, manifest);
     report::add_signed(&mut report, repository.signed(dump.id).await?);
+    let attestations = repository.attestations(std::slice::from_ref(&dump)).await?;
+    attested::add(&mut report, &attestations, dump.id);
     report.line("started", &manifest.started);
     report.line("finished", &manifest.finished);
     report.line("made by", &manifest.tool);

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use backup_console::{
-    Problem, Report, RepositoryLocation, Session, count, quoted, read_repository_key, recipients,
+    Problem, Readers, Report, RepositoryLocation, Session, count, quoted, read_repository_key, recipients,
+    replace_durably,
 };
 use backup_seal::{AgeIdentities, RepositoryKey};
 use backup_sign::SecretKey;
 use clap::{Args, Subcommand};
 
 use crate::new_file::{self, check_new};
-use crate::replace::{Readers, replace_durably};
 
 /// Make keys, and choose who can read an encrypted repository
 #[derive(Args, Debug)]

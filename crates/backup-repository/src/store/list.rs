@@ -7,7 +7,9 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::path::Path;
 
-use super::{CONFIGS, FORGOTTEN, KEYS, MANIFESTS, PACKS, PENDING, REPORTS, SIGNATURE, SKIPPED, STAGED, Store};
+use super::{
+    CONFIGS, FORGOTTEN, KEYS, MANIFESTS, PACKS, PENDING, REPORTS, SIGNATURE, SKIPPED, STAGED, Store,
+};
 use crate::error::RepositoryError;
 #[cfg(feature = "fs")]
 use crate::local;

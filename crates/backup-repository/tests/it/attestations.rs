@@ -111,7 +111,8 @@ async fn what_is_attested_is_found_with_what_it_says() {
 #[tokio::test]
 async fn more_dumps_than_a_file_names_are_attested_in_several() {
     let (store, repository, dumps) = dumped().await;
-    let many = (0..Attestation::DUMPS_MAX as u64).map(|number| (ObjectId::of_file(&number.to_le_bytes()), None));
+    let many =
+        (0..Attestation::DUMPS_MAX as u64).map(|number| (ObjectId::of_file(&number.to_le_bytes()), None));
     let mut proof = proof(Proven::Content, &[&dumps[0], &dumps[1]]);
     proof.dumps.extend(many);
     assert_eq!(repository.attest(&proof).await.unwrap().len(), 2);
@@ -203,9 +204,13 @@ async fn a_flip_of_any_byte_of_an_attestation_takes_it_away() {
 async fn who_trusts_keys_and_has_none_attests_nothing() {
     let (store, _, dumps) = dumped().await;
     let reader = trusting(reopen(&store).await.unwrap());
-    for refused in [reader.check_attests(), reader.attest(&proof(Proven::Boot, &[&dumps[0]])).await.map(drop)] {
+    for refused in [reader.check_attests(), reader.attest(&proof(Proven::Boot, &[&dumps[0]])).await.map(drop)]
+    {
         let error = refused.unwrap_err();
-        assert!(matches!(error, RepositoryError::Sign { .. }) && error.class() == ErrorClass::Refused, "{error:?}");
+        assert!(
+            matches!(error, RepositoryError::Sign { .. }) && error.class() == ErrorClass::Refused,
+            "{error:?}"
+        );
     }
     assert!(names(&store).await.is_empty());
 }
