@@ -52,12 +52,14 @@ fn what_verify_attests_is_shown_by_list_inspect_metrics_and_report_and_checked_b
     let [attestation] = verified["attestations"].as_array().unwrap().as_slice() else { panic!("{verified}") };
     let name = format!("{}.json", attestation.as_str().unwrap());
     assert_eq!(reports(&place), [name.clone(), format!("{name}.minisig")]);
-    let file: Value = serde_json::from_slice(&fs::read(place.path(&format!("repo/reports/{name}"))).unwrap()).unwrap();
+    let file: Value =
+        serde_json::from_slice(&fs::read(place.path(&format!("repo/reports/{name}"))).unwrap()).unwrap();
     assert_eq!((&file["proven"], &file["dumps"][&id]), (&"content".into(), &verified["digest"]));
 
     let mut command = Command::new("minisign");
     command.args(["-V", "-H", "-p", "operator.key.pub", "-m", &format!("repo/reports/{name}")]);
-    let output = command.current_dir(place.path("")).output().expect("minisign is installed by `cargo xtask setup`");
+    let output =
+        command.current_dir(place.path("")).output().expect("minisign is installed by `cargo xtask setup`");
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success() && said.contains("Trusted comment: kvbackup attestation="), "{said}");
 
@@ -68,12 +70,17 @@ fn what_verify_attests_is_shown_by_list_inspect_metrics_and_report_and_checked_b
     let text = place.exits(0, &with(&["list", "repo"], &TRUST)).stdout;
     assert!(text.contains("verified") && text.contains("boot-proven"), "{text}");
     let (unchecked, _) = listed(&place, &[]);
-    assert_eq!((&unchecked["signature"], &unchecked["signed_by"]), (&"unchecked".into(), &shown["signed_by"]));
+    assert_eq!(
+        (&unchecked["signature"], &unchecked["signed_by"]),
+        (&"unchecked".into(), &shown["signed_by"])
+    );
 
     let inspected = place.done(&with(&["inspect", "repo"], &TRUST));
     assert_eq!((&inspected["verified"], &inspected["boot_proven"]), (&shown, &Value::Null));
     let metrics = place.exits(0, &with(&["metrics", "repo"], &TRUST)).stdout;
-    for family in ["kvbackup_last_proven_timestamp_seconds{", "kvbackup_newest_dump_proven_timestamp_seconds{"] {
+    for family in
+        ["kvbackup_last_proven_timestamp_seconds{", "kvbackup_newest_dump_proven_timestamp_seconds{"]
+    {
         let line = metrics.lines().find(|line| line.starts_with(family)).expect(&metrics);
         assert!(line.contains("proven=\"content\""), "{line}");
     }
@@ -81,7 +88,10 @@ fn what_verify_attests_is_shown_by_list_inspect_metrics_and_report_and_checked_b
     place.done(&with(&["report", "repo", "--out", "page.html"], &TRUST));
     let page = fs::read_to_string(place.path("page.html")).unwrap();
     let minute = &time[..16].replace('T', " ");
-    assert!(page.contains("Boot-proven: not recorded") && page.contains("(<bdi class=\"name\">content</bdi>)"), "{page}");
+    assert!(
+        page.contains("Boot-proven: not recorded") && page.contains("(<bdi class=\"name\">content</bdi>)"),
+        "{page}"
+    );
     assert!(page.contains(minute), "{minute}");
 }
 
@@ -105,7 +115,10 @@ fn a_restore_gets_what_it_requires_or_says_what_is_missing() {
         .says("2 attestations do not count");
     assert!(!place.path("out").exists());
     place.done(&with(&["verify", "repo"], &SIGN));
-    place.exits(4, &restore("verified,boot-proven", &TRUST)).says("that a validator boots on it").says("`bootproof repo");
+    place
+        .exits(4, &restore("verified,boot-proven", &TRUST))
+        .says("that a validator boots on it")
+        .says("`bootproof repo");
     let restored = place.done(&restore("signed,verified", &TRUST));
     assert_eq!(restored["required"], serde_json::json!(["signed", "verified"]));
 }
@@ -117,7 +130,8 @@ fn what_a_proof_is_about_and_how_far_it_goes_is_attested() {
     let proven = |arguments: &[&str]| {
         let before = reports(&place);
         place.done(&with(arguments, &SIGN));
-        let new = reports(&place).into_iter().filter(|name| !before.contains(name) && name.ends_with(".json"));
+        let new =
+            reports(&place).into_iter().filter(|name| !before.contains(name) && name.ends_with(".json"));
         let mut found = Vec::new();
         for name in new {
             let json = fs::read(place.path(&format!("repo/reports/{name}"))).unwrap();
@@ -137,7 +151,10 @@ fn what_a_proof_is_about_and_how_far_it_goes_is_attested() {
     place.exits(4, &with(&["verify", "repo", "--dump", &first], &[&SIGN[..], &TRUST].concat()));
     assert_eq!(reports(&place).len(), before);
     let pruned = place.done(&["prune", "repo"]);
-    assert!(second.is_string() && pruned["attestations_removed"] == 0, "without keys nothing is needless: {pruned}");
+    assert!(
+        second.is_string() && pruned["attestations_removed"] == 0,
+        "without keys nothing is needless: {pruned}"
+    );
 }
 
 #[test]
@@ -152,7 +169,9 @@ fn nothing_is_attested_unless_somebody_asked_for_it() {
     assert_eq!((&shown["signature"], &shown["signed_by"]), (&"none".into(), &Value::Null));
     // Before anything is read: what nobody signs would not count.
     place.exits(4, &with(&["verify", "repo", "--attest"], &TRUST)).says("there is no key to sign with");
-    place.exits(4, &["verify", "repo", "--sign-key", "other.key", "--trust", "node.key.pub"]).says("is not trusted");
+    place
+        .exits(4, &["verify", "repo", "--sign-key", "other.key", "--trust", "node.key.pub"])
+        .says("is not trusted");
     assert_eq!(reports(&place).len(), 1);
 }
 

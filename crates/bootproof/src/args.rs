@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use backup_console::{
-    AttestArgs, CommandLine, ConsoleArgs, DumpArgs, ENVIRONMENT, REPOSITORIES, ReadArgs, RepositoryLocation, SourceArgs,
-    exit_codes, sources, with_engines,
+    AttestArgs, CommandLine, ConsoleArgs, DumpArgs, ENVIRONMENT, REPOSITORIES, ReadArgs, RepositoryLocation,
+    SourceArgs, exit_codes, sources, with_engines,
 };
 use backup_sources::{Engines, Opening, Role};
 use clap::{CommandFactory, Parser};
@@ -18,8 +18,8 @@ use crate::claims::{NOT_PROVEN, PROVEN, list};
 /// every chain is loaded and checked. Then linera's own worker is booted without a key, with a random key, and with the
 /// validator's own key if it is given. Neither the dump nor the namespace is written to.
 ///
-/// With a key to sign, or --attest, a proof in which nothing was found is attested in the repository of the dump: `kvbackup list` shows it,
-/// and `kvbackup restore --require boot-proven` asks for it.
+/// With a key to sign, or --attest, a proof in which nothing was found is attested in the repository of the dump. `kvbackup list` shows
+/// that, and `kvbackup restore --require boot-proven` asks for it.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "bootproof", version, after_help = NOTES)]
 pub struct Args {

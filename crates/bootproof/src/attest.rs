@@ -30,7 +30,9 @@ impl Attesting {
         let attester = args.attest.attester(session)?;
         let repository = match Subject::new(args, session)? {
             // One that cannot be opened is a finding, or an error, of the proof.
-            Subject::Repository(location) => block_on(|| async { Ok(session.repository(&location).await.ok()) })?,
+            Subject::Repository(location) => {
+                block_on(|| async { Ok(session.repository(&location).await.ok()) })?
+            }
             Subject::Namespace(..) => None,
         };
         let repository = repository.map(|repository| attester.of(repository)).transpose()?;
@@ -54,7 +56,8 @@ impl Attesting {
 
 /// Returns what a report proves of a dump; `None` if it is about none, something was found, or not all could be done.
 fn proof(report: &Report) -> Result<Option<Proof>> {
-    let Some(dump) = report.dump.as_ref().filter(|_| report.findings_total == 0 && report.is_complete()) else {
+    let Some(dump) = report.dump.as_ref().filter(|_| report.findings_total == 0 && report.is_complete())
+    else {
         return Ok(None);
     };
     let id: ObjectId = dump.parse().ok().context("the id of the dump in the report is none")?;

@@ -42,9 +42,12 @@ fn body(report: &Report) -> Markup {
 /// Says in a line whether it boots.
 fn state(report: &Report) -> Markup {
     let (class, tone, words, line) = match report.findings_total {
-        0 if !report.is_complete() => {
-            ("warning", Tone::Warning, "Not all done", "Nothing was found, but not all could be done: see the boots.")
-        }
+        0 if !report.is_complete() => (
+            "warning",
+            Tone::Warning,
+            "Not all done",
+            "Nothing was found, but not all could be done: see the boots.",
+        ),
         0 if report.not_proven.is_empty() => ("good", Tone::Good, "Boots", "Nothing was found."),
         0 => ("good", Tone::Good, "Boots", "Nothing was found. Not all of it is proven: see below."),
         _ => ("bad", Tone::Bad, "Findings", "It is not what it should be."),

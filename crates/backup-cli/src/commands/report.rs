@@ -329,6 +329,8 @@ fn newest(subject: &Subject, namespace: &Namespace) -> Value {
         "dump": newest.map(|dump| &dump.id),
         "sequence": newest.map(|dump| dump.sequence),
         "finished": newest.map(|dump| &dump.finished),
+        "verified": newest.and_then(|dump| dump.verified.as_ref()).map(|attested| &attested.time),
+        "boot_proven": newest.and_then(|dump| dump.boot_proven.as_ref()).map(|attested| &attested.time),
         "age_seconds": newest.and_then(|dump| dump.age(subject.made)).map(|age| age.as_secs()),
     })
 }
