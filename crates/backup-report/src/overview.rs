@@ -10,6 +10,8 @@ use crate::text::name;
 
 /// What is said of what no file says.
 pub(crate) const NOT_RECORDED: &str = "not recorded";
+/// What is proven where only the structure was looked at.
+const STRUCTURE: &str = "structure";
 /// What is said of numbers that an encrypted repository does not show.
 pub(crate) const SEALED: &str = "sealed";
 /// Most namespaces with a line of their own.
@@ -66,8 +68,8 @@ fn line(subject: &Subject, namespace: &Namespace) -> Markup {
         "Last dump "
         strong { (dump.age(subject.made).map_or_else(|| "of unknown age".to_owned(), age)) }
         ", finished " (time(&dump.finished)) ". "
-        "Verified: " (attested(dump.verified.as_ref())) ". "
-        "Boot-proven: " (attested(dump.boot_proven.as_ref())) ". "
+        "Verified: " (when(dump.verified.as_ref())) ". "
+        "Boot-proven: " (when(dump.boot_proven.as_ref())) ". "
         "Signed: " (signed(&dump.signature)) "."
     }
 }
@@ -142,6 +144,18 @@ pub(crate) fn signed(signature: &Signature) -> Markup {
             Signature::Unreadable => { "the signature cannot be read" }
             Signature::None => { "no" }
         }
+    }
+}
+
+/// Says when something was proven, and a warning where that counts for less than it seems.
+fn when(attested: Option<&Attested>) -> Markup {
+    let Some(Attested { proven, time: when, signature, .. }) = attested else {
+        return html! { (NOT_RECORDED) };
+    };
+    html! {
+        (time(when))
+        @if proven == STRUCTURE { ", its structure alone" }
+        @if !matches!(signature, Signature::Good(_)) { ", by nobody who is trusted" }
     }
 }
 

@@ -224,7 +224,7 @@ fn notes(notes: &[Note]) -> Markup {
         @if !notes.is_empty() {
             ul class="problems" {
                 @for note in notes {
-                    li { strong { (name(&note.what)) } ", " (note.count) " times: " (name(&note.examples.join("; "))) @if (note.examples.len() as u64) < note.count { ", ..." } }
+                    li { strong { (name(&note.what)) } ", " (note.count) @if note.count == 1 { " time: " } @else { " times: " } (name(&note.examples.join("; "))) @if (note.examples.len() as u64) < note.count { ", ..." } }
                 }
             }
         }

@@ -197,7 +197,7 @@ fn a_proof_is_attested_and_a_page_is_written() {
         assert!(written.contains(&part), "{part} is not in {written}");
     }
     assert!(!written.contains("<script") && !written.contains(&std::fs::read_to_string(&own_key).unwrap()));
-    // The page is replaced, and nothing else is. Whoever trusts no key of ours attests nothing.
+    // The page is replaced, and nothing else is. Where keys are trusted, only who has one attests.
     assert_eq!(code(&run(&[subject, "--html", &page, "--trust", &public])), 4, "the dump is not signed");
     std::fs::write(&page, "mine").unwrap();
     let output = run(&[subject, "--html", &page]);
