@@ -100,6 +100,7 @@ fn every_command_prints_what_the_document_says() {
     dump.insert("seconds".to_owned(), 1.into());
     check(&tables, &[DUMP, SIGNED, ATTESTED], &dump);
     check_lines(&tables, &place);
+    run(&["`sign`"], &["sign", "repo", "--dump", made["dump"].as_str().unwrap(), "--sign-key", "node.key"]);
     run(&["`metrics`"], &["metrics", "repo"]);
     run(&["`report`"], &["report", "repo", "--out", "page.html"]);
     run(&["`report`"], &["report", "repo", "--out", "page.html", "--measure", "--keep-last", "1"]);

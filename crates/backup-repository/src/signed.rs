@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use crate::error::RepositoryError;
 use crate::repository::Repository;
-use crate::store::Store;
+use crate::store::{REPOSITORY_KEY, Store};
 use crate::twice::read_twice;
 
 /// What is known of who signed a dump.
@@ -47,6 +47,8 @@ pub(crate) enum Statement {
     Skipped,
     /// This was proven of dumps. The id is that of the attestation.
     Attestation,
+    /// These are the recipients of the repository key. The id is that of the file.
+    RepositoryKey,
 }
 
 impl Statement {
@@ -57,6 +59,7 @@ impl Statement {
             Self::Forgotten => Store::forgotten_path(id),
             Self::Skipped => Store::skipped_path(id),
             Self::Attestation => Store::report_path(id),
+            Self::RepositoryKey => REPOSITORY_KEY.to_owned(),
         };
         Store::signature_path(&signed)
     }
@@ -68,6 +71,7 @@ impl Statement {
             Self::Forgotten => "forgotten",
             Self::Skipped => "skipped",
             Self::Attestation => "attestation",
+            Self::RepositoryKey => "key",
         };
         format!("kvbackup {what}={id} repository={repository} sequence={sequence}")
     }
@@ -80,6 +84,7 @@ impl fmt::Display for Statement {
             Self::Forgotten => "the record that somebody forgot dump",
             Self::Skipped => "the record that a copy left out dump",
             Self::Attestation => "attestation",
+            Self::RepositoryKey => "the stored repository key, file",
         })
     }
 }

@@ -28,6 +28,7 @@ mod repair;
 mod rules;
 mod schedule;
 mod security;
+mod sign_dump;
 mod signed;
 mod stats;
 #[cfg(feature = "aws")]
