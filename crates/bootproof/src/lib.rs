@@ -12,6 +12,7 @@ pub mod cli;
 mod cursor;
 mod database;
 mod decode;
+mod fence;
 mod findings;
 mod keys;
 mod kind;
@@ -31,6 +32,7 @@ mod text;
 mod tip;
 
 pub use args::{Args, parse};
+pub use fence::Fence;
 pub use findings::{Finding, Note};
 pub use kind::Kind;
 pub use page::page;

@@ -86,6 +86,9 @@ fn subject(report: &Report) -> Markup {
             all.push((label, html! { span class="id" { (name(hash)) } }));
         }
     }
+    if let Some(fence) = &report.fence {
+        all.push(("Fence", html! { (fence.summary) }));
+    }
     let counts = &report.counts;
     for (label, number) in [
         ("Chains", counts.chains),

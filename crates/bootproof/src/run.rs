@@ -14,6 +14,7 @@ use crate::boot::Boots;
 use crate::certificates::{Certificate, read_certificate};
 use crate::chain::{self, Context};
 use crate::database;
+use crate::fence::Fence;
 use crate::findings::Findings;
 use crate::keys::read_key;
 use crate::kind::Kind;
@@ -82,6 +83,7 @@ struct Content {
     network: Option<Anchor>,
     tips: BTreeMap<ChainId, Tip>,
     validators: BTreeSet<ValidatorPublicKey>,
+    fence: Option<Fence>,
 }
 
 impl Proof<'_> {
@@ -153,6 +155,7 @@ impl Proof<'_> {
         }
         let unreferenced = counts.blocks.saturating_sub(blocks);
         findings.remark("blocks that no chain refers to, or that are damaged", unreferenced, "all chains");
+        content.fence = Fence::of(&restored).await;
         content.network = network.anchor();
         content.validators = network.validators();
         Ok(content)
@@ -202,6 +205,7 @@ impl Proof<'_> {
             layout: manifest.map(|manifest| manifest.source.layout.clone()),
             consistency: manifest.map(|manifest| manifest.consistency.to_string()),
             network: content.network,
+            fence: content.fence,
             counts: content.counts,
             findings: self.findings.kept(),
             findings_total: self.findings.count(),

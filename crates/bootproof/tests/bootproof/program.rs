@@ -50,6 +50,7 @@ fn a_good_dump_is_0_and_json() {
     assert_eq!(report["digest"].as_str().unwrap().len(), 64);
     assert_eq!(report["counts"]["blocks"], 24);
     assert_eq!(report["linera"], "0.15.23");
+    assert_eq!((&report["fence"]["chains"], &report["fence"]["bare"]), (&2.into(), &2.into()));
     assert!(report["seconds"].as_f64().unwrap() > 0.0);
     let keys: Vec<_> = report["scenarios"].as_array().unwrap().iter().map(|boot| &boot["key"]).collect();
     assert_eq!(keys, ["none", "random", "own"]);
@@ -189,6 +190,7 @@ fn a_proof_is_attested_and_a_page_is_written() {
     for part in [
         "Nothing was found.",
         "What is proven",
+        "not fenced: 2 of 2 chains",
         "linera&#39;s worker boots",
         "Next height",
         &text(&report["network"]["name"]),
