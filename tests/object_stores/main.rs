@@ -10,6 +10,7 @@ mod page;
 mod azure;
 mod died;
 mod place;
+mod post_quantum;
 mod quick_start;
 mod refused;
 mod year;
