@@ -38,7 +38,8 @@ fn analyze(place: &Path, arguments: &[&str], names: &[&str]) -> Output {
 
 /// Returns what systemd finds wrong: it tells, and does not fail for all of it.
 fn complaints(place: &Path) -> String {
-    let found = analyze(place, &["verify", "--man=no", "--recursive-errors=no"], &[SERVICES, TIMERS].concat());
+    let found =
+        analyze(place, &["verify", "--man=no", "--recursive-errors=no"], &[SERVICES, TIMERS].concat());
     let text = String::from_utf8(found.stderr).unwrap();
     let text: Vec<_> = text.lines().filter(|line| line.contains("kvbackup")).collect();
     if found.status.success() { text.join("\n") } else { format!("{}\n{}", found.status, text.join("\n")) }
