@@ -1,9 +1,10 @@
 //! Which dumps `list` shows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::str::FromStr;
 use std::time::SystemTime;
 
+use backup_format::ObjectId;
 use backup_repository::{Dump, time_text};
 
 use crate::keep_args::parse_age;
@@ -46,7 +47,8 @@ impl ListFilter<'_> {
     }
 }
 
-/// Returns the dump that another one follows, if it is there: the one of the largest sequence.
+/// Returns the dump that another one follows, if it is there: the one of the largest sequence. Looks at all dumps; who asks for each of them
+/// takes [`Predecessors`].
 pub(crate) fn predecessor<'a>(dump: &Dump, all: &'a [Dump]) -> Option<&'a Dump> {
     predecessor_of(dump, all.iter().filter(|other| dump.manifest.previous.contains(&other.id)))
 }
@@ -54,7 +56,22 @@ pub(crate) fn predecessor<'a>(dump: &Dump, all: &'a [Dump]) -> Option<&'a Dump> 
 /// Does the same where the dumps are known that it names as previous.
 pub(crate) fn predecessor_of<'a>(dump: &Dump, previous: impl Iterator<Item = &'a Dump>) -> Option<&'a Dump> {
     let own = previous.filter(|other| other.manifest.namespace == dump.manifest.namespace);
-    own.max_by_key(|other| other.manifest.sequence)
+    let key = |dump: &'a Dump| (dump.manifest.sequence, &dump.manifest.finished, dump.id);
+    own.max_by_key(|other| key(other))
+}
+
+/// The dumps of a repository, by which each of them finds the one that it follows without looking at all.
+pub(crate) struct Predecessors<'a>(HashMap<ObjectId, &'a Dump>);
+
+impl<'a> Predecessors<'a> {
+    pub(crate) fn new(all: &'a [Dump]) -> Self {
+        Self(all.iter().map(|dump| (dump.id, dump)).collect())
+    }
+
+    /// Returns what [`predecessor`] returns.
+    pub(crate) fn of(&self, dump: &Dump) -> Option<&'a Dump> {
+        predecessor_of(dump, dump.manifest.previous.iter().filter_map(|id| self.0.get(id).copied()))
+    }
 }
 
 /// A moment, to the second, as manifests write it.

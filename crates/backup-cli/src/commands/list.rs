@@ -1,7 +1,10 @@
 //! `list`: the dumps of a repository.
 
+use std::collections::HashSet;
+
 use anyhow::Result;
 use backup_console::{Problem, Report, RepositoryLocation, Session, bytes, count};
+use backup_format::ObjectId;
 use backup_repository::{Dump, Dumps, RepositoryError, Signed};
 use clap::Args;
 use indicatif::HumanCount;
@@ -9,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::fresh::FreshArgs;
 use crate::keep_args::parse_annotation;
-use crate::list_filter::{ListFilter, Since, predecessor};
+use crate::list_filter::{ListFilter, Predecessors, Since};
 use crate::origin;
 use crate::report::{self, full_text};
 use crate::state::State;
@@ -69,8 +72,11 @@ pub(crate) async fn run(args: ListArgs, session: &Session) -> Result<Report> {
     let stale = args.fresh.stale(&dumps, args.namespace.as_deref());
     let state = remembered.err().map(anyhow::Error::downcast::<Problem>).transpose()?;
     args.filter().apply(&mut dumps.good);
+    let all = Predecessors::new(&all);
     let mut report = Report::default();
-    report.field("dumps", dumps.good.iter().map(|dump| as_json(dump, (&dumps, &all))).collect::<Vec<_>>());
+    let future = dumps.future.iter().copied().collect();
+    let shown = dumps.good.iter().map(|dump| as_json(dump, &dumps, &future, &all));
+    report.field("dumps", shown.collect::<Vec<_>>());
     let lists =
         [("damaged", &dumps.damaged), ("unsupported", &dumps.unsupported), ("untrusted", &dumps.untrusted)];
     for (name, list) in lists {
@@ -85,7 +91,7 @@ pub(crate) async fn run(args: ListArgs, session: &Session) -> Result<Report> {
         report.field("pack_bytes", pack_bytes);
         report.text(&no_dumps(packs, pack_bytes));
     } else {
-        report.text(&table(&dumps, &all));
+        report.text(&table(&dumps, &future, &all));
     }
     missing.iter().for_each(|error| report.text(&format!("MISSING: {}\n", full_text(error))));
     report.failure = failure(&dumps, &args.repository, missing.into_iter().chain(stale)).or(state);
@@ -132,7 +138,7 @@ pub(super) fn failure(
     )))
 }
 
-fn as_json(dump: &Dump, (dumps, all): (&Dumps, &[Dump])) -> Value {
+fn as_json(dump: &Dump, dumps: &Dumps, future: &HashSet<ObjectId>, all: &Predecessors<'_>) -> Value {
     let mut fields = report::dump_as_json(dump);
     // Those of earlier programs have none.
     fields["sequence"] = json!(dump.manifest.sequence);
@@ -141,8 +147,8 @@ fn as_json(dump: &Dump, (dumps, all): (&Dumps, &[Dump])) -> Value {
         fields["signed_by"] = json!(report::signed_by(*signed));
         fields["signature"] = json!(report::signature(*signed));
     }
-    fields["future"] = json!(dumps.future.contains(&dump.id));
-    fields["since"] = predecessor(dump, all).map_or(Value::Null, |previous| {
+    fields["future"] = json!(future.contains(&dump.id));
+    fields["since"] = all.of(dump).map_or(Value::Null, |previous| {
         let change = |now: u64, before: u64| i128::from(now) - i128::from(before);
         let (now, before) = (&dump.manifest, &previous.manifest);
         let mut since = json!({
@@ -169,7 +175,7 @@ fn no_dumps(packs: u64, pack_bytes: u64) -> String {
     )
 }
 
-fn table(dumps: &Dumps, all: &[Dump]) -> String {
+fn table(dumps: &Dumps, future: &HashSet<ObjectId>, all: &Predecessors<'_>) -> String {
     let header = [
         "dump",
         "seq",
@@ -204,12 +210,12 @@ fn table(dumps: &Dumps, all: &[Dump]) -> String {
                 .inventory
                 .as_ref()
                 .map_or("sealed".to_owned(), |inventory| HumanCount(inventory.entries).to_string()),
-            predecessor(dump, all).map_or_else(|| "-".to_owned(), |previous| change(dump, previous)),
+            all.of(dump).map_or_else(|| "-".to_owned(), |previous| change(dump, previous)),
             bytes(manifest.plain_bytes),
         ]
     });
     let mut text = table::table(std::iter::once(header.map(str::to_owned)).chain(rows).collect(), 0, 9);
-    for dump in dumps.good.iter().filter(|dump| dumps.future.contains(&dump.id)) {
+    for dump in dumps.good.iter().filter(|dump| future.contains(&dump.id)) {
         text += &format!(
             "{:.ID_DIGITS$}  FUTURE: it says that it was finished after now; a clock was wrong, and dumps made since then \
              come after it all the same\n",
