@@ -3,6 +3,7 @@
 mod bad_input;
 mod copy;
 mod cql;
+mod defaults;
 mod demo;
 mod documents;
 mod encrypted;

@@ -4,10 +4,12 @@ mod against;
 mod args;
 mod command_line;
 mod commands;
+mod defaults;
 mod diff_lines;
 mod difference;
 mod exposition;
 mod fresh;
+mod given;
 mod keep_args;
 mod list_filter;
 mod looking;
@@ -17,9 +19,12 @@ mod outcome;
 mod owner;
 #[cfg(feature = "report")]
 mod page_file;
+mod profile;
+mod profile_file;
 mod replace;
 mod report;
 mod repository;
+mod repository_argument;
 mod scenario;
 mod state;
 mod table;
@@ -45,7 +50,7 @@ const REST: Duration = Duration::from_secs(20);
 /// On Linux with glibc the program starts itself anew once, to keep its memory small.
 #[must_use]
 pub fn run(engines: &Engines) -> ExitCode {
-    let parse = || command_line::parse(engines, std::env::args_os());
+    let parse = || command_line::parse(engines, std::env::args_os(), &|name| std::env::var_os(name));
     let recorder = |cli: &Cli, opening: &_| outcome::recorder(cli, engines, opening);
     backup_console::run_recorded(engines, parse, run_command, recorder)
 }
