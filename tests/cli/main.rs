@@ -43,5 +43,6 @@ mod signed;
 mod state;
 mod stats;
 mod stores;
+mod times;
 mod upstream;
 mod verify_all;

@@ -45,8 +45,8 @@ async fn inspect_dump(location: &RepositoryLocation, choice: &DumpArgs, session:
     let mut report = Report::default();
     report::add_dump(&mut report, dump.id, manifest);
     report::add_signed(&mut report, repository.signed(dump.id).await?);
-    report.line("started", &manifest.started);
-    report.line("finished", &manifest.finished);
+    report.line("started", session.times().text(&manifest.started));
+    report.line("finished", session.times().text(&manifest.finished));
     report.line("made by", &manifest.tool);
     if let Some(inventory) = &manifest.inventory {
         for (name, value) in &inventory.annotations {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use anyhow::Result;
-use backup_console::{Problem, Report, RepositoryLocation, Session, bytes, count};
+use backup_console::{Problem, Report, RepositoryLocation, Session, Times, bytes, count};
 use backup_format::ObjectId;
 use backup_repository::{Dump, Dumps, RepositoryError, Signed};
 use clap::Args;
@@ -49,7 +49,7 @@ pub(crate) struct ListArgs {
     /// Only dumps with this annotation; may be repeated, and then all of them are needed
     #[arg(long, value_name = "NAME[=VALUE]", value_parser = parse_annotation)]
     annotation: Vec<(String, Option<String>)>,
-    /// Only dumps that were finished since then: a time like 36h, 14d, 8w, 1y, or a moment in UTC like 2026-01-31 or 2026-01-31T04:00:00Z
+    /// Only dumps that were finished since then: a time like 36h, 14d, 8w, 1y, or a moment like 2026-01-31 (in UTC), 2026-01-31T04:00:00Z or '2026-01-31 05:00:00 +01:00'
     #[arg(long, value_name = "TIME")]
     since: Option<Since>,
     /// Only the newest N dumps of each namespace, of those that are left
@@ -91,7 +91,7 @@ pub(crate) async fn run(args: ListArgs, session: &Session) -> Result<Report> {
         report.field("pack_bytes", pack_bytes);
         report.text(&no_dumps(packs, pack_bytes));
     } else {
-        report.text(&table(&dumps, &future, &all));
+        report.text(&table(&dumps, (&future, &all), session.times()));
     }
     missing.iter().for_each(|error| report.text(&format!("MISSING: {}\n", full_text(error))));
     report.failure = failure(&dumps, &args.repository, missing.into_iter().chain(stale)).or(state);
@@ -175,7 +175,7 @@ fn no_dumps(packs: u64, pack_bytes: u64) -> String {
     )
 }
 
-fn table(dumps: &Dumps, future: &HashSet<ObjectId>, all: &Predecessors<'_>) -> String {
+fn table(dumps: &Dumps, (future, all): (&HashSet<ObjectId>, &Predecessors<'_>), times: Times) -> String {
     let header = [
         "dump",
         "seq",
@@ -195,7 +195,7 @@ fn table(dumps: &Dumps, future: &HashSet<ObjectId>, all: &Predecessors<'_>) -> S
         [
             format!("{:.ID_DIGITS$}", dump.id),
             sequence(manifest.sequence),
-            manifest.finished.clone(),
+            times.text(&manifest.finished),
             manifest.namespace.clone(),
             manifest.source.engine.clone(),
             manifest.source.layout.clone(),
