@@ -37,6 +37,7 @@ mod prune;
 mod repair;
 mod report;
 mod scenarios;
+mod schema;
 mod scratch;
 mod server;
 mod signed;
