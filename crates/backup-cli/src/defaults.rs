@@ -180,7 +180,11 @@ pub(crate) fn check_value(argument: &Arg, value: &OsStr) -> Result<(), String> {
     let mut word = OsString::from("--value=");
     word.push(value);
     let parser = argument.get_value_parser().clone();
-    let scratch = Arg::new("value").long("value").action(ArgAction::Set).value_parser(parser);
+    let scratch = Arg::new("value").long("value").action(ArgAction::Append).value_parser(parser);
+    let scratch = match argument.get_value_delimiter() {
+        Some(delimiter) => scratch.value_delimiter(delimiter),
+        None => scratch,
+    };
     let checked = Command::new("value").no_binary_name(true).arg(scratch).try_get_matches_from([word]);
     checked.map(drop).map_err(|error| match error.source() {
         Some(reason) => reason.to_string(),

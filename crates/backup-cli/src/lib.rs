@@ -2,6 +2,7 @@
 
 mod against;
 mod args;
+mod attested;
 mod command_line;
 mod commands;
 mod defaults;
@@ -17,14 +18,12 @@ mod new_file;
 mod origin;
 mod outcome;
 mod owner;
-#[cfg(feature = "report")]
-mod page_file;
 mod profile;
 mod profile_file;
-mod replace;
 mod report;
 mod repository;
 mod repository_argument;
+mod require;
 mod scenario;
 mod state;
 mod table;

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![warn(clippy::indexing_slicing, clippy::unwrap_used)]
 
+mod attest;
+mod attestations;
 mod backup;
 mod bases;
 mod block;
@@ -78,6 +80,7 @@ mod segmenter;
 mod share;
 mod shared_keys;
 mod side;
+mod sign_dump;
 mod signed;
 mod source_phase;
 mod spent;
@@ -106,6 +109,8 @@ mod warning;
 mod whole_file;
 mod work;
 
+pub use attest::Proof;
+pub use attestations::{Attestations, Attested};
 pub use backup::{BackupOptions, BackupReport};
 pub use clock::{Clock, parse_time_text, time_text};
 pub use codec::Compression;
@@ -129,6 +134,7 @@ pub use repair::{RepairOptions, RepairReport};
 pub use repository::{Dump, DumpChoice, Dumps, Repository};
 pub use restore::{RestoreOptions, RestoreReport};
 pub use share::{JobShare, ShareReport};
+pub use sign_dump::SignedDump;
 pub use signed::Signed;
 pub use spent::Claim;
 pub use stats::{DumpStats, ObjectStats, Stats, StatsOptions};

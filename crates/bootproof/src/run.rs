@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
 use backup_console::{Interruption, Session};
-use backup_format::Consistency;
+use backup_format::{Anchor, Consistency};
 use backup_repository::Dump;
 use linera_base::crypto::{ValidatorPublicKey, ValidatorSecretKey};
 use linera_base::identifiers::ChainId;
@@ -14,10 +14,11 @@ use crate::boot::Boots;
 use crate::certificates::{Certificate, read_certificate};
 use crate::chain::{self, Context};
 use crate::database;
+use crate::fence::Fence;
 use crate::findings::Findings;
 use crate::keys::read_key;
 use crate::kind::Kind;
-use crate::network::{Anchor, Network};
+use crate::network::Network;
 use crate::place::Place;
 use crate::records::Records;
 use crate::report::{KeyChoice, Report, Scenario};
@@ -82,6 +83,7 @@ struct Content {
     network: Option<Anchor>,
     tips: BTreeMap<ChainId, Tip>,
     validators: BTreeSet<ValidatorPublicKey>,
+    fence: Option<Fence>,
 }
 
 impl Proof<'_> {
@@ -153,6 +155,7 @@ impl Proof<'_> {
         }
         let unreferenced = counts.blocks.saturating_sub(blocks);
         findings.remark("blocks that no chain refers to, or that are damaged", unreferenced, "all chains");
+        content.fence = Fence::of(&restored).await;
         content.network = network.anchor();
         content.validators = network.validators();
         Ok(content)
@@ -202,6 +205,7 @@ impl Proof<'_> {
             layout: manifest.map(|manifest| manifest.source.layout.clone()),
             consistency: manifest.map(|manifest| manifest.consistency.to_string()),
             network: content.network,
+            fence: content.fence,
             counts: content.counts,
             findings: self.findings.kept(),
             findings_total: self.findings.count(),

@@ -76,6 +76,9 @@ fn head(report: &Report, out: &mut Printed) {
             format_args!("{} (compare it with another validator's)", network.genesis_committee),
         );
     }
+    if let Some(fence) = &report.fence {
+        out.line("fence", &fence.summary);
+    }
     let counts = &report.counts;
     out.line(
         "content",

@@ -23,6 +23,8 @@ pub struct Verify {
     pub subset: Nullable<String>,
     /// the namespace that was compared; may be missing
     pub against: Option<String>,
+    /// ids of the attestations that were left
+    pub attestations: Vec<String>,
 }
 
 #[derive(JsonSchema)]
@@ -43,6 +45,8 @@ pub struct VerifyAll {
     pub missing: Vec<String>,
     /// segments that were decoded, each once
     pub segments_read: u64,
+    /// ids of the attestations that were left
+    pub attestations: Vec<String>,
 }
 
 /// What was found of a dump.
@@ -128,6 +132,20 @@ pub struct Digest {
     pub source: Source,
     /// as in a dump
     pub contents: Vec<Content>,
+    /// whether chains are fenced: `chains`, `fenced`, `passed`, `frozen`, `without_state`, `bare` (not fenced) and `refused`, as `fence status` counts them without a survey; `null` for other layouts; `inspect` only; may be missing
+    pub fence: Option<Nullable<FenceCounts>>,
+}
+
+/// Chains by their fences.
+#[derive(JsonSchema)]
+pub struct FenceCounts {
+    pub chains: u64,
+    pub fenced: u64,
+    pub passed: u64,
+    pub frozen: u64,
+    pub without_state: u64,
+    pub bare: u64,
+    pub refused: u64,
 }
 
 #[derive(JsonSchema)]

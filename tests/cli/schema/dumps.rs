@@ -78,6 +78,35 @@ pub struct Signed {
 }
 
 #[derive(JsonSchema)]
+pub struct Attested {
+    /// the newest attestation that all of it was read, or else of its structure: `proven` (`structure`, `content`, `restored` or `boot`), `time`, `tool`, `signed_by` and `signature` as of a dump, `network` (`name`, `genesis_config`, `genesis_committee`, `admin_chain`) or `null`, and `not_proven`, texts
+    pub verified: Nullable<Attestation>,
+    /// the same of the newest attestation that it boots
+    pub boot_proven: Nullable<Attestation>,
+}
+
+/// What somebody attests of a dump.
+#[derive(JsonSchema)]
+pub struct Attestation {
+    pub proven: String,
+    pub time: String,
+    pub tool: String,
+    pub signed_by: Nullable<String>,
+    pub signature: String,
+    pub network: Nullable<Network>,
+    pub not_proven: Vec<String>,
+}
+
+/// The network of a validator that booted on a dump.
+#[derive(JsonSchema)]
+pub struct Network {
+    pub name: String,
+    pub genesis_config: String,
+    pub genesis_committee: String,
+    pub admin_chain: String,
+}
+
+#[derive(JsonSchema)]
 pub struct Backup {
     /// objects that the repository did not have
     pub new_objects: u64,
@@ -152,6 +181,8 @@ pub struct Restore {
     pub target_layout: String,
     /// whether nothing was written
     pub dry_run: bool,
+    /// texts: what `--require` asked for
+    pub required: Vec<String>,
     /// pages that an earlier run had written
     pub pages_resumed: u64,
     /// user and group that the files were given to, as numbers; may be missing

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 
-use super::dumps::{Dump, Signed};
+use super::dumps::{Attested, Dump, Signed};
 use super::nullable::Nullable;
 
 #[derive(JsonSchema)]
@@ -49,6 +49,10 @@ pub struct Keys {
     pub recipients: Vec<String>,
     /// the file that was written, of `key recover`; may be missing
     pub repository_key_file: Option<String>,
+    /// of `key recover`, as of a dump: who signed the key that is stored in the repository; may be missing
+    pub signed_by: Option<Nullable<String>>,
+    /// as `signed_by`; may be missing
+    pub signature: Option<String>,
     /// data keys of the past that all recipients can open now, of `key add`, `remove` and `rotate`; `null` without an identity; may be missing
     pub shared_keys: Option<Nullable<u64>>,
     /// data keys of the past that the identities do not open, so they were left alone; as `shared_keys`; may be missing
@@ -56,8 +60,24 @@ pub struct Keys {
 }
 
 #[derive(JsonSchema)]
+pub struct Sign {
+    /// for each `dump`, `is_new`: whether a signature was written, and `signed_before`: the id of the key that the one before it named, or `null`
+    pub dumps: Vec<SignedDump>,
+    /// the id of the key
+    pub signed_by: String,
+}
+
+/// A dump that was signed.
+#[derive(JsonSchema)]
+pub struct SignedDump {
+    pub dump: String,
+    pub is_new: bool,
+    pub signed_before: Nullable<String>,
+}
+
+#[derive(JsonSchema)]
 pub struct List {
-    /// dumps in their order: the fields of a dump, who signed it, always `sequence` (0 if it has none) and `previous`, `future`: whether it claims to be of the future, and `since`: the difference to the dump that it follows, with `dump`, `entries`, `partitions`, `plain_bytes` (perhaps negative), or `null` where none is there; only the dumps that options let through
+    /// dumps in their order, only those that options let through. Each has the fields of a dump, who signed it, and what is attested of it. It always has `sequence` (0 if it has none) and `previous`. `future` is whether it claims to be of the future. `since` is the difference to the dump that it follows: `dump`, `entries`, `partitions`, `plain_bytes` (perhaps negative), or `null` where none is there
     pub dumps: Vec<ListedDump>,
     /// `dump` and `error` of manifests that are damaged
     pub damaged: Vec<Unusable>,
@@ -67,6 +87,8 @@ pub struct List {
     pub untrusted: Vec<Unusable>,
     /// texts, as of `verify --all`
     pub missing: Vec<String>,
+    /// attestations that do not count: unreadable, of another repository or digest, or signed by no trusted key where keys are trusted
+    pub attestations_ignored: u64,
     /// packs; only where there is no manifest; may be missing
     pub packs: Option<u64>,
     /// bytes of these; may be missing
@@ -80,6 +102,8 @@ pub struct ListedDump {
     pub dump: Dump,
     #[schemars(flatten)]
     pub signed: Signed,
+    #[schemars(flatten)]
+    pub attested: Attested,
     /// Whether it claims to be of the future.
     pub future: bool,
     pub since: Nullable<ListedSince>,
@@ -137,7 +161,7 @@ pub struct Report {
     pub missing: u64,
     /// whether the page says what dumps take in packs
     pub measured: bool,
-    /// for each namespace `namespace`, `origin`, and of its newest dump that is not of the future `dump`, `sequence`, `finished`, `age_seconds` (`null` where there is none)
+    /// for each namespace `namespace`, `origin`, and of its newest dump that is not of the future `dump`, `sequence`, `finished`, `verified` and `boot_proven` (times), `age_seconds` (`null` where there is none)
     pub newest: Vec<Newest>,
     /// dumps that the policy would keep; `null` without a policy, or if it could not be applied
     pub kept: Nullable<u64>,
@@ -153,6 +177,8 @@ pub struct Newest {
     pub dump: Nullable<String>,
     pub sequence: Nullable<u64>,
     pub finished: Nullable<String>,
+    pub verified: Nullable<String>,
+    pub boot_proven: Nullable<String>,
     pub age_seconds: Nullable<u64>,
 }
 
@@ -218,6 +244,8 @@ pub struct Prune {
     pub stages_removed: u64,
     /// signatures of what is not there that were removed
     pub signatures_removed: u64,
+    /// attestations that were removed: of no dump that is there, or made needless by newer ones of the same key
+    pub attestations_removed: u64,
 }
 
 /// Packs and their bytes.
@@ -235,7 +263,7 @@ pub struct Unforget {
 
 #[derive(JsonSchema)]
 pub struct Stats {
-    /// the fields of each dump, with `reached` (all objects that it reaches), `own` (those that no other dump reaches) and `new` (those that no dump before it in the list reaches)
+    /// the fields of each dump, with three more. `reached` has all objects that it reaches, `own` those that no other dump reaches, and `new` those that no dump before it in the list reaches
     pub dumps: Vec<StatsDump>,
     /// packs
     pub packs: u64,

@@ -22,11 +22,12 @@ use serde_json::{Map, Value, json};
 
 const DUMP: &str = "Fields of a dump";
 const SIGNED: &str = "Who signed a dump";
+const ATTESTED: &str = "What is attested of a dump";
 const BACKUP: &str = "`backup`, `import`";
 const KEYS: &str = "`key list`, `key add`, `key remove`, `key rotate`, `key recover`";
 
 /// The files of schemas, and the headings of the document whose fields they have.
-const FILES: [(&str, &[&str]); 36] = [
+const FILES: [(&str, &[&str]); 37] = [
     ("backup", &[DUMP, BACKUP]),
     ("backup-share", &["`backup --share`"]),
     ("copy", &["`copy`"]),
@@ -45,7 +46,7 @@ const FILES: [(&str, &[&str]); 36] = [
     ("get-entry", &["`get`: an entry"]),
     ("import", &[DUMP, BACKUP]),
     ("init", &["`init`"]),
-    ("inspect", &[DUMP, SIGNED]),
+    ("inspect", &[DUMP, SIGNED, ATTESTED]),
     ("key", &[KEYS]),
     ("key-generate", &["`key generate`"]),
     ("key-generate-age", &["`key generate --age`"]),
@@ -59,6 +60,7 @@ const FILES: [(&str, &[&str]); 36] = [
     ("repair", &["`repair`"]),
     ("report", &["`report`"]),
     ("restore", &[DUMP, "`restore`"]),
+    ("sign", &["`sign`"]),
     ("stats", &["`stats`"]),
     ("unforget", &["`unforget`"]),
     ("verify", &[DUMP, SIGNED, "`verify`"]),
@@ -76,6 +78,7 @@ fn part(heading: &str, generator: &mut SchemaGenerator) -> Value {
     let make: fn(&mut SchemaGenerator) -> Value = match heading {
         DUMP => of::<dumps::Dump>,
         SIGNED => of::<dumps::Signed>,
+        ATTESTED => of::<dumps::Attested>,
         BACKUP => of::<dumps::Backup>,
         KEYS => of::<keeping::Keys>,
         "`backup --share`" => of::<dumps::Share>,
@@ -105,6 +108,7 @@ fn part(heading: &str, generator: &mut SchemaGenerator) -> Value {
         "`forget`" => of::<keeping::Forget>,
         "`prune`" => of::<keeping::Prune>,
         "`unforget`" => of::<keeping::Unforget>,
+        "`sign`" => of::<keeping::Sign>,
         "`stats`" => of::<keeping::Stats>,
         "`probe`" => of::<keeping::Probe>,
         "`copy`" => of::<keeping::Copy>,

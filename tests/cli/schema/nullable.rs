@@ -18,7 +18,7 @@ impl<T: JsonSchema> JsonSchema for Nullable<T> {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        // An `Option` has its null at the end, so the two can be told apart.
+        // An `Option` has its null at the end, so the two are not the same.
         json_schema!({ "anyOf": [{ "type": "null" }, generator.subschema_for::<T>()] })
     }
 }

@@ -9,6 +9,7 @@ mod plaintext;
 mod rounds;
 mod sealed_pack;
 mod shared_keys;
+mod stored_key;
 mod without_keys;
 
 use std::sync::Arc;
