@@ -132,7 +132,7 @@ pub struct Digest {
     pub source: Source,
     /// as in a dump
     pub contents: Vec<Content>,
-    /// whether chains are fenced: `chains`, `fenced`, `passed`, `frozen`, `without_state`, `bare` (not fenced) and `refused`, as `fence status` counts them without a survey; `null` for other layouts; `inspect` only; may be missing
+    /// whether chains are fenced. `chains`, `fenced`, `passed`, `frozen`, `without_state`, `bare` (not fenced) and `refused` are what `fence status` counts without a survey. `null` for other layouts; `inspect` only; may be missing
     pub fence: Option<Nullable<FenceCounts>>,
 }
 

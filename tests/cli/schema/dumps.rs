@@ -79,7 +79,7 @@ pub struct Signed {
 
 #[derive(JsonSchema)]
 pub struct Attested {
-    /// the newest attestation that all of it was read, or else of its structure: `proven` (`structure`, `content`, `restored` or `boot`), `time`, `tool`, `signed_by` and `signature` as of a dump, `network` (`name`, `genesis_config`, `genesis_committee`, `admin_chain`) or `null`, and `not_proven`, texts
+    /// the newest attestation that all of it was read, or else of its structure. It has `proven` (`structure`, `content`, `restored` or `boot`), `time`, `tool`, and `signed_by` and `signature` as of a dump. `network` has `name`, `genesis_config`, `genesis_committee` and `admin_chain`, or is `null`. `not_proven` has texts
     pub verified: Nullable<Attestation>,
     /// the same of the newest attestation that it boots
     pub boot_proven: Nullable<Attestation>,
