@@ -40,6 +40,12 @@ pub struct Args {
     /// Where scratch files go, which take the room of the database [default: the system's temporary directory]
     #[arg(long, value_name = "DIR")]
     pub(crate) scratch: Option<PathBuf>,
+    /// Hold the database against this genesis, a genesis configuration as linera writes it, and not against what it says itself
+    #[arg(long, value_name = "FILE", conflicts_with = "network_description")]
+    pub(crate) genesis: Option<PathBuf>,
+    /// Expect this hash of the network description, which `bootproof` shows, and other validators should know
+    #[arg(long, value_name = "HASH", value_parser = parse_hash)]
+    pub(crate) network_description: Option<String>,
     /// Write a page about the proof to this file, which must not lie in what is proven
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
@@ -60,6 +66,11 @@ impl AsRef<ConsoleArgs> for Args {
     fn as_ref(&self) -> &ConsoleArgs {
         &self.console
     }
+}
+
+fn parse_hash(text: &str) -> Result<String, String> {
+    let is_hash = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_hash { Ok(text.to_ascii_lowercase()) } else { Err("expected 64 hex digits".to_owned()) }
 }
 
 /// Parses a command line, whose first word is the name of the program: returns its arguments, and the options of engines.
@@ -105,6 +116,8 @@ Examples:
       restores the latest dump, checks all of it, and boots a worker without a key and with a random one
   bootproof /backup/validator --sign-key operator.key --html proof.html
       attests in the repository that it boots, and writes a page about it
+  bootproof /backup/stranger --genesis genesis.json
+      proves a dump of somebody who is not trusted: all rests on this genesis, and each chain must come from it
   bootproof /backup/validator --dump 3f2a0c11 --cert next.bcs --own-key server.key --json
       boots with the validator's own key, too, and applies the next certificate in each boot
   bootproof rocksdb:/var/lib/linera/validator_0 --against-dump /backup/validator

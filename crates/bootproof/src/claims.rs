@@ -14,7 +14,9 @@ pub const PROVEN: &[&str] = &[
 
 /// What is not proven, and why.
 pub const NOT_PROVEN: &[&str] = &[
-    "that the network description and its first committee are the right ones: compare them with another validator's",
+    "that the network description and its first committee are the right ones, unless --genesis or --network-description
+    says which they are: compare them with another validator's",
+    "that each chain is in the genesis or was opened by a block, unless --genesis is given",
     "that the dump is recent; a validator that boots from an old dump with its own key may sign twice",
     "the consensus state of each chain (votes, locks, rounds, pending proposals) and what the worker keeps for itself
     (exported heights, synchronization trackers, expected events, block exporters): only the dump's digest covers it",

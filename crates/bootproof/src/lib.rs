@@ -14,6 +14,7 @@ mod database;
 mod decode;
 mod fence;
 mod findings;
+mod genesis;
 mod keys;
 mod kind;
 mod network;

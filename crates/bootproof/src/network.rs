@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::Result;
-use backup_format::Anchor;
+use backup_format::{Anchor, ObjectId};
 use linera_base::crypto::{CryptoHash, ValidatorPublicKey};
 use linera_base::data_types::{Epoch, NetworkDescription};
 use linera_base::identifiers::{BlobId, BlobType, StreamId};
@@ -64,6 +64,19 @@ impl<'a> Network<'a> {
             genesis_committee: description.genesis_committee_blob_hash.to_string(),
             admin_chain: description.admin_chain_id.to_string(),
         })
+    }
+
+    /// Returns the network description; `None` where it is missing or unreadable, which is a finding.
+    #[must_use]
+    pub fn description(&self) -> Option<&NetworkDescription> {
+        self.description.as_ref()
+    }
+
+    /// Returns the BLAKE3 hash of the network description as it is stored.
+    #[must_use]
+    pub fn hash(&self) -> Option<String> {
+        let bytes = bcs::to_bytes(self.description.as_ref()?).ok()?;
+        Some(ObjectId::of_file(&bytes).to_string())
     }
 
     /// Returns the validators of all committees that were asked for.

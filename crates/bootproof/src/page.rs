@@ -86,6 +86,12 @@ fn subject(report: &Report) -> Markup {
             all.push((label, html! { span class="id" { (name(hash)) } }));
         }
     }
+    if let Some(hash) = &report.network_description {
+        all.push((
+            "Network description",
+            html! { span class="id" { (hash) } @if report.anchored { ", as was given" } },
+        ));
+    }
     if let Some(fence) = &report.fence {
         all.push(("Fence", html! { (fence.summary) }));
     }

@@ -29,6 +29,10 @@ pub struct Report {
     pub consistency: Option<String>,
     /// What the proof takes as given.
     pub network: Option<Anchor>,
+    /// BLAKE3 hash of the network description, which two validators of a network have in common.
+    pub network_description: Option<String>,
+    /// Whether the proof rests on a genesis, or a network description, that was given.
+    pub anchored: bool,
     /// Whether the chains are fenced; `None` when that could not be found out.
     pub fence: Option<Fence>,
     /// What there is.

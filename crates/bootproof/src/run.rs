@@ -16,6 +16,7 @@ use crate::chain::{self, Context};
 use crate::database;
 use crate::fence::Fence;
 use crate::findings::Findings;
+use crate::genesis::Genesis;
 use crate::keys::read_key;
 use crate::kind::Kind;
 use crate::network::Network;
@@ -26,7 +27,7 @@ use crate::restore::{self, Restorer};
 use crate::scratch::Scratch;
 use crate::source;
 use crate::subject::Subject;
-use crate::sweep::{Counts, Sweep, sweep};
+use crate::sweep::{Counts, Rows, Sweep, sweep};
 use crate::tip::Tip;
 use crate::{LINERA, TOOL};
 use validator_network::runtime::block_on;
@@ -60,10 +61,12 @@ pub fn prove_until(args: &Args, session: &Session, interruption: Interruption) -
     let certificates =
         args.certificates.iter().map(|path| read_certificate(path)).collect::<Result<Vec<_>>>()?;
     let own_key = args.own_key.as_deref().map(read_key).transpose()?;
+    let genesis = args.genesis.as_deref().map(Genesis::read).transpose()?;
     // Outside of the runtime, so that all databases in it are closed when it is removed.
     let scratch = Scratch::create(args.scratch.as_deref())?;
     block_on(|| {
-        let proof = Proof { args, session, subject, scratch: &scratch, findings: Findings::default() };
+        let findings = Findings::default();
+        let proof = Proof { args, session, subject, genesis, scratch: &scratch, findings };
         interruption.or(proof.run(&certificates, own_key.as_ref()), false)
     })
 }
@@ -72,6 +75,7 @@ struct Proof<'a> {
     args: &'a Args,
     session: &'a Session,
     subject: Subject,
+    genesis: Option<Genesis>,
     scratch: &'a Scratch,
     findings: Findings,
 }
@@ -84,6 +88,7 @@ struct Content {
     tips: BTreeMap<ChainId, Tip>,
     validators: BTreeSet<ValidatorPublicKey>,
     fence: Option<Fence>,
+    network_description: Option<String>,
 }
 
 impl Proof<'_> {
@@ -110,7 +115,7 @@ impl Proof<'_> {
 
     /// Gets what is to be proven into the scratch directory; `None` when it is too damaged for that.
     async fn restore(&self, against: Option<&Dump>) -> Result<Option<Dump>> {
-        let Self { args, session, subject, scratch, findings } = self;
+        let Self { args, session, subject, scratch, findings, .. } = self;
         let restorer = Restorer { scratch, findings, session, read: &args.read };
         let source = match subject {
             Subject::Repository(location) => return restorer.dump(location, &args.dump.choice()).await,
@@ -133,6 +138,7 @@ impl Proof<'_> {
         let restored = restore::restored(scratch, args.read.limits());
         let Sweep { counts, chains } = sweep(&restored, &records, findings, counter).await?;
         let network = Network::read(&records, findings).await?;
+        self.check_anchor(&network, &records, &chains).await?;
         let storage = open_storage(database).await?;
         let upgraded = args.upgraded;
         let context = Context {
@@ -157,8 +163,33 @@ impl Proof<'_> {
         findings.remark("blocks that no chain refers to, or that are damaged", unreferenced, "all chains");
         content.fence = Fence::of(&restored).await;
         content.network = network.anchor();
+        content.network_description = network.hash();
         content.validators = network.validators();
         Ok(content)
+    }
+
+    /// Holds the database against the genesis, or the network description, that was given.
+    async fn check_anchor(
+        &self,
+        network: &Network<'_>,
+        records: &Records,
+        chains: &BTreeMap<ChainId, Rows>,
+    ) -> Result<()> {
+        let Self { args, genesis, findings, .. } = self;
+        if let (Some(expected), Some(found)) = (&args.network_description, network.hash())
+            && *expected != found
+        {
+            findings.add(Kind::OtherNetwork, Place::of("network description"), expected, found);
+        }
+        let Some(genesis) = genesis else { return Ok(()) };
+        if let Some(found) = network.description() {
+            genesis.check_network(found, findings);
+        }
+        let has_state = |id| chains.get(&id).is_some_and(|rows| rows.state > 0);
+        for id in chains.keys().filter(|id| has_state(**id)) {
+            genesis.check_chain((records, findings), *id, has_state).await?;
+        }
+        Ok(())
     }
 
     /// Boots workers, each on a copy of its own.
@@ -205,6 +236,8 @@ impl Proof<'_> {
             layout: manifest.map(|manifest| manifest.source.layout.clone()),
             consistency: manifest.map(|manifest| manifest.consistency.to_string()),
             network: content.network,
+            network_description: content.network_description,
+            anchored: self.args.genesis.is_some() || self.args.network_description.is_some(),
             fence: content.fence,
             counts: content.counts,
             findings: self.findings.kept(),

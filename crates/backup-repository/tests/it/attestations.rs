@@ -196,8 +196,11 @@ async fn a_flip_of_any_byte_of_an_attestation_takes_it_away() {
     }
     store.put(&report(ObjectId([1; 32])), vec![b' '; 2 << 20].into()).await.unwrap();
     store.put(&Path::from("reports/notes.txt"), "mine".into()).await.unwrap();
+    // A file has the name of its bytes.
+    let misnamed = claimed(&"07".repeat(16), dumps[0].id, None).encode().unwrap().1;
+    store.put(&report(ObjectId([2; 32])), misnamed.into()).await.unwrap();
     let anybody = reopen(&store).await.unwrap().attestations(&dumps).await.unwrap();
-    assert_eq!((anybody.of(dumps[0].id).len(), anybody.ignored()), (1, 5));
+    assert_eq!((anybody.of(dumps[0].id).len(), anybody.ignored()), (1, 6));
 }
 
 #[tokio::test]

@@ -125,6 +125,9 @@ fn command_lines_end_with_the_code_that_tells_why() {
         // Failed.
         (&[missing], 1, missing),
         (&[repository, "--dump", "00000000"], 1, "there is no dump 00000000"),
+        (&[namespace, "--genesis", &no_certificate], 2, "is no genesis of linera"),
+        (&[namespace, "--genesis", "nowhere.json"], 1, "nowhere.json"),
+        (&[namespace, "--network-description", "xy"], 2, "64 hex digits"),
         (&[namespace, "--cert", &no_certificate], 1, "info.json"),
         (&[namespace, "--own-key", &no_certificate], 1, "no secret key"),
         (&[namespace, "--against-dump", missing], 1, missing),
