@@ -294,7 +294,7 @@ fn files_of_all_commands_can_be_read_together_and_are_explained() {
     let place = Place::with_dump();
     let commands: [&[&str]; 7] = [
         &["backup", SOURCE, "repo", "--annotate", "a=b"],
-        &["verify", "repo", "--level", "1"],
+        &["verify", "repo", "--level", "1", "--attest"],
         &["restore", "repo", "rocksdb:copy/a"],
         &["copy", "repo", "other", "--all"],
         &["forget", "repo", "--keep-last", "1", "--prune"],
