@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use crate::program::Place;
+use crate::schema;
 
 /// Fields by name: their type, and whether they are always there.
 type Fields = BTreeMap<String, (String, bool)>;
@@ -50,6 +51,7 @@ fn check(tables: &BTreeMap<String, Fields>, headings: &[&str], found: &Map<Strin
     for (name, (_, always)) in &fields {
         assert!(!always || found.contains_key(name), "{headings:?}: {name} is missing in {found:?}");
     }
+    schema::check(headings, found);
     for time in ["started", "finished", "made"].iter().filter_map(|name| found.get(*name)) {
         let time = time.as_str().unwrap();
         assert!(time.len() == 20 && time.ends_with('Z') && time.as_bytes()[10] == b'T', "{time}");

@@ -275,12 +275,28 @@ fn a_run_records_how_it_ended_and_when_it_last_was_good() {
 }
 
 #[test]
+fn a_copy_and_the_end_of_a_job_are_recorded() {
+    let place = Place::with_dump();
+    place.exits(0, &["copy", "repo", "other", "--textfile", "copy.prom"]);
+    let found = left(&place, "copy.prom");
+    assert_eq!(only(&found, "kvbackup_run_exit_code"), 0.0);
+    assert!(only(&found, "kvbackup_run_stored_bytes") > 0.0, "{found:?}");
+    place.exits(4, &["finish", "repo", "--job", "night", "--textfile", "finish.prom"]);
+    assert_eq!(only(&left(&place, "finish.prom"), "kvbackup_run_exit_code"), 4.0);
+    // A job that was given up is no good end of one.
+    place.exits(2, &["finish", "repo", "--job", "night", "--discard", "--textfile", "discard.prom"]);
+    place.exits(4, &["copy", "repo", "third", "--textfile", "third/copy.prom"]).says("the second repository");
+    assert!(!place.path("third").exists() && !place.path("discard.prom").exists());
+}
+
+#[test]
 fn files_of_all_commands_can_be_read_together_and_are_explained() {
     let place = Place::with_dump();
-    let commands: [&[&str]; 6] = [
+    let commands: [&[&str]; 7] = [
         &["backup", SOURCE, "repo", "--annotate", "a=b"],
-        &["verify", "repo", "--level", "1"],
+        &["verify", "repo", "--level", "1", "--attest"],
         &["restore", "repo", "rocksdb:copy/a"],
+        &["copy", "repo", "other", "--all"],
         &["forget", "repo", "--keep-last", "1", "--prune"],
         &["prune", "repo", "--grace", "0"],
         &["metrics", "repo", "--measure"],

@@ -48,6 +48,9 @@ impl Place {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kvbackup"));
         command.args(arguments).current_dir(self.path("")).env("TMPDIR", self.scratch()).stdin(Stdio::null());
+        for variable in ["KVBACKUP_REPOSITORY", "KVBACKUP_PROFILE", "KVBACKUP_PROFILE_FILE"] {
+            command.env_remove(variable);
+        }
         command
     }
 

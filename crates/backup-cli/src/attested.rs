@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use backup_console::Report;
+use backup_console::{Report, Times};
 use backup_format::{Digest, ObjectId, Proven};
 use backup_repository::{Attestations, Attested, Proof, Signed};
 use serde_json::{Map, Value, json};
@@ -33,33 +33,36 @@ pub(crate) fn fields(attestations: &Attestations, dump: ObjectId) -> Map<String,
 }
 
 /// Adds what is attested of a dump.
-pub(crate) fn add(report: &mut Report, attestations: &Attestations, dump: ObjectId) {
+pub(crate) fn add(report: &mut Report, attestations: &Attestations, dump: ObjectId, times: Times) {
     report.fields(fields(attestations, dump));
     for (label, attested) in
         [("verified", verified(attestations, dump)), ("boot-proven", boot_proven(attestations, dump))]
     {
-        report.line(label, attested.map_or_else(|| "not attested".to_owned(), text));
+        report.line(
+            label,
+            attested.map_or_else(|| "not attested".to_owned(), |attested| text(attested, times)),
+        );
     }
 }
 
 /// Writes an attestation for a line.
-fn text(attested: &Attested) -> String {
+fn text(attested: &Attested, times: Times) -> String {
     let Attested { proven, time, tool, signed, network, .. } = attested;
     let network = network.as_ref().map(|network| format!(" on network {}", network.name));
     format!(
         "{} ({proven}) by {tool}{}, {}",
-        to_the_second(time),
+        times.text(time),
         network.unwrap_or_default(),
         signed_text(*signed)
     )
 }
 
 /// Writes an attestation for a table: when, and a mark where it says less than it seems to.
-pub(crate) fn cell(attested: Option<&Attested>) -> String {
+pub(crate) fn cell(attested: Option<&Attested>, times: Times) -> String {
     let Some(Attested { proven, time, signed, .. }) = attested else { return "-".to_owned() };
     let unchecked = if matches!(signed, Signed::By(_)) { "" } else { "?" };
     let structure = if *proven == Proven::Structure { " structure" } else { "" };
-    format!("{}{unchecked}{structure}", to_the_second(time))
+    format!("{}{unchecked}{structure}", times.text(time))
 }
 
 fn as_json(attested: Option<&Attested>) -> Value {

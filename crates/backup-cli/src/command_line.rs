@@ -7,6 +7,7 @@ use backup_sources::{Engines, Opening, Role};
 use clap::{ArgMatches, Command, CommandFactory};
 
 use crate::args::{Cli, EXAMPLES};
+use crate::defaults::{self, Environment};
 
 /// What exit code 4 means.
 const REFUSED: &str =
@@ -14,16 +15,39 @@ const REFUSED: &str =
 /// A variable that no other program reads.
 const SIGN_KEY: &str =
     "  KVBACKUP_SIGN_KEY               file of the key to sign with, unless --sign-key names one\n";
+/// What says where REPO is and what holds for every call.
+const DEFAULTS: &str =
+    "  KVBACKUP_REPOSITORY             REPO, where the argument is left out and --repository does not name it
+  KVBACKUP_PROFILE                name of a profile, unless --profile names one
+  KVBACKUP_PROFILE_FILE           file of profiles, unless --profile-file names one
+";
+/// Explains profiles.
+const PROFILES: &str = "
+REPO may be left out where --repository, KVBACKUP_REPOSITORY or a profile names it. An argument comes before all of them.
+
+--profile NAME takes what is not given from a table of a TOML file, options by their long names:
+  [node]                          for every command that has the option
+  repository = \"/backup/validator\"
+  trust = [\"/etc/kvbackup/node.key.pub\"]
+  [node.forget]                   for `kvbackup forget` alone
+  keep-daily = 7
+The command line comes before the environment, and that before the profile. The file is the first that holds the profile of
+$XDG_CONFIG_HOME/kvbackup/profiles.toml (~/.config without that variable) and /etc/kvbackup/profiles.toml, unless one is named.
+It names files of keys and passwords, and holds none. Options that are for one call, like --dump and --allow-most, stand in no profile.
+";
 /// What follows an interruption.
 const RESUMES: &str =
     "backup, copy, fence, finish, import, prune and restore resume when the same command runs again";
 
-/// Parses a command line, and the options of engines in it.
+/// Parses a command line, and the options of engines in it. What does not stand there is taken from the environment or a profile.
 pub(crate) fn parse(
     engines: &Engines,
     words: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    environment: Environment<'_>,
 ) -> Result<(Cli, Opening), clap::Error> {
-    let line = CommandLine { command: command(engines), role: opened, engines };
+    let mut words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+    let command = defaults::fill_in(command(engines), &mut words, engines, environment)?;
+    let line = CommandLine { command, role: opened, engines };
     backup_console::parse(line, words)
 }
 
@@ -34,7 +58,7 @@ pub(crate) fn command(engines: &Engines) -> Command {
     for name in names {
         command = command.mut_subcommand(&name, |command| complete(command, engines, role(&name)));
     }
-    command
+    defaults::with_options(command)
 }
 
 /// Completes a command, or the commands below it.
@@ -64,7 +88,7 @@ fn role(command: &str) -> Option<Role> {
 fn long_help(engines: &Engines) -> String {
     let codes = backup_console::exit_codes("done", REFUSED, RESUMES);
     let (sources, targets) = (backup_console::sources(engines), backup_console::targets(engines));
-    format!("{sources}{targets}{REPOSITORIES}{codes}{ENVIRONMENT}{SIGN_KEY}{EXAMPLES}")
+    format!("{sources}{targets}{REPOSITORIES}{PROFILES}{codes}{ENVIRONMENT}{SIGN_KEY}{DEFAULTS}{EXAMPLES}")
 }
 
 #[cfg(test)]
@@ -75,7 +99,7 @@ mod tests {
     use super::*;
 
     fn parse(line: &[&str]) -> Result<(Cli, Opening), clap::Error> {
-        super::parse(&Engines::built_in(), [&["kvbackup"], line].concat())
+        super::parse(&Engines::built_in(), [&["kvbackup"], line].concat(), &|_| None)
     }
 
     #[test]

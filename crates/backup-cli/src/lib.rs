@@ -5,10 +5,12 @@ mod args;
 mod attested;
 mod command_line;
 mod commands;
+mod defaults;
 mod diff_lines;
 mod difference;
 mod exposition;
 mod fresh;
+mod given;
 mod keep_args;
 mod list_filter;
 mod looking;
@@ -16,8 +18,11 @@ mod new_file;
 mod origin;
 mod outcome;
 mod owner;
+mod profile;
+mod profile_file;
 mod report;
 mod repository;
+mod repository_argument;
 mod require;
 mod scenario;
 mod state;
@@ -44,7 +49,7 @@ const REST: Duration = Duration::from_secs(20);
 /// On Linux with glibc the program starts itself anew once, to keep its memory small.
 #[must_use]
 pub fn run(engines: &Engines) -> ExitCode {
-    let parse = || command_line::parse(engines, std::env::args_os());
+    let parse = || command_line::parse(engines, std::env::args_os(), &|name| std::env::var_os(name));
     let recorder = |cli: &Cli, opening: &_| outcome::recorder(cli, engines, opening);
     backup_console::run_recorded(engines, parse, run_command, recorder)
 }

@@ -1,9 +1,11 @@
 //! Which dumps `list` shows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::str::FromStr;
 use std::time::SystemTime;
 
+use backup_console::parse_moment;
+use backup_format::ObjectId;
 use backup_repository::{Dump, time_text};
 
 use crate::keep_args::parse_age;
@@ -46,7 +48,8 @@ impl ListFilter<'_> {
     }
 }
 
-/// Returns the dump that another one follows, if it is there: the one of the largest sequence.
+/// Returns the dump that another one follows, if it is there: the one of the largest sequence. Looks at all dumps; who asks for each of them
+/// takes [`Predecessors`].
 pub(crate) fn predecessor<'a>(dump: &Dump, all: &'a [Dump]) -> Option<&'a Dump> {
     predecessor_of(dump, all.iter().filter(|other| dump.manifest.previous.contains(&other.id)))
 }
@@ -54,7 +57,22 @@ pub(crate) fn predecessor<'a>(dump: &Dump, all: &'a [Dump]) -> Option<&'a Dump> 
 /// Does the same where the dumps are known that it names as previous.
 pub(crate) fn predecessor_of<'a>(dump: &Dump, previous: impl Iterator<Item = &'a Dump>) -> Option<&'a Dump> {
     let own = previous.filter(|other| other.manifest.namespace == dump.manifest.namespace);
-    own.max_by_key(|other| other.manifest.sequence)
+    let key = |dump: &'a Dump| (dump.manifest.sequence, &dump.manifest.finished, dump.id);
+    own.max_by_key(|other| key(other))
+}
+
+/// The dumps of a repository, by which each of them finds the one that it follows without looking at all.
+pub(crate) struct Predecessors<'a>(HashMap<ObjectId, &'a Dump>);
+
+impl<'a> Predecessors<'a> {
+    pub(crate) fn new(all: &'a [Dump]) -> Self {
+        Self(all.iter().map(|dump| (dump.id, dump)).collect())
+    }
+
+    /// Returns what [`predecessor`] returns.
+    pub(crate) fn of(&self, dump: &Dump) -> Option<&'a Dump> {
+        predecessor_of(dump, dump.manifest.previous.iter().filter_map(|id| self.0.get(id).copied()))
+    }
 }
 
 /// A moment, to the second, as manifests write it.
@@ -74,23 +92,17 @@ impl Since {
 impl FromStr for Since {
     type Err = String;
 
-    /// Reads an age like `36h`, a day, or a moment in UTC.
+    /// Reads an age like `36h`, a day in UTC, or a moment with its zone.
     fn from_str(text: &str) -> Result<Self, String> {
-        const SHAPE: &str = "0000-00-00T00:00:00Z";
         if let Ok(age) = parse_age(text) {
             let moment = SystemTime::now().checked_sub(age).ok_or("that is too long ago")?;
             return Ok(Self(time_text(moment).trim_end_matches('Z').to_owned()));
         }
         let full = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
-        let has_shape = full.len() == SHAPE.len()
-            && full.bytes().zip(SHAPE.bytes()).all(|(found, shape)| match shape {
-                b'0' => found.is_ascii_digit(),
-                shape => found == shape,
-            });
-        if has_shape {
-            return Ok(Self(full.trim_end_matches('Z').to_owned()));
+        if let Some(moment) = parse_moment(&full) {
+            return Ok(Self(moment.trim_end_matches('Z').to_owned()));
         }
-        Err("expected a time like 36h, 14d, 8w or 1y, or a moment in UTC like 2026-01-31 or 2026-01-31T04:00:00Z".to_owned())
+        Err("expected a time like 36h, 14d, 8w or 1y, or a moment like 2026-01-31 (in UTC), 2026-01-31T04:00:00Z or 2026-01-31 05:00:00 +01:00".to_owned())
     }
 }
 
@@ -104,6 +116,8 @@ mod tests {
         assert!(day.is_before("2026-01-31T00:00:00.000Z") && !day.is_before("2026-01-30T23:59:59.999Z"));
         let second: Since = "2026-01-31T04:00:01Z".parse().unwrap();
         assert!(second.is_before("2026-01-31T04:00:01Z") && !second.is_before("2026-01-31T04:00:00.999Z"));
+        let zone: Since = "2026-01-31 05:00:01 +01:00".parse().unwrap();
+        assert_eq!(zone, second);
         let age: Since = "36h".parse().unwrap();
         assert!(age.is_before(&time_text(SystemTime::now())) && !age.is_before("2025-01-01T00:00:00Z"));
         for bad in ["", "36", "2026-1-31", "2026-01-31 04:00:00", "2026-01-31T04:00:00", "yesterday"] {

@@ -65,6 +65,8 @@ impl Command {
             Self::Verify(args) => Some(args.recorded()),
             Self::Forget(args) => Some(args.recorded()),
             Self::Prune(args) => Some(args.recorded()),
+            Self::Copy(args) => Some(args.recorded()),
+            Self::Finish(args) => Some(args.recorded()),
             _ => None,
         }
     }
@@ -83,6 +85,9 @@ pub(crate) fn recorder(cli: &Cli, engines: &Engines, opening: &Opening) -> Resul
     let target = run.target.and_then(|target| engines.target(target).ok());
     let mut places: Vec<_> =
         run.repository.directory().map(|place| ("the repository", place)).into_iter().collect();
+    if let Command::Copy(args) = &cli.command {
+        places.extend(args.target().directory().map(|place| ("the second repository", place)));
+    }
     places.extend(
         source.iter().flat_map(|source| source.directories(opening)).map(|place| ("the source", place)),
     );

@@ -49,6 +49,9 @@ pub struct ConsoleArgs {
     /// Show progress also where stderr is no terminal, as a line every 5 seconds
     #[arg(long, global = true)]
     pub(crate) progress: bool,
+    /// Show times in UTC, and not in the zone of this machine or of variable TZ; JSON is always in UTC
+    #[arg(long, global = true, hide_short_help = true)]
+    pub(crate) utc: bool,
 }
 
 fn parse_patience(text: &str) -> Result<Duration, String> {

@@ -25,6 +25,7 @@ mod secret_file;
 mod secrets;
 mod session;
 mod signals;
+mod times;
 
 pub use args::{ConsoleArgs, DumpArgs, LayoutArgs, ReadArgs, SourceArgs};
 pub use attest::{AttestArgs, Attester};
@@ -46,3 +47,4 @@ pub use run::{run, run_recorded};
 pub use secrets::{read_identities, read_repository_key, recipients};
 pub use session::Session;
 pub use signals::Interruption;
+pub use times::{Times, parse_moment};

@@ -14,6 +14,7 @@ use crate::location::RepositoryLocation;
 use crate::output::Output;
 use crate::progress::{Counter, Meter};
 use crate::secrets;
+use crate::times::Times;
 
 /// The engines of a program, the options of engines that were given, where progress goes, and how stores are treated.
 #[derive(Clone)]
@@ -53,6 +54,12 @@ impl Session {
     #[must_use]
     pub fn output(&self) -> Output {
         Output::new(self.console.json, self.counter.clone())
+    }
+
+    /// Returns how times are written for people.
+    #[must_use]
+    pub fn times(&self) -> Times {
+        Times::new(self.console.utc)
     }
 
     /// Returns the source that a command names.

@@ -16,7 +16,9 @@ use crate::store::Store;
 impl Dumps {
     /// Returns the last dump of each namespace, by sequence; those of the future do not count.
     fn newest(&self) -> BTreeMap<&str, &Dump> {
-        let past = self.good.iter().filter(|dump| !self.future.contains(&dump.id));
+        // Where the clock of this machine is behind, all of them are of the future.
+        let future: BTreeSet<&ObjectId> = self.future.iter().collect();
+        let past = self.good.iter().filter(|dump| !future.contains(&dump.id));
         // They are sorted, so the last one of a namespace stays.
         past.map(|dump| (dump.manifest.namespace.as_str(), dump)).collect()
     }

@@ -95,6 +95,13 @@ impl Engines {
             .is_some_and(|(name, _)| self.find(name).is_some() || builtin::OPTIONAL.contains(&name))
     }
 
+    /// Returns true if the engine of this locator knows an option; false if no engine of the program has its scheme.
+    #[must_use]
+    pub fn knows_option(&self, locator: impl AsRef<OsStr>, option: &str) -> bool {
+        let engine = split_scheme(locator.as_ref()).and_then(|(name, _)| self.find(name));
+        engine.is_some_and(|(engine, ..)| engine.options().iter().any(|known| known.name() == option))
+    }
+
     /// Returns the titles of the engines that know an option.
     pub(crate) fn titles_with(&self, option: &str) -> String {
         let knows =

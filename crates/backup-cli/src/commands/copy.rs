@@ -14,9 +14,11 @@ use clap::Args;
 use serde_json::json;
 
 use super::forget::parse_id;
+use crate::outcome::Run;
 use crate::report::full_text;
 use crate::repository::{self, Destination};
 use crate::table;
+use crate::textfile::RecordArgs;
 
 /// Digits of an id in the table; `--dump` takes them.
 const ID_DIGITS: usize = 12;
@@ -56,6 +58,26 @@ pub(crate) struct CopyArgs {
     dry_run: bool,
     #[command(flatten)]
     read: ReadArgs,
+    #[command(flatten)]
+    record: RecordArgs,
+}
+
+impl CopyArgs {
+    pub(crate) fn recorded(&self) -> Run<'_> {
+        Run {
+            command: "copy",
+            record: &self.record,
+            repository: &self.repository,
+            source: None,
+            target: None,
+            dry_run: self.dry_run,
+        }
+    }
+
+    /// Returns the repository that is written.
+    pub(crate) fn target(&self) -> &RepositoryLocation {
+        &self.target
+    }
 }
 
 pub(crate) async fn run(args: CopyArgs, session: &Session) -> Result<Report> {

@@ -7,7 +7,9 @@ use clap::Args;
 
 use super::backup;
 use crate::args::ShrinkArgs;
+use crate::outcome::Run;
 use crate::repository;
+use crate::textfile::RecordArgs;
 
 /// Make the dump of a job, when `backup --share` has read all of its shares
 ///
@@ -39,8 +41,23 @@ pub(crate) struct FinishArgs {
     #[arg(long)]
     dry_run: bool,
     /// Remove the records of the job, and make no dump
-    #[arg(long, conflicts_with_all = ["dry_run", "allow_implausible", "max_shrink", "codec", "sign_key"])]
+    #[arg(long, conflicts_with_all = ["dry_run", "allow_implausible", "max_shrink", "codec", "sign_key", "textfile"])]
     discard: bool,
+    #[command(flatten)]
+    record: RecordArgs,
+}
+
+impl FinishArgs {
+    pub(crate) fn recorded(&self) -> Run<'_> {
+        Run {
+            command: "finish",
+            record: &self.record,
+            repository: &self.repository,
+            source: None,
+            target: None,
+            dry_run: self.dry_run,
+        }
+    }
 }
 
 pub(crate) async fn run(args: FinishArgs, session: &Session) -> Result<Report> {

@@ -1,7 +1,7 @@
 //! `forget`: takes dumps off the list.
 
 use anyhow::{Context, Result};
-use backup_console::{Problem, Report, RepositoryLocation, Session, SignArgs, count};
+use backup_console::{Problem, Report, RepositoryLocation, Session, SignArgs, Times, count};
 use backup_repository::{DumpChoice, ForgetGroup, ForgetOptions, ForgetReport, PruneOptions, Verdict};
 use clap::Args;
 use serde_json::{Value, json};
@@ -98,7 +98,7 @@ pub(crate) async fn run(args: ForgetArgs, session: &Session) -> Result<Report> {
         true => Vec::new(),
         false => repository.accept_missing(&args.missing).await?,
     };
-    let mut report = describe(&made, args.dry_run);
+    let mut report = describe(&made, args.dry_run, session.times());
     accepted.iter().for_each(|id| report.line("accepted", format_args!("dump {id} is lost")));
     report.field("accepted", accepted);
     if args.prune {
@@ -110,7 +110,7 @@ pub(crate) async fn run(args: ForgetArgs, session: &Session) -> Result<Report> {
     Ok(report)
 }
 
-fn describe(made: &ForgetReport, dry_run: bool) -> Report {
+fn describe(made: &ForgetReport, dry_run: bool, times: Times) -> Report {
     let mut report = Report::default();
     report.field("dry_run", dry_run);
     report.field("groups", made.groups.iter().map(group_as_json).collect::<Vec<_>>());
@@ -121,7 +121,11 @@ fn describe(made: &ForgetReport, dry_run: bool) -> Report {
         let origin = group.origin.as_ref().map(|origin| format!(" of {origin:.ID_DIGITS$}"));
         let origin = origin.unwrap_or_default();
         report.text(&format!("namespace {}{origin}, layout {}\n", group.namespace, group.layout));
-        report.text(&table::table(group.dumps.iter().map(row).collect(), 2, usize::MAX));
+        report.text(&table::table(
+            group.dumps.iter().map(|verdict| row(verdict, times)).collect(),
+            2,
+            usize::MAX,
+        ));
     }
     report.field("untrusted", &made.untrusted);
     for id in &made.untrusted {
@@ -132,10 +136,10 @@ fn describe(made: &ForgetReport, dry_run: bool) -> Report {
     report
 }
 
-fn row(verdict: &Verdict) -> [String; 3] {
+fn row(verdict: &Verdict, times: Times) -> [String; 3] {
     let what = if verdict.goes() { "goes".to_owned() } else { format!("stays: {}", words(verdict)) };
     let Verdict { dump, .. } = verdict;
-    [format!("{:.ID_DIGITS$}", dump.id), dump.manifest.finished.clone(), what]
+    [format!("{:.ID_DIGITS$}", dump.id), times.text(&dump.manifest.finished), what]
 }
 
 fn words(verdict: &Verdict) -> String {

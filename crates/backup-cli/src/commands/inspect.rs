@@ -55,9 +55,9 @@ async fn inspect_dump(location: &RepositoryLocation, choice: &DumpArgs, session:
     report::add_dump(&mut report, dump.id, manifest);
     report::add_signed(&mut report, repository.signed(dump.id).await?);
     let attestations = repository.attestations(std::slice::from_ref(&dump)).await?;
-    attested::add(&mut report, &attestations, dump.id);
-    report.line("started", &manifest.started);
-    report.line("finished", &manifest.finished);
+    attested::add(&mut report, &attestations, dump.id, session.times());
+    report.line("started", session.times().text(&manifest.started));
+    report.line("finished", session.times().text(&manifest.finished));
     report.line("made by", &manifest.tool);
     if let Some(inventory) = &manifest.inventory {
         for (name, value) in &inventory.annotations {

@@ -1,7 +1,10 @@
 //! `list`: the dumps of a repository.
 
+use std::collections::HashSet;
+
 use anyhow::Result;
-use backup_console::{Problem, Report, RepositoryLocation, Session, bytes, count};
+use backup_console::{Problem, Report, RepositoryLocation, Session, Times, bytes, count};
+use backup_format::ObjectId;
 use backup_repository::{Attestations, Dump, Dumps, RepositoryError, Signed};
 use clap::Args;
 use indicatif::HumanCount;
@@ -10,7 +13,7 @@ use serde_json::{Value, json};
 use crate::attested;
 use crate::fresh::FreshArgs;
 use crate::keep_args::parse_annotation;
-use crate::list_filter::{ListFilter, Since, predecessor};
+use crate::list_filter::{ListFilter, Predecessors, Since};
 use crate::origin;
 use crate::report::{self, full_text};
 use crate::state::State;
@@ -48,7 +51,7 @@ pub(crate) struct ListArgs {
     /// Only dumps with this annotation; may be repeated, and then all of them are needed
     #[arg(long, value_name = "NAME[=VALUE]", value_parser = parse_annotation)]
     annotation: Vec<(String, Option<String>)>,
-    /// Only dumps that were finished since then: a time like 36h, 14d, 8w, 1y, or a moment in UTC like 2026-01-31 or 2026-01-31T04:00:00Z
+    /// Only dumps that were finished since then: a time like 36h, 14d, 8w, 1y, or a moment like 2026-01-31 (in UTC), 2026-01-31T04:00:00Z or '2026-01-31 05:00:00 +01:00'
     #[arg(long, value_name = "TIME")]
     since: Option<Since>,
     /// Only the newest N dumps of each namespace, of those that are left
@@ -72,7 +75,12 @@ pub(crate) async fn run(args: ListArgs, session: &Session) -> Result<Report> {
     let state = remembered.err().map(anyhow::Error::downcast::<Problem>).transpose()?;
     args.filter().apply(&mut dumps.good);
     let attestations = repository.attestations(&dumps.good).await?;
-    let known = Known { dumps: &dumps, all: &all, attestations: &attestations };
+    let known = Known {
+        dumps: &dumps,
+        future: dumps.future.iter().copied().collect(),
+        all: Predecessors::new(&all),
+        attestations: &attestations,
+    };
     let mut report = Report::default();
     report.field("dumps", dumps.good.iter().map(|dump| as_json(dump, &known)).collect::<Vec<_>>());
     report.field("attestations_ignored", attestations.ignored());
@@ -90,7 +98,7 @@ pub(crate) async fn run(args: ListArgs, session: &Session) -> Result<Report> {
         report.field("pack_bytes", pack_bytes);
         report.text(&no_dumps(packs, pack_bytes));
     } else {
-        report.text(&table(&known));
+        report.text(&table(&known, session.times()));
     }
     missing.iter().for_each(|error| report.text(&format!("MISSING: {}\n", full_text(error))));
     report.failure = failure(&dumps, &args.repository, missing.into_iter().chain(stale)).or(state);
@@ -140,13 +148,15 @@ pub(super) fn failure(
 /// What is known of the dumps that are shown.
 struct Known<'a> {
     dumps: &'a Dumps,
-    /// Those that are not shown, too.
-    all: &'a [Dump],
+    /// Those of the future.
+    future: HashSet<ObjectId>,
+    /// Of all dumps, also of those that are not shown.
+    all: Predecessors<'a>,
     attestations: &'a Attestations,
 }
 
 fn as_json(dump: &Dump, known: &Known<'_>) -> Value {
-    let Known { dumps, all, attestations } = *known;
+    let Known { dumps, future, all, attestations } = known;
     let mut fields = report::dump_as_json(dump);
     // Those of earlier programs have none.
     fields["sequence"] = json!(dump.manifest.sequence);
@@ -158,8 +168,8 @@ fn as_json(dump: &Dump, known: &Known<'_>) -> Value {
     for (name, attested) in attested::fields(attestations, dump.id) {
         fields[name] = attested;
     }
-    fields["future"] = json!(dumps.future.contains(&dump.id));
-    fields["since"] = predecessor(dump, all).map_or(Value::Null, |previous| {
+    fields["future"] = json!(future.contains(&dump.id));
+    fields["since"] = all.of(dump).map_or(Value::Null, |previous| {
         let change = |now: u64, before: u64| i128::from(now) - i128::from(before);
         let (now, before) = (&dump.manifest, &previous.manifest);
         let mut since = json!({
@@ -186,8 +196,8 @@ fn no_dumps(packs: u64, pack_bytes: u64) -> String {
     )
 }
 
-fn table(known: &Known<'_>) -> String {
-    let Known { dumps, all, attestations } = *known;
+fn table(known: &Known<'_>, times: Times) -> String {
+    let Known { dumps, future, all, attestations } = known;
     let header = [
         "dump",
         "seq",
@@ -209,7 +219,7 @@ fn table(known: &Known<'_>) -> String {
         [
             format!("{:.ID_DIGITS$}", dump.id),
             sequence(manifest.sequence),
-            manifest.finished.clone(),
+            times.text(&manifest.finished),
             manifest.namespace.clone(),
             manifest.source.engine.clone(),
             manifest.source.layout.clone(),
@@ -220,18 +230,18 @@ fn table(known: &Known<'_>) -> String {
                 .as_deref()
                 .map_or("-".to_owned(), |origin| format!("{origin:.ID_DIGITS$}")),
             signer(dumps.signed.get(&dump.id).copied()),
-            attested::cell(attested::verified(attestations, dump.id)),
-            attested::cell(attested::boot_proven(attestations, dump.id)),
+            attested::cell(attested::verified(attestations, dump.id), times),
+            attested::cell(attested::boot_proven(attestations, dump.id), times),
             manifest
                 .inventory
                 .as_ref()
                 .map_or("sealed".to_owned(), |inventory| HumanCount(inventory.entries).to_string()),
-            predecessor(dump, all).map_or_else(|| "-".to_owned(), |previous| change(dump, previous)),
+            all.of(dump).map_or_else(|| "-".to_owned(), |previous| change(dump, previous)),
             bytes(manifest.plain_bytes),
         ]
     });
     let mut text = table::table(std::iter::once(header.map(str::to_owned)).chain(rows).collect(), 0, 11);
-    for dump in dumps.good.iter().filter(|dump| dumps.future.contains(&dump.id)) {
+    for dump in dumps.good.iter().filter(|dump| future.contains(&dump.id)) {
         text += &format!(
             "{:.ID_DIGITS$}  FUTURE: it says that it was finished after now; a clock was wrong, and dumps made since then \
              come after it all the same\n",

@@ -25,7 +25,7 @@ use crate::textfile::Textfile;
 /// What is damaged is a number here and no failure: the exit code is 0. Only what keeps the metrics from being written makes it another one.
 ///
 /// With --textfile they go to a file for the textfile collector of node_exporter, which appears as a whole and can be read by everybody.
-/// backup, verify, restore, forget and prune take --textfile too, and record in it how they ended: exit code, begin, end, bytes, and
+/// backup, finish, verify, restore, copy, forget and prune take --textfile too, and record in it how they ended: exit code, begin, end, bytes, and
 /// when the last good run ended. Each job needs a file of its own, for its name is a label of what is in it. Metrics of one
 /// repository go to one file. deploy/monitoring has rules for alerts, a dashboard, and how all this is set up.
 #[derive(Args, Debug)]

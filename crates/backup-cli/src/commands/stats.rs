@@ -1,7 +1,7 @@
 //! `stats`: what takes the room of a repository.
 
 use anyhow::Result;
-use backup_console::{Report, RepositoryLocation, Session, bytes, count};
+use backup_console::{Report, RepositoryLocation, Session, Times, bytes, count};
 use backup_repository::{DumpStats, ObjectStats, Stats, StatsOptions};
 use clap::Args;
 use serde_json::{Value, json};
@@ -46,7 +46,7 @@ pub(crate) async fn run(args: StatsArgs, session: &Session) -> Result<Report> {
         report.field(name, as_json(objects));
     }
     if !stats.dumps.is_empty() {
-        report.text(&table(&stats));
+        report.text(&table(&stats, session.times()));
         report.text("\n");
     }
     report.line("packs", format_args!("{} in {}", bytes(stats.pack_bytes), count(stats.packs, "pack")));
@@ -62,13 +62,13 @@ pub(crate) async fn run(args: StatsArgs, session: &Session) -> Result<Report> {
     Ok(report.timed())
 }
 
-fn table(stats: &Stats) -> String {
+fn table(stats: &Stats, times: Times) -> String {
     let header = ["dump", "finished", "namespace", "size", "stored", "own"];
     let row = |stats: &DumpStats| {
         let DumpStats { dump, reached, own, .. } = stats;
         [
             format!("{:.ID_DIGITS$}", dump.id),
-            dump.manifest.finished.clone(),
+            times.text(&dump.manifest.finished),
             dump.manifest.namespace.clone(),
             bytes(dump.manifest.plain_bytes),
             bytes(reached.stored_bytes),

@@ -42,7 +42,7 @@ pub(crate) async fn run(args: UnforgetArgs, session: &Session) -> Result<Report>
     let dumps = repository.forgotten().await?;
     report.field("forgotten", dumps.iter().map(report::dump_as_json).collect::<Vec<_>>());
     let row = |Dump { id, manifest }: &Dump| {
-        [id.to_string(), manifest.finished.clone(), manifest.namespace.clone()]
+        [id.to_string(), session.times().text(&manifest.finished), manifest.namespace.clone()]
     };
     match dumps.is_empty() {
         true => report.text("no forgotten dumps\n"),

@@ -125,7 +125,8 @@ pub(crate) async fn run(args: VerifyArgs, session: &Session) -> Result<Report> {
     };
     State::of(session, &args.repository).check(&repository).await?;
     if args.all {
-        return verify_all::run(&repository, &options, &attester, args.expect_sequence).await;
+        let expected = args.expect_sequence;
+        return verify_all::run(&repository, &options, &attester, (expected, session.times())).await;
     }
     let dump = repository::find(&repository, &args.dump).await?;
     repository::check_sequence(&repository, &dump, args.expect_sequence).await?;

@@ -1,7 +1,7 @@
 //! `verify --all`: whether all dumps are what they were.
 
 use anyhow::Result;
-use backup_console::{Attester, Problem, Report, count};
+use backup_console::{Attester, Problem, Report, Times, count};
 use backup_format::{ErrorClass, Proven};
 use backup_repository::{
     DumpVerdict, Proof, Repository, RepositoryError, VerifyAllReport, VerifyLevel, VerifyOptions,
@@ -19,7 +19,7 @@ pub(super) async fn run(
     repository: &Repository,
     options: &VerifyOptions,
     attester: &Attester,
-    expected: Option<u64>,
+    (expected, times): (Option<u64>, Times),
 ) -> Result<Report> {
     if let Some(least) = expected {
         repository.dumps().await?.check_sequence(None, least)?;
@@ -35,7 +35,7 @@ pub(super) async fn run(
     report.field("packs_bad", found.packs_damaged.iter().map(full_text).collect::<Vec<_>>());
     report.field("missing", found.missing.iter().map(full_text).collect::<Vec<_>>());
     report.field("segments_read", found.segments_read);
-    describe(&mut report, &found, options.level);
+    describe(&mut report, &found, (options.level, times));
     report.failure = failure(&found);
     attester.attest(&mut report, repository, &proofs(&found)).await;
     Ok(report.timed())
@@ -68,11 +68,11 @@ fn as_json(dump: &DumpVerdict) -> Value {
     })
 }
 
-fn describe(report: &mut Report, found: &VerifyAllReport, level: VerifyLevel) {
+fn describe(report: &mut Report, found: &VerifyAllReport, (level, times): (VerifyLevel, Times)) {
     let row = |dump: &DumpVerdict| {
         let (finished, namespace) =
             dump.manifest.as_ref().map_or(("-".to_owned(), "-".to_owned()), |manifest| {
-                (manifest.finished.clone(), manifest.namespace.clone())
+                (times.text(&manifest.finished), manifest.namespace.clone())
             });
         let verdict = match &dump.found {
             Ok(found) if found.digest.is_some() => "good: the digest is right",
