@@ -28,6 +28,7 @@ mod rules;
 mod schedule;
 mod security;
 mod signed;
+mod sketches;
 mod stats;
 #[cfg(feature = "aws")]
 mod stores;
