@@ -39,6 +39,7 @@ mod scenarios;
 mod scratch;
 mod server;
 mod signed;
+mod sketch;
 mod state;
 mod stats;
 mod stores;
