@@ -334,3 +334,32 @@ fn an_identity_on_the_command_line_is_refused_and_not_repeated() {
     run.says("it is an identity, which is secret");
     assert!(!run.stderr.contains(&secret[..30]), "a secret was printed");
 }
+
+#[test]
+fn a_recipient_that_somebody_adds_to_the_stored_key_is_noticed_when_it_is_recovered() {
+    let place = Place::with_fixture();
+    let recipients: Vec<String> = ["a.age", "b.age"].iter().map(|file| person(&place, file)).collect();
+    for name in ["operator.key", "thief.key"] {
+        place.done(&["key", "generate", "--sign", name]);
+    }
+    let recipients = ["--recipient", &recipients[0], "--recipient", &recipients[1]];
+    let init = [&["init", "repo", "--sign-key", "operator.key"][..], &recipients, KEY].concat();
+    place.done(&init);
+    let recover = |file: &'static str| {
+        ["key", "recover", "repo", "--to", file, "--identity", "a.age", "--trust", "operator.key.pub"]
+    };
+    let signed = place.done(&recover("first.key"));
+    assert_eq!(signed["signature"], "good");
+    let new = person(&place, "new.age");
+    place.exits(0, &[&["key", "add", "repo", "--recipient", &new, "--sign-key", "thief.key"], KEY].concat());
+    place.exits(4, &recover("second.key")).says("somebody may have added a recipient");
+    assert!(!place.path("second.key").exists());
+    place.exits(
+        0,
+        &[&["key", "remove", "repo", "--recipient", &new, "--sign-key", "operator.key"], KEY].concat(),
+    );
+    place.exits(0, &recover("second.key"));
+    let trust = ["--trust", "operator.key.pub"];
+    let change = [&["key", "add", "repo", "--recipient", &new][..], KEY, &trust].concat();
+    place.exits(4, &change).says("there is no key to sign with");
+}

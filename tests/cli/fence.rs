@@ -51,6 +51,8 @@ fn a_real_database_is_fenced_once_and_a_dump_of_it_stays_fenced() {
     let before = digest(&place);
     let raise = ["fence", "raise", SOURCE, "--survey", "survey.jsonl"];
     place.exits(4, &["fence", "status", SOURCE]).says("not fenced: 2 chains of 2");
+    let inspected = place.exits(0, &["inspect", SOURCE]).stdout;
+    assert!(inspected.contains("not fenced: 2 of 2 chains"), "{inspected}");
     let dry = place.done(&[&raise[..], &["--dry-run"]].concat());
     assert_eq!((&dry["written"], &dry["dry_run"]), (&2.into(), &true.into()));
     assert_eq!(digest(&place), before);
@@ -64,6 +66,9 @@ fn a_real_database_is_fenced_once_and_a_dump_of_it_stays_fenced() {
     assert_eq!(place.done(&raise)["written"], 0);
     assert_eq!(digest(&place), fenced);
     place.done(&["fence", "status", SOURCE]);
+    let inspected = place.done(&["inspect", SOURCE]);
+    assert_eq!((&inspected["fence"]["fenced"], &inspected["fence"]["bare"]), (&2.into(), &0.into()));
+    assert!(place.done(&["inspect", "rocksdb:db/validator_0?layout=plain"])["fence"].is_null());
     place.done(&["backup", SOURCE, "repo"]);
     place.done(&["restore", "repo", "rocksdb:copy/validator_0"]);
     assert_eq!(place.done(&["fence", "status", "rocksdb:copy/validator_0"])["fenced"], 2);

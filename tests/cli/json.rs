@@ -58,6 +58,7 @@ fn check(tables: &BTreeMap<String, Fields>, headings: &[&str], found: &Map<Strin
 
 const DUMP: &str = "Fields of a dump";
 const SIGNED: &str = "Who signed a dump";
+const ATTESTED: &str = "What is attested of a dump";
 const BACKUP: &str = "`backup`, `import`";
 
 #[test]
@@ -89,7 +90,8 @@ fn every_command_prints_what_the_document_says() {
     run(&["`verify --all`"], &["verify", "repo", "--all"]);
     run(&["`digest`, `inspect SOURCE`"], &["digest", source]);
     run(&["`digest`, `inspect SOURCE`"], &["inspect", source]);
-    run(&[DUMP, SIGNED], &["inspect", "repo"]);
+    run(&["`verify --all`"], &["verify", "repo", "--all", "--attest"]);
+    run(&[DUMP, SIGNED, ATTESTED], &["inspect", "repo"]);
     let fence = "`fence raise`, `fence status`";
     run(&[fence], &["fence", "raise", source, "--without-survey", "--dry-run"]);
     run(&[fence], &["fence", "raise", source, "--without-survey"]);
@@ -99,8 +101,9 @@ fn every_command_prints_what_the_document_says() {
     assert!(dump.remove("future").is_some_and(|future| future == false));
     assert!(dump.remove("since").is_some_and(|since| since.is_null()));
     dump.insert("seconds".to_owned(), 1.into());
-    check(&tables, &[DUMP, SIGNED], &dump);
+    check(&tables, &[DUMP, SIGNED, ATTESTED], &dump);
     check_lines(&tables, &place);
+    run(&["`sign`"], &["sign", "repo", "--dump", made["dump"].as_str().unwrap(), "--sign-key", "node.key"]);
     run(&["`metrics`"], &["metrics", "repo"]);
     run(&["`report`"], &["report", "repo", "--out", "page.html"]);
     run(&["`report`"], &["report", "repo", "--out", "page.html", "--measure", "--keep-last", "1"]);

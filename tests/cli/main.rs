@@ -1,5 +1,6 @@
 //! The program `kvbackup` from outside: command lines in, exit codes, JSON and files out.
 
+mod attested;
 mod bad_input;
 mod copy;
 mod cql;

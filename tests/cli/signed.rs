@@ -219,3 +219,22 @@ fn a_share_is_not_signed() {
     let share = ["backup", SOURCE, "repo", "--share", "1/1", "--job", "a", "--sign-key", "node.key"];
     place.exits(2, &share).says("give it to `kvbackup finish`");
 }
+
+#[test]
+fn a_dump_that_was_made_without_a_key_is_signed_by_its_id() {
+    let place = with_keys();
+    let made = place.done(&["backup", SOURCE, "repo"]);
+    let id = made["dump"].as_str().unwrap();
+    place.exits(4, &["verify", "repo", "--dump", id, "--trust", "node.key.pub"]).says("it is not signed");
+    place.exits(2, &["sign", "repo", "--dump", "latest", "--sign-key", "node.key"]).says("hex digits");
+    place.exits(2, &["sign", "repo", "--dump", id]).says("--sign-key FILE");
+    place.exits(2, &["sign", "repo", "--sign-key", "node.key"]).says("--dump");
+    place.exits(0, &["sign", "repo", "--dump", &id[..8], "--sign-key", "node.key"]);
+    place.done(&["verify", "repo", "--dump", id, "--trust", "node.key.pub"]);
+    let said = minisign(&place, &["-V", "-H", "-p", "node.key.pub", "-m", &manifest(id)]);
+    assert!(said.contains(&format!("Trusted comment: kvbackup dump={id} repository=")), "{said}");
+    place.exits(4, &["sign", "repo", "--dump", id, "--sign-key", "other.key"]).says("--replace");
+    let replaced = place.done(&["sign", "repo", "--dump", id, "--sign-key", "other.key", "--replace"]);
+    assert!(replaced["dumps"][0]["is_new"] == true && replaced["dumps"][0]["signed_before"].is_string());
+    place.exits(4, &["verify", "repo", "--dump", id, "--trust", "node.key.pub"]);
+}

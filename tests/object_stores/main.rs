@@ -7,5 +7,6 @@ mod program;
 mod azure;
 mod died;
 mod place;
+mod post_quantum;
 mod refused;
 mod year;

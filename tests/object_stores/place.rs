@@ -13,7 +13,7 @@ use crate::program::{self, Run};
 /// The bucket and the container of all tests.
 pub const BUCKET: &str = "backups";
 
-fn programs() -> Programs {
+pub fn programs() -> Programs {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     Programs::below(target)
 }

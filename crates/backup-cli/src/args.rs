@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     backup, completions, copy, diff, digest, export, fence, finish, forget, get, import, init, inspect, key,
-    list, ls, metrics, native_backup, native_restore, probe, prune, repair, restore, stats, unforget, verify,
+    list, ls, metrics, native_backup, native_restore, probe, prune, repair, restore, sign, stats, unforget,
+    verify,
 };
 use crate::origin;
 
@@ -52,6 +53,7 @@ pub(crate) enum Command {
     Ls(ls::LsArgs),
     Get(get::GetArgs),
     Key(key::KeyArgs),
+    Sign(sign::SignDumpsArgs),
     Import(import::ImportArgs),
     Export(export::ExportArgs),
     NativeBackup(native_backup::NativeBackupArgs),

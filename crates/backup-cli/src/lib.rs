@@ -2,6 +2,7 @@
 
 mod against;
 mod args;
+mod attested;
 mod command_line;
 mod commands;
 mod diff_lines;
@@ -15,11 +16,9 @@ mod new_file;
 mod origin;
 mod outcome;
 mod owner;
-#[cfg(feature = "report")]
-mod page_file;
-mod replace;
 mod report;
 mod repository;
+mod require;
 mod scenario;
 mod state;
 mod table;

@@ -6,9 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use backup_console::Problem;
-
-use crate::replace::directory;
+use backup_console::{Problem, directory};
 
 /// Writes a file that was not there, durably, with its mode from the beginning.
 pub(crate) fn write(path: &Path, mode: u32, content: &[u8]) -> Result<()> {

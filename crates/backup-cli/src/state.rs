@@ -7,13 +7,11 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use backup_console::{Problem, RepositoryLocation, Session};
+use backup_console::{Problem, Readers, RepositoryLocation, Session, replace_durably};
 use backup_format::ObjectId;
 use backup_repository::{Dump, Dumps, Repository};
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
-
-use crate::replace::{Readers, replace_durably};
 
 const FORMAT: &str = "kvbackup-state";
 const VERSION: u64 = 1;

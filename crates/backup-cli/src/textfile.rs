@@ -5,10 +5,8 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use backup_console::{Places, Problem};
+use backup_console::{Places, Problem, Readers, replace};
 use clap::Args;
-
-use crate::replace::{Readers, replace};
 
 /// A file of metrics is smaller than this; of what is longer only the beginning is looked at.
 const BYTES_MAX: u64 = 16 << 20;

@@ -68,6 +68,22 @@ impl Signer {
         }
     }
 
+    /// Returns true if there is a key.
+    #[must_use]
+    pub fn is_some(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Says in a line of this label which key it is, or that there is none.
+    pub(crate) fn describe_as(&self, report: &mut Report, label: &str) {
+        match &self.0 {
+            Some(key) => report.line(label, key.public().id()),
+            None => {
+                report.line(label, "nobody: there is no key, so it counts only where no keys are trusted")
+            }
+        }
+    }
+
     /// Says which key it is.
     pub fn describe(&self, report: &mut Report) {
         let id = self.0.as_ref().map(|key| key.public().id().to_string());

@@ -48,6 +48,17 @@ impl Report {
         self.bare == 0 && self.refused == 0
     }
 
+    /// Says in a few words how far a validator on this database is kept from voting again at heights where it voted before.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let open = self.bare + self.refused;
+        match (self.chains, open) {
+            (0, _) => "no chains".to_owned(),
+            (chains, 0) => format!("fenced: {} of {chains} chains, {} frozen", self.fenced, self.frozen),
+            (chains, open) => format!("not fenced: {open} of {chains} chains"),
+        }
+    }
+
     /// Says which chains cannot be fenced, one to a line.
     pub(crate) fn refusal(&self) -> String {
         let mut text = format!(

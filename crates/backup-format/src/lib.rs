@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![warn(clippy::indexing_slicing, clippy::unwrap_used)]
 
+mod attestation;
 mod codec;
 mod config;
 mod cut;
@@ -24,6 +25,7 @@ mod token;
 mod tombstone;
 pub mod upstream;
 
+pub use attestation::{Anchor, Attestation, Proven};
 pub use codec::{Reader, put_bytes, put_uleb, uleb_len};
 pub use config::Config;
 pub use cut::{Cut, Cutter, page_is_full};

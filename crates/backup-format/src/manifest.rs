@@ -210,7 +210,7 @@ pub(crate) fn field<T>(field: &'static str, found: String, expected: &'static st
 }
 
 /// Returns true if a text is a time like `2026-01-31T23:59:59Z` of a day that there is, with or without a fraction of a second.
-fn is_utc_time(text: &str) -> bool {
+pub(crate) fn is_utc_time(text: &str) -> bool {
     let Some((date, rest)) = text.split_once('T') else { return false };
     let Some(time) = rest.strip_suffix('Z') else { return false };
     let (clock, fraction) = time.split_once('.').unwrap_or((time, "0"));

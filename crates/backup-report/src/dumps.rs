@@ -16,6 +16,7 @@ const NONE: &str = "\u{2013}";
 #[derive(Clone, Copy)]
 struct Columns {
     stored: bool,
+    attested: bool,
     fate: bool,
 }
 
@@ -23,6 +24,7 @@ struct Columns {
 pub(crate) fn table(subject: &Subject, dumps: &[Dump]) -> Markup {
     let columns = Columns {
         stored: dumps.iter().any(|dump| dump.stored.is_some()),
+        attested: dumps.iter().any(|dump| dump.verified.is_some()),
         fate: dumps.iter().any(|dump| dump.fate.is_some()),
     };
     let (older, newest) = dumps.split_at(dumps.len().saturating_sub(OPEN));
@@ -53,6 +55,7 @@ fn rows(dumps: &[Dump], columns: Columns, caption: &str) -> Markup {
                     @for title in ["Seq", "Took", "Entries", "Change", "Logical", "Change"] { th scope="col" { (title) } }
                     @if columns.stored { @for title in ["Added", "Own"] { th scope="col" { (title) } } }
                     th class="left" scope="col" { "Signed" }
+                    @if columns.attested { th class="left" scope="col" { "Verified" } }
                     @if columns.fate { th class="left" scope="col" { "Policy" } }
                 }
             }
@@ -80,6 +83,7 @@ fn row(dump: &Dump, columns: Columns) -> Markup {
                 td data-name="Own" { (dump.stored.map_or_else(|| NONE.to_owned(), |stored| bytes(stored.own))) }
             }
             td class="left" data-name="Signed" { (signer(&dump.signature)) }
+            @if columns.attested { td class="left" data-name="Verified" { (verified(dump)) } }
             @if columns.fate { td class="left" data-name="Policy" { (fate(dump.fate.as_ref())) } }
         }
     }
@@ -94,6 +98,15 @@ fn signer(signature: &Signature) -> Markup {
             Signature::None => "no",
         }
     }
+}
+
+/// Shows how far the dump was proven, and by whose word.
+fn verified(dump: &Dump) -> Markup {
+    let Some(attested) = dump.boot_proven.as_ref().or(dump.verified.as_ref()) else {
+        return html! { (NONE) };
+    };
+    let mark = if matches!(attested.signature, Signature::Good(_)) { "" } else { "?" };
+    html! { span title=(time(&attested.time)) { (name(&attested.proven)) (mark) } }
 }
 
 fn fate(fate: Option<&Fate>) -> Markup {

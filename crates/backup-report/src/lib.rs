@@ -22,7 +22,7 @@ pub use maud::{Markup, html};
 pub use page::page;
 pub use state::State;
 pub use subject::{
-    Dump, Fate, Fault, Kind, Measured, Namespace, Retention, Signature, Since, Stored, Subject, Totals,
-    Unusable,
+    Attested, Dump, Fate, Fault, Kind, Measured, Namespace, Retention, Signature, Since, Stored, Subject,
+    Totals, Unusable,
 };
 pub use text::{name, plain};

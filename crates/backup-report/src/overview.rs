@@ -5,11 +5,13 @@ use maud::{Markup, html};
 use crate::frame::{badge, facts};
 use crate::numbers::{age, bytes, count, counted, short, time, took};
 use crate::state::State;
-use crate::subject::{Dump, Fault, Namespace, Signature, Subject};
+use crate::subject::{Attested, Dump, Fault, Namespace, Signature, Subject};
 use crate::text::name;
 
-/// What is said of verification: no file of a repository says when a dump was verified.
+/// What is said of what no file says.
 pub(crate) const NOT_RECORDED: &str = "not recorded";
+/// What is proven where only the structure was looked at.
+const STRUCTURE: &str = "structure";
 /// What is said of numbers that an encrypted repository does not show.
 pub(crate) const SEALED: &str = "sealed";
 /// Most namespaces with a line of their own.
@@ -66,7 +68,8 @@ fn line(subject: &Subject, namespace: &Namespace) -> Markup {
         "Last dump "
         strong { (dump.age(subject.made).map_or_else(|| "of unknown age".to_owned(), age)) }
         ", finished " (time(&dump.finished)) ". "
-        "Verified: " (NOT_RECORDED) ". "
+        "Verified: " (when(dump.verified.as_ref())) ". "
+        "Boot-proven: " (when(dump.boot_proven.as_ref())) ". "
         "Signed: " (signed(&dump.signature)) "."
     }
 }
@@ -144,6 +147,34 @@ pub(crate) fn signed(signature: &Signature) -> Markup {
     }
 }
 
+/// Says when something was proven, and a warning where that counts for less than it seems.
+fn when(attested: Option<&Attested>) -> Markup {
+    let Some(Attested { proven, time: when, signature, .. }) = attested else {
+        return html! { (NOT_RECORDED) };
+    };
+    html! {
+        (time(when))
+        @if proven == STRUCTURE { ", its structure alone" }
+        @if !matches!(signature, Signature::Good(_)) { ", by nobody who is trusted" }
+    }
+}
+
+/// Says when something was proven, and who says so.
+fn attested(attested: Option<&Attested>) -> Markup {
+    let Some(Attested { proven, time: when, network, signature }) = attested else {
+        return html! { (NOT_RECORDED) };
+    };
+    html! {
+        (time(when)) " (" (name(proven)) ")"
+        @if !network.is_empty() { " on network " (name(network)) }
+        ", attested "
+        @match signature {
+            Signature::None => { "without a signature" }
+            signature => { (signed(signature)) }
+        }
+    }
+}
+
 fn content(dump: &Dump) -> String {
     let Some((entries, partitions)) = dump.entries.zip(dump.partitions) else { return SEALED.to_owned() };
     format!(
@@ -166,7 +197,8 @@ pub(crate) fn newest(dump: &Dump) -> Markup {
         ("Consistency", html! { (name(&dump.consistency)) }),
         ("From", html! { (name(&dump.engine)) ", layout " (name(&dump.layout)) }),
         ("Signed", signed(&dump.signature)),
-        ("Verified", html! { (NOT_RECORDED) }),
+        ("Verified", attested(dump.verified.as_ref())),
+        ("Boot-proven", attested(dump.boot_proven.as_ref())),
     ];
     if dump.is_last {
         all.push(("After it", html! { "nothing opens the namespace: it is the last dump" }));

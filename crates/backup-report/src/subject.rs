@@ -79,6 +79,10 @@ pub struct Dump {
     pub stored: Option<Stored>,
     /// Who signed it.
     pub signature: Signature,
+    /// The newest attestation that it was verified: that all of it was read, or else its structure.
+    pub verified: Option<Attested>,
+    /// The newest attestation that it boots.
+    pub boot_proven: Option<Attested>,
     /// Whether it is the last dump of its namespace.
     pub is_last: bool,
     /// Whether it says that it was finished in the future.
@@ -129,6 +133,19 @@ pub enum Signature {
     Unreadable,
     /// There is none.
     None,
+}
+
+/// What is attested of a dump.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attested {
+    /// What was proven, in a word.
+    pub proven: String,
+    /// When, as the attestation says it.
+    pub time: String,
+    /// The network that the proof takes as given; empty if it takes none.
+    pub network: String,
+    /// Who signed the attestation.
+    pub signature: Signature,
 }
 
 /// What a retention policy makes of a dump.

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![warn(clippy::indexing_slicing, clippy::unwrap_used)]
 
+mod attest;
+mod attestations;
 mod backup;
 mod bases;
 mod block;
@@ -80,6 +82,7 @@ mod segmenter;
 mod share;
 mod shared_keys;
 mod side;
+mod sign_dump;
 mod signed;
 mod sketch;
 mod sketch_reader;
@@ -113,6 +116,8 @@ mod warning;
 mod whole_file;
 mod work;
 
+pub use attest::Proof;
+pub use attestations::{Attestations, Attested};
 pub use backup::{BackupOptions, BackupReport};
 pub use clock::{Clock, parse_time_text, time_text};
 pub use codec::Compression;
@@ -136,6 +141,7 @@ pub use repair::{RepairOptions, RepairReport};
 pub use repository::{Dump, DumpChoice, Dumps, Repository};
 pub use restore::{RestoreOptions, RestoreReport};
 pub use share::{JobShare, ShareReport};
+pub use sign_dump::SignedDump;
 pub use signed::Signed;
 pub use sketches::SketchReport;
 pub use spent::Claim;

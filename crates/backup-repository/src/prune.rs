@@ -13,6 +13,7 @@ use crate::error::RepositoryError;
 use crate::progress::Progress;
 use crate::repack::{Action, Copier};
 use crate::repository::Repository;
+use crate::signed::Statement;
 use crate::store::Store;
 use crate::survey::Survey;
 use crate::tombstone::{self, Pending};
@@ -100,6 +101,8 @@ pub struct PruneReport {
     pub stages_removed: u64,
     /// Signatures of nothing that were removed.
     pub signatures_removed: u64,
+    /// Attestations that were removed: of dumps that are gone, or made needless by newer ones.
+    pub attestations_removed: u64,
     /// Stages of writers at work, or of some that died: what they reach stays.
     pub stages: u64,
 }
@@ -137,12 +140,18 @@ impl Repository {
             let survey = self.survey(options).await?;
             let strays = self.stray_signatures(survey.now, millis(options.grace)).await?;
             report.signatures_removed = strays.len() as u64;
+            report.attestations_removed = self.needless_attestations().await?.len() as u64;
             plan(&survey, options, &mut report);
             return Ok(report);
         }
         self.check_writable().await?;
         self.store.remove_leftovers().await?;
         let survey = self.safe_survey(options, &mut report).await?;
+        for id in self.needless_attestations().await? {
+            self.store.remove(&Store::report_path(id)).await?;
+            self.store.remove(&Statement::Attestation.path(id)).await?;
+            report.attestations_removed += 1;
+        }
         for path in self.stray_signatures(survey.now, millis(options.grace)).await? {
             self.store.remove(&path).await?;
             report.signatures_removed += 1;

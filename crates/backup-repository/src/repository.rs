@@ -24,7 +24,7 @@ use crate::warning::Unusable;
 /// How often the config is read until two readings are equal.
 const CONFIG_READINGS: u32 = 5;
 /// Manifests are read this many at a time.
-const READS: usize = 16;
+pub(crate) const READS: usize = 16;
 
 /// An open repository.
 #[derive(Clone, Debug)]

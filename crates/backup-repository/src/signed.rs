@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use crate::error::RepositoryError;
 use crate::repository::Repository;
-use crate::store::Store;
+use crate::store::{REPOSITORY_KEY, Store};
 use crate::twice::read_twice;
 
 /// What is known of who signed a dump.
@@ -45,6 +45,10 @@ pub(crate) enum Statement {
     Forgotten,
     /// This dump was left out by a copy, and what came before it.
     Skipped,
+    /// This was proven of dumps. The id is that of the attestation.
+    Attestation,
+    /// These are the recipients of the repository key. The id is that of the file.
+    RepositoryKey,
 }
 
 impl Statement {
@@ -54,6 +58,8 @@ impl Statement {
             Self::Dump => Store::manifest_path(id),
             Self::Forgotten => Store::forgotten_path(id),
             Self::Skipped => Store::skipped_path(id),
+            Self::Attestation => Store::report_path(id),
+            Self::RepositoryKey => REPOSITORY_KEY.to_owned(),
         };
         Store::signature_path(&signed)
     }
@@ -64,6 +70,8 @@ impl Statement {
             Self::Dump => "dump",
             Self::Forgotten => "forgotten",
             Self::Skipped => "skipped",
+            Self::Attestation => "attestation",
+            Self::RepositoryKey => "key",
         };
         format!("kvbackup {what}={id} repository={repository} sequence={sequence}")
     }
@@ -75,6 +83,8 @@ impl fmt::Display for Statement {
             Self::Dump => "dump",
             Self::Forgotten => "the record that somebody forgot dump",
             Self::Skipped => "the record that a copy left out dump",
+            Self::Attestation => "attestation",
+            Self::RepositoryKey => "the stored repository key, file",
         })
     }
 }
@@ -87,7 +97,8 @@ impl Repository {
         Self { trust: Some(Arc::new(keys)), ..self }
     }
 
-    /// Signs with this key the dumps that are made, and the records of those that are forgotten, in all that is done with the result.
+    /// Signs with this key the dumps that are made, the records of those that are forgotten and attestations, in all that is done with the
+    /// result.
     #[must_use]
     pub fn with_signer(self, key: Arc<SecretKey>) -> Self {
         Self { signer: Some(key), ..self }
@@ -112,7 +123,7 @@ impl Repository {
         let Some(key) = &self.signer else { return Ok(None) };
         let comment = statement.comment(id, &self.config.repository, sequence);
         let signature = key.sign(content, &comment).map_err(|source| RepositoryError::Sign {
-            problem: format!("signing dump {id:.12}"),
+            problem: format!("signing {statement} {id:.12}"),
             source: Some(source),
         })?;
         Ok(Some(signature.encode().into()))

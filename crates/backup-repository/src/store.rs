@@ -31,6 +31,7 @@ use crate::twice::read_twice;
 
 #[cfg(feature = "fs")]
 pub(crate) use self::list::Listed;
+pub(crate) use self::list::ReportFile;
 
 /// Name of the config file.
 pub(crate) const CONFIG: &str = "config.json";
@@ -50,6 +51,8 @@ const STAGED: &str = "staged";
 const PENDING: &str = "pending";
 /// Directory of the records that last dumps were restored.
 const SPENT: &str = "spent";
+/// Directory of the attestations.
+const REPORTS: &str = "reports";
 /// Directory of keys that are wrapped for recipients.
 pub(crate) const KEYS: &str = "keys";
 /// The repository key, wrapped for the recipients.
@@ -175,6 +178,11 @@ impl Store {
     /// Returns the place of the record that a last dump was restored for its validator's key.
     pub(crate) fn spent_path(id: ObjectId) -> String {
         format!("{SPENT}/{id}.json")
+    }
+
+    /// Returns the place of an attestation.
+    pub(crate) fn report_path(id: ObjectId) -> String {
+        format!("{REPORTS}/{id}.json")
     }
 
     pub(crate) fn pending_path(name: &str) -> String {
@@ -405,7 +413,7 @@ impl Store {
         #[cfg(feature = "fs")]
         if let Some(directory) = self.local.clone() {
             tokio::task::spawn_blocking(move || {
-                let below = [PACKS, MANIFESTS, FORGOTTEN, STAGED, PENDING, CONFIGS];
+                let below = [PACKS, MANIFESTS, FORGOTTEN, STAGED, PENDING, CONFIGS, REPORTS];
                 crate::location::remove_leftovers(&directory, &below)
             })
             .await??;

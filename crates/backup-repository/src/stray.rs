@@ -29,6 +29,7 @@ impl Repository {
         let both = |(id, _)| [Store::manifest_path(id), Store::forgotten_path(id)];
         there.extend(records.into_iter().flat_map(both));
         there.extend(self.store.skipped().await?.into_iter().map(|(id, _)| Store::skipped_path(id)));
+        there.extend(self.store.reports().await?.into_iter().map(|file| Store::report_path(file.id)));
         let is_stray =
             |(signed, written): &(String, i64)| !there.contains(signed) && now - written >= min_age;
         let strays = signatures.into_iter().filter(is_stray);

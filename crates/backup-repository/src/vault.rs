@@ -16,6 +16,7 @@ use crate::codec::{Problem, Stored};
 use crate::error::RepositoryError;
 use crate::index::Location;
 use crate::repository::Repository;
+use crate::signed::{Signed, Statement};
 use crate::store::{REPOSITORY_KEY, Store};
 
 /// What reading needs.
@@ -129,6 +130,10 @@ pub(crate) fn not_unwrapped(path: String, source: SealError) -> RepositoryError 
     unfit(problem, Some(source))
 }
 
+fn no_stored_key() -> RepositoryError {
+    unfit(format!("there is no {REPOSITORY_KEY}; a repair restores it from a copy"), None)
+}
+
 impl Repository {
     /// Creates an encrypted repository where nothing is, with default targets. Its id is that of the key. The key itself is stored
     /// in `keys/repository.age`, for the same recipients. Where that fails and the config is there, the next backup stores it.
@@ -141,6 +146,9 @@ impl Repository {
         key: &RepositoryKey,
         recipients: &Arc<dyn Recipients>,
     ) -> Result<Self, RepositoryError> {
+        // Where a plugin of age is missing, nothing is begun.
+        let failed = |source| unfit("the repository key cannot be wrapped for the recipients", Some(source));
+        recipients.wrap(key.encode().as_bytes()).map_err(failed)?;
         let created = Self::create(store, Config::encrypted(key.repository(), key.check())).await?;
         let secrets = Secrets { key: Some((key.clone(), recipients.clone())), ..Secrets::default() };
         let unlocked = created.unlock(secrets).await?;
@@ -148,7 +156,8 @@ impl Repository {
         Ok(unlocked)
     }
 
-    /// Wraps a repository key for its recipients, and stores it in place of the one that is there.
+    /// Wraps a repository key for its recipients, and stores it in place of the one that is there. It is signed if there is a key to sign
+    /// with.
     ///
     /// # Errors
     ///
@@ -159,8 +168,13 @@ impl Repository {
         recipients: &dyn Recipients,
     ) -> Result<(), RepositoryError> {
         self.check_key(key)?;
+        self.check_signs()?;
         let failed = |source| unfit("the repository key cannot be wrapped", Some(source));
         let wrapped = recipients.wrap(key.encode().as_bytes()).map_err(failed)?;
+        let about = (ObjectId::of_file(&wrapped), 0);
+        if let Some(signature) = self.sign(Statement::RepositoryKey, about, &wrapped)? {
+            self.store.put(&Statement::RepositoryKey.path(about.0), signature.into()).await?;
+        }
         self.store.put(REPOSITORY_KEY, wrapped.into()).await
     }
 
@@ -182,7 +196,13 @@ impl Repository {
     pub async fn copy_stored_key(&self, to: &Self) -> Result<bool, RepositoryError> {
         self.copy_shared_keys(to).await?;
         match self.stored_key_for(&to.store).await? {
-            Some(stored) => to.store.put(REPOSITORY_KEY, stored.into()).await.map(|()| true),
+            Some(stored) => {
+                let signature = Statement::RepositoryKey.path(ObjectId::of_file(&stored));
+                if let Some(signed) = self.read_signature(&signature).await? {
+                    to.store.put(&signature, signed.into()).await?;
+                }
+                to.store.put(REPOSITORY_KEY, stored.into()).await.map(|()| true)
+            }
             None => Ok(false),
         }
     }
@@ -234,10 +254,7 @@ impl Repository {
     pub async fn read_key(&self, identities: &dyn Identities) -> Result<RepositoryKey, RepositoryError> {
         let Some(wrapped) = self.store.read(REPOSITORY_KEY, RepositoryKey::FILE_BYTES_MAX as u64).await?
         else {
-            return Err(unfit(
-                format!("there is no {REPOSITORY_KEY}; a repair restores it from a copy"),
-                None,
-            ));
+            return Err(no_stored_key());
         };
         let failed = |source| {
             let problem = match source {
@@ -250,6 +267,18 @@ impl Repository {
         let key = RepositoryKey::decode(&text).map_err(failed)?;
         self.check_key(&key)?;
         Ok(key)
+    }
+
+    /// Says who signed the repository key that is stored for the recipients, and so who they are.
+    ///
+    /// # Errors
+    ///
+    /// [`RepositoryError::Untrusted`] when there are trusted keys, and none of them did; [`RepositoryError::Secret`] when no key is stored.
+    pub async fn stored_key_signed(&self) -> Result<Signed, RepositoryError> {
+        let limit = RepositoryKey::FILE_BYTES_MAX as u64;
+        let Some(stored) = self.store.read(REPOSITORY_KEY, limit).await? else { return Err(no_stored_key()) };
+        let about = (ObjectId::of_file(&stored), 0);
+        self.check_signature(Statement::RepositoryKey, about, (&stored, true)).await
     }
 
     fn check_key(&self, key: &RepositoryKey) -> Result<(), RepositoryError> {

@@ -113,6 +113,10 @@ fn what_else(line: &str) -> &'static str {
         ("-----BEGIN", "begins a key of another program, such as SSH, which is not taken"),
         ("age1", "is a recipient, which opens nothing; its identity is in the file that `age-keygen` made"),
         ("AGE-SECRET-KEY-1", "is damaged: its checksum is wrong, or a part of it is missing"),
+        (
+            "AGE-SECRET-KEY-PQ-1",
+            "is a post-quantum identity: `age-plugin-pq -identity` makes one for the plugin of it, which is needed",
+        ),
         ("AGE-SECRET-KEY-", "is an identity of a kind that is not known here; a plugin may know it"),
     ];
     let found = known.into_iter().find(|(prefix, _)| line.starts_with(prefix));

@@ -4,17 +4,22 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use backup_console::{
-    CommandLine, ConsoleArgs, DumpArgs, ENVIRONMENT, REPOSITORIES, ReadArgs, RepositoryLocation, SourceArgs,
-    exit_codes, sources, with_engines,
+    AttestArgs, CommandLine, ConsoleArgs, DumpArgs, ENVIRONMENT, REPOSITORIES, ReadArgs, RepositoryLocation,
+    SourceArgs, exit_codes, sources, with_engines,
 };
 use backup_sources::{Engines, Opening, Role};
 use clap::{CommandFactory, Parser};
+
+use crate::claims::{NOT_PROVEN, PROVEN, list};
 
 /// Proves, or refutes, that a dump boots
 ///
 /// A dump is restored into a scratch directory, a namespace is copied there. linera's own storage is opened on it, and
 /// every chain is loaded and checked. Then linera's own worker is booted without a key, with a random key, and with the
 /// validator's own key if it is given. Neither the dump nor the namespace is written to.
+///
+/// With a key to sign, or --attest, a proof in which nothing was found is attested in the repository of the dump. `kvbackup list` shows
+/// that, and `kvbackup restore --require boot-proven` asks for it.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "bootproof", version, after_help = NOTES)]
 pub struct Args {
@@ -35,6 +40,17 @@ pub struct Args {
     /// Where scratch files go, which take the room of the database [default: the system's temporary directory]
     #[arg(long, value_name = "DIR")]
     pub(crate) scratch: Option<PathBuf>,
+    /// Hold the database against this genesis, a genesis configuration as linera writes it, and not against what it says itself
+    #[arg(long, value_name = "FILE", conflicts_with = "network_description")]
+    pub(crate) genesis: Option<PathBuf>,
+    /// Expect this hash of the network description, which `bootproof` shows, and other validators should know
+    #[arg(long, value_name = "HASH", value_parser = parse_hash)]
+    pub(crate) network_description: Option<String>,
+    /// Write a page about the proof to this file, which must not lie in what is proven
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) attest: AttestArgs,
     /// The database was begun by a linera without indices of heights and events: old blocks may lack them
     #[arg(long)]
     pub(crate) upgraded: bool,
@@ -50,6 +66,11 @@ impl AsRef<ConsoleArgs> for Args {
     fn as_ref(&self) -> &ConsoleArgs {
         &self.console
     }
+}
+
+fn parse_hash(text: &str) -> Result<String, String> {
+    let is_hash = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_hash { Ok(text.to_ascii_lowercase()) } else { Err("expected 64 hex digits".to_owned()) }
 }
 
 /// Parses a command line, whose first word is the name of the program: returns its arguments, and the options of engines.
@@ -71,7 +92,13 @@ pub fn parse(
 
 fn long_help(engines: &Engines) -> String {
     let codes = exit_codes(DONE, REFUSED, "");
-    format!("{HELP}\n\n{}{REPOSITORIES}{codes}{}", sources(engines), ENVIRONMENT.trim_end())
+    let (proven, not_proven) = (list(PROVEN), list(NOT_PROVEN));
+    format!(
+        "{HELP}\n\nWhat is proven when nothing is found:\n{proven}\nWhat is not proven, and why:\n{not_proven}\n{LAYOUTS}\n\n{}\
+         {REPOSITORIES}{codes}{}",
+        sources(engines),
+        ENVIRONMENT.trim_end()
+    )
 }
 
 /// What exit code 0 means.
@@ -87,33 +114,18 @@ const HELP: &str = "\
 Examples:
   bootproof /backup/validator
       restores the latest dump, checks all of it, and boots a worker without a key and with a random one
+  bootproof /backup/validator --sign-key operator.key --html proof.html
+      attests in the repository that it boots, and writes a page about it
+  bootproof /backup/stranger --genesis genesis.json
+      proves a dump of somebody who is not trusted: all rests on this genesis, and each chain must come from it
   bootproof /backup/validator --dump 3f2a0c11 --cert next.bcs --own-key server.key --json
       boots with the validator's own key, too, and applies the next certificate in each boot
   bootproof rocksdb:/var/lib/linera/validator_0 --against-dump /backup/validator
       copies a namespace, also while a validator has it open, checks it, and compares it with the latest dump
   bootproof scylla://127.0.0.1/kv/validator_0
-      does so with a table of ScyllaDB or Apache Cassandra, which is read over CQL and never written to
+      does so with a table of ScyllaDB or Apache Cassandra, which is read over CQL and never written to";
 
-What is proven when nothing is found:
-  - the dump is restored bit by bit: the digest of the restored namespace is that of the manifest
-  - every block below each chain's next height is there, hashes to its key, follows the block before it, and has a
-    certificate that the committee of its epoch signed; the indices of heights and events, and both logs, agree
-  - every blob hashes to its id, and those that blocks need are there; so are the events that blocks published
-  - each chain's execution state (balances and all) hashes, from its content, to what the last block's certified header
-    says; hashes that are stored beside the content, which linera trusts, are computed again
-  - no message is lost between two chains of this database: it waits in the outbox, waits in the inbox, or was received
-  - linera's worker boots, reports the same tips, and continues to the blocks of the certificates given
-
-What is not proven, and why:
-  - that the network description and its first committee are the right ones: compare them with another validator's
-  - that the dump is recent; a validator that boots from an old dump with its own key may sign twice
-  - the consensus state of each chain (votes, locks, rounds, pending proposals) and what the worker keeps for itself
-    (exported heights, synchronization trackers, expected events, block exporters): only the dump's digest covers it
-  - execution states where the committee's policy does not hash the content (FLAG_ZERO_HASH and the like), and chains
-    that are not initialized; each is listed under not_proven
-  - certificates whose blocks run applications: this program has no Wasm or EVM runtime, and ends with exit code 1
-
-A database of layout linera-0.15 is expected; others are refused.";
+const LAYOUTS: &str = "A database of layout linera-0.15 is expected; others are refused.";
 
 /// Parses a command line for a test, without progress.
 #[cfg(test)]

@@ -16,6 +16,10 @@ pub enum Kind {
     DigestDiffers,
     /// The network description is missing or unreadable.
     NetworkDescription,
+    /// The network description is not that of the genesis that was given.
+    OtherNetwork,
+    /// A chain is not in the genesis that was given, and no block opens it.
+    ChainUnopened,
     /// The committee of an epoch is missing or unreadable.
     Committee,
     /// The state of a chain is missing or unreadable.
@@ -84,6 +88,10 @@ impl Kind {
             Self::LogMissing => "the latest writes are missing; copy the whole directory again",
             Self::DigestDiffers => "the namespace does not hold what the dump holds",
             Self::NetworkDescription => "a worker cannot find the committee of any block",
+            Self::OtherNetwork => {
+                "the database is of another network, or somebody made it up: all that it holds rests on this"
+            }
+            Self::ChainUnopened => "nobody certified that this chain exists; what it holds may be made up",
             Self::Committee => "certificates of this epoch cannot be checked, here or by a worker",
             Self::ChainState => "the worker cannot continue this chain",
             Self::Tip => "the worker would expect the next block at a wrong place, or count wrongly",

@@ -2,18 +2,23 @@
 
 mod args;
 mod ask;
+mod attest;
 mod blobs;
 mod boot;
 mod certificates;
 mod chain;
+mod claims;
 pub mod cli;
 mod cursor;
 mod database;
 mod decode;
+mod fence;
 mod findings;
+mod genesis;
 mod keys;
 mod kind;
 mod network;
+mod page;
 mod place;
 mod ranges;
 mod records;
@@ -28,9 +33,10 @@ mod text;
 mod tip;
 
 pub use args::{Args, parse};
+pub use fence::Fence;
 pub use findings::{Finding, Note};
 pub use kind::Kind;
-pub use network::Anchor;
+pub use page::page;
 pub use place::Place;
 pub use report::{Applied, CastVote, KeyChoice, Report, Scenario};
 pub use run::{prove, prove_until};

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::Result;
+use backup_format::{Anchor, ObjectId};
 use linera_base::crypto::{CryptoHash, ValidatorPublicKey};
 use linera_base::data_types::{Epoch, NetworkDescription};
 use linera_base::identifiers::{BlobId, BlobType, StreamId};
 use linera_execution::committee::Committee;
 use linera_execution::system::EPOCH_STREAM_NAME;
-use serde::Serialize;
 
 use crate::blobs::hash_of;
 use crate::decode::decode;
@@ -18,19 +18,6 @@ use crate::findings::Findings;
 use crate::kind::Kind;
 use crate::place::Place;
 use crate::records::{Records, event_key};
-
-/// What the proof takes as given: nothing in a database proves that these are the right ones.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Anchor {
-    /// Name of the network.
-    pub name: String,
-    /// Hash of its genesis configuration.
-    pub genesis_config: String,
-    /// Hash of the blob with its first committee.
-    pub genesis_committee: String,
-    /// Its admin chain.
-    pub admin_chain: String,
-}
 
 /// Committees by their epochs, each read once.
 pub struct Network<'a> {
@@ -68,7 +55,7 @@ impl<'a> Network<'a> {
         Ok(network)
     }
 
-    /// Returns what the proof takes as given; `None` without a network description.
+    /// Returns what the proof takes as given, as nothing in a database proves it; `None` without a network description.
     #[must_use]
     pub fn anchor(&self) -> Option<Anchor> {
         self.description.as_ref().map(|description| Anchor {
@@ -77,6 +64,19 @@ impl<'a> Network<'a> {
             genesis_committee: description.genesis_committee_blob_hash.to_string(),
             admin_chain: description.admin_chain_id.to_string(),
         })
+    }
+
+    /// Returns the network description; `None` where it is missing or unreadable, which is a finding.
+    #[must_use]
+    pub fn description(&self) -> Option<&NetworkDescription> {
+        self.description.as_ref()
+    }
+
+    /// Returns the BLAKE3 hash of the network description as it is stored.
+    #[must_use]
+    pub fn hash(&self) -> Option<String> {
+        let bytes = bcs::to_bytes(self.description.as_ref()?).ok()?;
+        Some(ObjectId::of_file(&bytes).to_string())
     }
 
     /// Returns the validators of all committees that were asked for.

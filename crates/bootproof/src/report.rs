@@ -1,9 +1,10 @@
 //! The result of a proof.
 
+use backup_format::Anchor;
 use serde::Serialize;
 
+use crate::fence::Fence;
 use crate::findings::{Finding, Note};
-use crate::network::Anchor;
 use crate::sweep::Counts;
 use crate::tip::Tip;
 
@@ -28,6 +29,12 @@ pub struct Report {
     pub consistency: Option<String>,
     /// What the proof takes as given.
     pub network: Option<Anchor>,
+    /// BLAKE3 hash of the network description, which two validators of a network have in common.
+    pub network_description: Option<String>,
+    /// Whether the proof rests on a genesis, or a network description, that was given.
+    pub anchored: bool,
+    /// Whether the chains are fenced; `None` when that could not be found out.
+    pub fence: Option<Fence>,
     /// What there is.
     pub counts: Counts,
     /// Damages and differences. Of one kind not more than the first 200.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
 use backup_console::{Interruption, Session};
-use backup_format::Consistency;
+use backup_format::{Anchor, Consistency};
 use backup_repository::Dump;
 use linera_base::crypto::{ValidatorPublicKey, ValidatorSecretKey};
 use linera_base::identifiers::ChainId;
@@ -14,10 +14,12 @@ use crate::boot::Boots;
 use crate::certificates::{Certificate, read_certificate};
 use crate::chain::{self, Context};
 use crate::database;
+use crate::fence::Fence;
 use crate::findings::Findings;
+use crate::genesis::Genesis;
 use crate::keys::read_key;
 use crate::kind::Kind;
-use crate::network::{Anchor, Network};
+use crate::network::Network;
 use crate::place::Place;
 use crate::records::Records;
 use crate::report::{KeyChoice, Report, Scenario};
@@ -25,7 +27,7 @@ use crate::restore::{self, Restorer};
 use crate::scratch::Scratch;
 use crate::source;
 use crate::subject::Subject;
-use crate::sweep::{Counts, Sweep, sweep};
+use crate::sweep::{Counts, Rows, Sweep, sweep};
 use crate::tip::Tip;
 use crate::{LINERA, TOOL};
 use validator_network::runtime::block_on;
@@ -59,10 +61,12 @@ pub fn prove_until(args: &Args, session: &Session, interruption: Interruption) -
     let certificates =
         args.certificates.iter().map(|path| read_certificate(path)).collect::<Result<Vec<_>>>()?;
     let own_key = args.own_key.as_deref().map(read_key).transpose()?;
+    let genesis = args.genesis.as_deref().map(Genesis::read).transpose()?;
     // Outside of the runtime, so that all databases in it are closed when it is removed.
     let scratch = Scratch::create(args.scratch.as_deref())?;
     block_on(|| {
-        let proof = Proof { args, session, subject, scratch: &scratch, findings: Findings::default() };
+        let findings = Findings::default();
+        let proof = Proof { args, session, subject, genesis, scratch: &scratch, findings };
         interruption.or(proof.run(&certificates, own_key.as_ref()), false)
     })
 }
@@ -71,6 +75,7 @@ struct Proof<'a> {
     args: &'a Args,
     session: &'a Session,
     subject: Subject,
+    genesis: Option<Genesis>,
     scratch: &'a Scratch,
     findings: Findings,
 }
@@ -82,6 +87,8 @@ struct Content {
     network: Option<Anchor>,
     tips: BTreeMap<ChainId, Tip>,
     validators: BTreeSet<ValidatorPublicKey>,
+    fence: Option<Fence>,
+    network_description: Option<String>,
 }
 
 impl Proof<'_> {
@@ -108,7 +115,7 @@ impl Proof<'_> {
 
     /// Gets what is to be proven into the scratch directory; `None` when it is too damaged for that.
     async fn restore(&self, against: Option<&Dump>) -> Result<Option<Dump>> {
-        let Self { args, session, subject, scratch, findings } = self;
+        let Self { args, session, subject, scratch, findings, .. } = self;
         let restorer = Restorer { scratch, findings, session, read: &args.read };
         let source = match subject {
             Subject::Repository(location) => return restorer.dump(location, &args.dump.choice()).await,
@@ -131,6 +138,7 @@ impl Proof<'_> {
         let restored = restore::restored(scratch, args.read.limits());
         let Sweep { counts, chains } = sweep(&restored, &records, findings, counter).await?;
         let network = Network::read(&records, findings).await?;
+        self.check_anchor(&network, &records, &chains).await?;
         let storage = open_storage(database).await?;
         let upgraded = args.upgraded;
         let context = Context {
@@ -153,9 +161,35 @@ impl Proof<'_> {
         }
         let unreferenced = counts.blocks.saturating_sub(blocks);
         findings.remark("blocks that no chain refers to, or that are damaged", unreferenced, "all chains");
+        content.fence = Fence::of(&restored).await;
         content.network = network.anchor();
+        content.network_description = network.hash();
         content.validators = network.validators();
         Ok(content)
+    }
+
+    /// Holds the database against the genesis, or the network description, that was given.
+    async fn check_anchor(
+        &self,
+        network: &Network<'_>,
+        records: &Records,
+        chains: &BTreeMap<ChainId, Rows>,
+    ) -> Result<()> {
+        let Self { args, genesis, findings, .. } = self;
+        if let (Some(expected), Some(found)) = (&args.network_description, network.hash())
+            && *expected != found
+        {
+            findings.add(Kind::OtherNetwork, Place::of("network description"), expected, found);
+        }
+        let Some(genesis) = genesis else { return Ok(()) };
+        if let Some(found) = network.description() {
+            genesis.check_network(found, findings);
+        }
+        let has_state = |id| chains.get(&id).is_some_and(|rows| rows.state > 0);
+        for id in chains.keys().filter(|id| has_state(**id)) {
+            genesis.check_chain((records, findings), *id, has_state).await?;
+        }
+        Ok(())
     }
 
     /// Boots workers, each on a copy of its own.
@@ -202,6 +236,9 @@ impl Proof<'_> {
             layout: manifest.map(|manifest| manifest.source.layout.clone()),
             consistency: manifest.map(|manifest| manifest.consistency.to_string()),
             network: content.network,
+            network_description: content.network_description,
+            anchored: self.args.genesis.is_some() || self.args.network_description.is_some(),
+            fence: content.fence,
             counts: content.counts,
             findings: self.findings.kept(),
             findings_total: self.findings.count(),

@@ -40,6 +40,15 @@ impl Subject {
     }
 
     fn check(&self, args: &Args) -> Result<()> {
+        self.places(args)?.check()
+    }
+
+    /// Returns the places that are read and written, without that of the page.
+    ///
+    /// # Errors
+    ///
+    /// As [`Subject::new`].
+    pub fn places(&self, args: &Args) -> Result<Places> {
         let places = Places::default().with_scratch(args.scratch.clone());
         let places = match self {
             Self::Repository(_) if args.against_dump.is_some() => {
@@ -47,17 +56,19 @@ impl Subject {
                     "--against-dump goes with a SOURCE; a dump is compared with its own manifest",
                 ));
             }
+            Self::Namespace(..) if args.attest.is_given() => {
+                return Err(usage("--attest and --sign-key go with a REPO: a namespace is no dump of one"));
+            }
             Self::Namespace(..) if args.dump.is_given() && args.against_dump.is_none() => {
                 return Err(usage("--dump goes with a REPO, or with --against-dump REPO"));
             }
             Self::Repository(location) => places.with_repository(location)?,
             Self::Namespace(source, opening) => places.with_source(source, opening)?,
         };
-        let places = match &args.against_dump {
-            Some(location) => places.with_second_repository(location)?,
-            None => places,
-        };
-        places.check()
+        match &args.against_dump {
+            Some(location) => places.with_second_repository(location),
+            None => Ok(places),
+        }
     }
 }
 
@@ -109,6 +120,7 @@ mod tests {
             &["/backup", "--allow-missing-log"],
             &["/backup", "--layout", "linera-0.15"],
             &["rocksdb:/db/ns", "--dump", "latest"],
+            &["rocksdb:/db/ns", "--attest"],
             &["rocksdb:/db/ns?layout=plain", "--layout", "linera-0.15"],
         ] {
             assert_eq!(code(bad), 2, "{bad:?}");

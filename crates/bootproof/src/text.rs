@@ -56,6 +56,9 @@ fn failure(report: &Report) -> Option<Problem> {
     }
 }
 
+/// What is said of a committee that rests on the word of the database alone.
+const ADVICE: &str = " (compare it with another validator's, or give --genesis)";
+
 fn head(report: &Report, out: &mut Printed) {
     out.line("tool", format_args!("{}, with linera {}", report.tool, report.linera));
     out.line("subject", &report.subject);
@@ -73,8 +76,15 @@ fn head(report: &Report, out: &mut Printed) {
         out.line("network", &network.name);
         out.line(
             "committee",
-            format_args!("{} (compare it with another validator's)", network.genesis_committee),
+            format_args!("{}{}", network.genesis_committee, if report.anchored { "" } else { ADVICE }),
         );
+    }
+    if let Some(hash) = &report.network_description {
+        let given = if report.anchored { ", as was given" } else { "" };
+        out.line("description", format_args!("{hash}{given}"));
+    }
+    if let Some(fence) = &report.fence {
+        out.line("fence", &fence.summary);
     }
     let counts = &report.counts;
     out.line(

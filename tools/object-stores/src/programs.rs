@@ -9,6 +9,9 @@ use anyhow::{Context, Result, bail};
 const VERSITYGW: &str = "github.com/versity/versitygw/cmd/versitygw";
 const VERSITYGW_VERSION: &str = "v1.8.0";
 const AZURITE_VERSION: &str = "3.37.0";
+const AGE_PLUGIN_PQ: &str = "filippo.io/age/extra/age-plugin-pq";
+const AGE_CONVERTS: &str = "filippo.io/age/cmd/age-keygen";
+const AGE_VERSION: &str = "v1.3.2";
 
 /// Where the programs are.
 #[derive(Clone, Debug)]
@@ -31,17 +34,12 @@ impl Programs {
     pub fn install(&self) -> Result<()> {
         if !self.versitygw().is_file() {
             println!("stores: building versitygw {VERSITYGW_VERSION}; this takes some minutes, once");
-            let (bin, modules) = (self.bin(), self.folder.join("go"));
-            fs::create_dir_all(&bin).with_context(|| format!("could not create {bin:?}"))?;
-            let mut go = Command::new(go());
-            go.args(["install", "-trimpath", "-ldflags=-s -w", &format!("{VERSITYGW}@{VERSITYGW_VERSION}")]);
-            go.env("GOBIN", &bin)
-                .env("GOPATH", &modules)
-                .env("GOFLAGS", "-modcacherw")
-                .env("CGO_ENABLED", "0");
-            run(&mut go, "go, which builds versitygw; `cargo xtask setup` installs it")?;
-            // Sources and objects are of no more use, and take ten times the room.
-            fs::remove_dir_all(&modules).with_context(|| format!("could not remove {modules:?}"))?;
+            self.build(&self.bin(), &[&format!("{VERSITYGW}@{VERSITYGW_VERSION}")])?;
+        }
+        if !self.age().join("age-plugin-pq").is_file() {
+            println!("stores: building age-plugin-pq {AGE_VERSION}");
+            let programs = [AGE_CONVERTS, AGE_PLUGIN_PQ].map(|program| format!("{program}@{AGE_VERSION}"));
+            self.build(&self.age(), &[&programs[0], &programs[1]])?;
         }
         if !self.azurite().is_file() {
             println!("stores: installing Azurite {AZURITE_VERSION}");
@@ -53,6 +51,25 @@ impl Programs {
             run(&mut npm, "npm, which installs Azurite; `cargo xtask setup` installs it")?;
         }
         Ok(())
+    }
+
+    /// Builds programs of one version into a folder, all or none.
+    fn build(&self, bin: &Path, programs: &[&str]) -> Result<()> {
+        let (begun, modules) = (bin.with_extension("begun"), self.folder.join("go"));
+        fs::create_dir_all(&begun).with_context(|| format!("could not create {begun:?}"))?;
+        let mut go = Command::new(go());
+        go.args(["install", "-trimpath", "-ldflags=-s -w"]).args(programs);
+        go.env("GOBIN", &begun).env("GOPATH", &modules).env("GOFLAGS", "-modcacherw").env("CGO_ENABLED", "0");
+        run(&mut go, "go, which builds programs for tests; `cargo xtask setup` installs it")?;
+        fs::rename(&begun, bin).with_context(|| format!("could not rename {begun:?}"))?;
+        // Sources and objects are of no more use, and take ten times the room.
+        fs::remove_dir_all(&modules).with_context(|| format!("could not remove {modules:?}"))
+    }
+
+    /// Returns the folder with `age-keygen` and `age-plugin-pq`.
+    #[must_use]
+    pub fn age(&self) -> PathBuf {
+        self.folder.join(format!("age-{AGE_VERSION}"))
     }
 
     /// Returns the folder of all files.

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use backup_console::{Problem, ReadArgs, Report, Session, SourceArgs, count};
 use backup_fence::{Basis, ChainId, FenceError, Survey, Thawed};
 use backup_format::AmendTarget;
+use backup_sources::SourceError;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -188,11 +189,9 @@ async fn raise(args: RaiseArgs, session: &Session) -> Result<Report> {
     Ok(report.timed())
 }
 
-fn describe(report: &mut Report, namespace: &str, found: &backup_fence::Report) {
-    report.field("namespace", namespace);
-    report.line("namespace", namespace);
-    report.field("conditional", found.conditional);
-    for (name, label, number) in [
+/// Returns the counts of chains, each with its name and its label.
+fn counts(found: &backup_fence::Report) -> [(&'static str, &'static str, u64); 7] {
+    [
         ("chains", "chains", found.chains),
         ("fenced", "fenced", found.fenced),
         ("passed", "passed", found.passed),
@@ -200,7 +199,31 @@ fn describe(report: &mut Report, namespace: &str, found: &backup_fence::Report) 
         ("without_state", "no state", found.without_state),
         ("bare", "not fenced", found.bare),
         ("refused", "refused", found.refused),
-    ] {
+    ]
+}
+
+/// Adds to the report of a namespace whether its chains are fenced. Those of other layouts, and what cannot be looked up, are passed over.
+pub(super) async fn add_standing(report: &mut Report, target: Result<Box<dyn AmendTarget>, SourceError>) {
+    let found = async {
+        let lookup = target.ok()?.look().await.ok()?;
+        backup_fence::status(&*lookup, None).await.ok()
+    };
+    let found = found.await;
+    if let Some(found) = &found {
+        report.line("fence", found.summary());
+    }
+    let counts = found.map(|found| {
+        let counts = counts(&found).into_iter().map(|(name, _, number)| (name.to_owned(), json!(number)));
+        counts.collect::<serde_json::Map<_, _>>()
+    });
+    report.field("fence", counts);
+}
+
+fn describe(report: &mut Report, namespace: &str, found: &backup_fence::Report) {
+    report.field("namespace", namespace);
+    report.line("namespace", namespace);
+    report.field("conditional", found.conditional);
+    for (name, label, number) in counts(found) {
         report.field(name, number);
         if number > 0 || name == "chains" || name == "fenced" {
             report.line(label, number);

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
-use backup_console::{Problem, Report, RepositoryLocation, Session, quoted, recipients};
+use anyhow::{Context, Result};
+use backup_console::{Problem, Report, RepositoryLocation, Session, SignArgs, quoted, recipients};
 use backup_format::Config;
 use backup_repository::Repository;
 use backup_seal::RepositoryKey;
@@ -20,7 +20,7 @@ use crate::repository;
 ///
 /// With --recipient the repository is encrypted, and of version 2. Those recipients of age can read it, each with its identity alone; give
 /// at least two, one of which is kept offline. The file of --repository-key is made: who has it can write dumps, and cannot read
-/// any. It lies in the repository, too, for the recipients.
+/// any. It lies in the repository, too, for the recipients; --sign-key signs that copy, so that nobody can add a recipient to it unnoticed.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -40,6 +40,8 @@ pub(crate) struct InitArgs {
     /// Make an encrypted repository that one recipient alone can read; what is lost with its identity is lost
     #[arg(long, requires = "recipient")]
     one_recipient_only: bool,
+    #[command(flatten)]
+    sign: SignArgs,
 }
 
 pub(crate) async fn run(args: InitArgs, session: &Session) -> Result<Report> {
@@ -85,6 +87,7 @@ async fn encrypted(args: &InitArgs, session: &Session, report: &mut Report) -> R
         );
     };
     let recipients = recipients(&args.recipient)?;
+    let signer = args.sign.signer(session)?;
     check_new(&file)?;
     let mut id = [0; 16];
     getrandom::fill(&mut id)?;
@@ -102,8 +105,11 @@ async fn encrypted(args: &InitArgs, session: &Session, report: &mut Report) -> R
             drop(std::fs::remove_file(&file));
             return Err(error);
         }
-        Ok(created) => created,
+        Ok(created) => signer.of(created),
     };
+    if signer.is_some() {
+        created.store_key(&key, &*recipients).await.context("signing the repository key that is stored")?;
+    }
     report.field("repository_key_file", file.display().to_string());
     report.field("recipients", &args.recipient);
     report.line("key file", quoted(file.display()));

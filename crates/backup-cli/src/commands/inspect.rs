@@ -6,7 +6,8 @@ use anyhow::Result;
 use backup_console::{DumpArgs, ReadArgs, Report, RepositoryLocation, Session, SourceArgs};
 use clap::Args;
 
-use super::digest;
+use super::{digest, fence};
+use crate::attested;
 use crate::report;
 use crate::repository;
 
@@ -32,10 +33,18 @@ pub(crate) struct InspectArgs {
 
 pub(crate) async fn run(args: InspectArgs, session: &Session) -> Result<Report> {
     if session.engines.names_namespace(&args.place) {
-        return digest::scan(&args.place, &args.open, &args.read, session).await;
+        return inspect_namespace(&args, session).await;
     }
     args.open.refuse(&session.opening, "and this is a repository")?;
     inspect_dump(&args.place.into(), &args.dump, session).await
+}
+
+async fn inspect_namespace(args: &InspectArgs, session: &Session) -> Result<Report> {
+    let InspectArgs { place, open, read, .. } = args;
+    let mut report = digest::scan(place, open, read, session).await?;
+    let namespace = session.source(place)?.amend(&open.opening(&session.opening, read)).await;
+    fence::add_standing(&mut report, namespace).await;
+    Ok(report)
 }
 
 async fn inspect_dump(location: &RepositoryLocation, choice: &DumpArgs, session: &Session) -> Result<Report> {
@@ -45,6 +54,8 @@ async fn inspect_dump(location: &RepositoryLocation, choice: &DumpArgs, session:
     let mut report = Report::default();
     report::add_dump(&mut report, dump.id, manifest);
     report::add_signed(&mut report, repository.signed(dump.id).await?);
+    let attestations = repository.attestations(std::slice::from_ref(&dump)).await?;
+    attested::add(&mut report, &attestations, dump.id);
     report.line("started", &manifest.started);
     report.line("finished", &manifest.finished);
     report.line("made by", &manifest.tool);

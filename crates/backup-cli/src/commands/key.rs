@@ -4,14 +4,15 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use backup_console::{
-    Problem, Report, RepositoryLocation, Session, count, quoted, read_repository_key, recipients,
+    Problem, Readers, Report, RepositoryLocation, Session, SignArgs, count, quoted, read_repository_key,
+    recipients, replace_durably,
 };
 use backup_seal::{AgeIdentities, RepositoryKey};
 use backup_sign::SecretKey;
 use clap::{Args, Subcommand};
 
 use crate::new_file::{self, check_new};
-use crate::replace::{Readers, replace_durably};
+use crate::report;
 
 /// Make keys, and choose who can read an encrypted repository
 #[derive(Args, Debug)]
@@ -70,6 +71,8 @@ struct ChangeArgs {
     /// The recipient of age; may be repeated
     #[arg(long, value_name = "AGE", required = true)]
     recipient: Vec<String>,
+    #[command(flatten)]
+    sign: SignArgs,
 }
 
 /// Put other recipients in the place of all that there are
@@ -83,11 +86,14 @@ struct RotateArgs {
     /// A new recipient of age; to be repeated
     #[arg(long, value_name = "AGE", required = true)]
     recipient: Vec<String>,
+    #[command(flatten)]
+    sign: SignArgs,
 }
 
 /// Write the repository key to a new file, by the identity of a recipient
 ///
-/// For a new machine, or when the file was lost. `age -d -i IDENTITY keys/repository.age` does the same.
+/// For a new machine, or when the file was lost. `age -d -i IDENTITY keys/repository.age` does the same. With --trust the stored key must be
+/// signed, as `init`, `key add`, `remove` and `rotate` sign it with --sign-key: who can write to the store could add a recipient.
 #[derive(Args, Debug)]
 struct RecoverArgs {
     /// The repository: a directory or a URL
@@ -103,15 +109,13 @@ pub(crate) async fn run(args: KeyArgs, session: &Session) -> Result<Report> {
         KeyCommand::Generate(GenerateArgs { age: Some(file), .. }) => generate_identity(&file),
         KeyCommand::Generate(_) => Err(Problem::Usage("name --sign or --age".to_owned()).into()),
         KeyCommand::List(_) => Ok(describe(&read_key(session)?.1)),
-        KeyCommand::Add(ChangeArgs { repository, recipient }) => {
+        KeyCommand::Add(ChangeArgs { repository, recipient, sign }) => {
             let change = |before: &[String]| [before, &recipient].concat();
-            replace(&repository, change, session).await
+            replace(&repository, change, &sign, session).await
         }
-        KeyCommand::Remove(ChangeArgs { repository, recipient }) => {
-            remove(&repository, &recipient, session).await
-        }
-        KeyCommand::Rotate(RotateArgs { repository, recipient }) => {
-            replace(&repository, |_| recipient.clone(), session).await
+        KeyCommand::Remove(args) => remove(&args, session).await,
+        KeyCommand::Rotate(RotateArgs { repository, recipient, sign }) => {
+            replace(&repository, |_| recipient.clone(), &sign, session).await
         }
         KeyCommand::Recover(RecoverArgs { repository, to }) => recover(&repository, &to, session).await,
     }
@@ -183,27 +187,30 @@ fn describe(key: &RepositoryKey) -> Report {
     report
 }
 
-async fn remove(location: &RepositoryLocation, gone: &[String], session: &Session) -> Result<Report> {
+async fn remove(args: &ChangeArgs, session: &Session) -> Result<Report> {
+    let ChangeArgs { repository, recipient: gone, sign } = args;
     let (_, key) = read_key(session)?;
     if let Some(unknown) = gone.iter().find(|recipient| !key.recipients().contains(recipient)) {
         return Err(Problem::Usage(format!("{unknown} is no recipient; `key list` shows them")).into());
     }
     let change =
         |before: &[String]| before.iter().filter(|recipient| !gone.contains(recipient)).cloned().collect();
-    replace(location, change, session).await
+    replace(repository, change, sign, session).await
 }
 
 /// Changes the recipients: first in the repository, then in the file.
 async fn replace(
     location: &RepositoryLocation,
     change: impl Fn(&[String]) -> Vec<String>,
+    sign: &SignArgs,
     session: &Session,
 ) -> Result<Report> {
     let (file, key) = read_key(session)?;
+    let signer = sign.signer(session)?;
     let changed = change(key.recipients());
     let key = key.with_recipients(changed).map_err(|error| Problem::Usage(error.to_string()))?;
     let recipients = recipients(key.recipients())?;
-    let repository = session.repository(location).await?;
+    let repository = signer.of(session.repository(location).await?);
     // First: those who can read the past know what it is read with.
     let shared = match repository.is_locked() {
         true => None,
@@ -238,10 +245,15 @@ async fn recover(location: &RepositoryLocation, file: &std::path::Path, session:
         .ok_or_else(|| Problem::Usage("name the identity of a recipient with --identity FILE".to_owned()))?;
     check_new(file)?;
     let repository = session.repository_to_read(location).await?;
+    let signed = repository.stored_key_signed().await.context(
+        "finding out who signed the repository key that is stored: somebody may have added a recipient to it. \
+         `key add`, `remove` and `rotate` sign it with --sign-key",
+    )?;
     let key = repository.read_key(&*identities).await.context("reading the repository key")?;
     new_file::write(file, 0o600, key.encode().as_bytes())?;
     let mut report = describe(&key);
     report.field("repository_key_file", file.display().to_string());
     report.line("key file", quoted(file.display()));
+    report::add_signed(&mut report, signed);
     Ok(report)
 }

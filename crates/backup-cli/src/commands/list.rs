@@ -2,11 +2,12 @@
 
 use anyhow::Result;
 use backup_console::{Problem, Report, RepositoryLocation, Session, bytes, count};
-use backup_repository::{Dump, Dumps, RepositoryError, Signed};
+use backup_repository::{Attestations, Dump, Dumps, RepositoryError, Signed};
 use clap::Args;
 use indicatif::HumanCount;
 use serde_json::{Value, json};
 
+use crate::attested;
 use crate::fresh::FreshArgs;
 use crate::keep_args::parse_annotation;
 use crate::list_filter::{ListFilter, Since, predecessor};
@@ -24,7 +25,8 @@ use crate::table;
 ///
 /// Options choose which dumps are shown. What is checked does not depend on them, but for --namespace: --max-age and
 /// --expect-sequence then are about that namespace alone. Column `change` has the entries that a dump holds more, or fewer, than the one that
-/// it follows; `kvbackup diff` says which.
+/// it follows; `kvbackup diff` says which. Columns `verified` and `boot-proven` say when that was last attested, with a question mark where no
+/// trusted key signed it.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -69,8 +71,11 @@ pub(crate) async fn run(args: ListArgs, session: &Session) -> Result<Report> {
     let stale = args.fresh.stale(&dumps, args.namespace.as_deref());
     let state = remembered.err().map(anyhow::Error::downcast::<Problem>).transpose()?;
     args.filter().apply(&mut dumps.good);
+    let attestations = repository.attestations(&dumps.good).await?;
+    let known = Known { dumps: &dumps, all: &all, attestations: &attestations };
     let mut report = Report::default();
-    report.field("dumps", dumps.good.iter().map(|dump| as_json(dump, (&dumps, &all))).collect::<Vec<_>>());
+    report.field("dumps", dumps.good.iter().map(|dump| as_json(dump, &known)).collect::<Vec<_>>());
+    report.field("attestations_ignored", attestations.ignored());
     let lists =
         [("damaged", &dumps.damaged), ("unsupported", &dumps.unsupported), ("untrusted", &dumps.untrusted)];
     for (name, list) in lists {
@@ -85,7 +90,7 @@ pub(crate) async fn run(args: ListArgs, session: &Session) -> Result<Report> {
         report.field("pack_bytes", pack_bytes);
         report.text(&no_dumps(packs, pack_bytes));
     } else {
-        report.text(&table(&dumps, &all));
+        report.text(&table(&known));
     }
     missing.iter().for_each(|error| report.text(&format!("MISSING: {}\n", full_text(error))));
     report.failure = failure(&dumps, &args.repository, missing.into_iter().chain(stale)).or(state);
@@ -132,7 +137,16 @@ pub(super) fn failure(
     )))
 }
 
-fn as_json(dump: &Dump, (dumps, all): (&Dumps, &[Dump])) -> Value {
+/// What is known of the dumps that are shown.
+struct Known<'a> {
+    dumps: &'a Dumps,
+    /// Those that are not shown, too.
+    all: &'a [Dump],
+    attestations: &'a Attestations,
+}
+
+fn as_json(dump: &Dump, known: &Known<'_>) -> Value {
+    let Known { dumps, all, attestations } = *known;
     let mut fields = report::dump_as_json(dump);
     // Those of earlier programs have none.
     fields["sequence"] = json!(dump.manifest.sequence);
@@ -140,6 +154,9 @@ fn as_json(dump: &Dump, (dumps, all): (&Dumps, &[Dump])) -> Value {
     if let Some(signed) = dumps.signed.get(&dump.id) {
         fields["signed_by"] = json!(report::signed_by(*signed));
         fields["signature"] = json!(report::signature(*signed));
+    }
+    for (name, attested) in attested::fields(attestations, dump.id) {
+        fields[name] = attested;
     }
     fields["future"] = json!(dumps.future.contains(&dump.id));
     fields["since"] = predecessor(dump, all).map_or(Value::Null, |previous| {
@@ -169,7 +186,8 @@ fn no_dumps(packs: u64, pack_bytes: u64) -> String {
     )
 }
 
-fn table(dumps: &Dumps, all: &[Dump]) -> String {
+fn table(known: &Known<'_>) -> String {
+    let Known { dumps, all, attestations } = *known;
     let header = [
         "dump",
         "seq",
@@ -180,6 +198,8 @@ fn table(dumps: &Dumps, all: &[Dump]) -> String {
         "consistency",
         "origin",
         "signed by",
+        "verified",
+        "boot-proven",
         "entries",
         "change",
         "size",
@@ -200,6 +220,8 @@ fn table(dumps: &Dumps, all: &[Dump]) -> String {
                 .as_deref()
                 .map_or("-".to_owned(), |origin| format!("{origin:.ID_DIGITS$}")),
             signer(dumps.signed.get(&dump.id).copied()),
+            attested::cell(attested::verified(attestations, dump.id)),
+            attested::cell(attested::boot_proven(attestations, dump.id)),
             manifest
                 .inventory
                 .as_ref()
@@ -208,7 +230,7 @@ fn table(dumps: &Dumps, all: &[Dump]) -> String {
             bytes(manifest.plain_bytes),
         ]
     });
-    let mut text = table::table(std::iter::once(header.map(str::to_owned)).chain(rows).collect(), 0, 9);
+    let mut text = table::table(std::iter::once(header.map(str::to_owned)).chain(rows).collect(), 0, 11);
     for dump in dumps.good.iter().filter(|dump| dumps.future.contains(&dump.id)) {
         text += &format!(
             "{:.ID_DIGITS$}  FUTURE: it says that it was finished after now; a clock was wrong, and dumps made since then \

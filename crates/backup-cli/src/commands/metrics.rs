@@ -6,8 +6,8 @@ use std::time::SystemTime;
 
 use anyhow::Result;
 use backup_console::{Report, RepositoryLocation, Session, count};
-use backup_format::{ErrorClass, ObjectId};
-use backup_repository::{Dump, Dumps, Repository, Stats, StatsOptions, parse_time_text};
+use backup_format::{ErrorClass, ObjectId, Proven};
+use backup_repository::{Attestations, Dump, Dumps, Repository, Stats, StatsOptions, parse_time_text};
 use clap::Args;
 use serde_json::Number;
 
@@ -19,7 +19,7 @@ use crate::textfile::Textfile;
 ///
 /// The text is in the format of Prometheus and in OpenMetrics at the same time. For each namespace it says when the newest dump was finished,
 /// what is in it, how long it took, and its sequence. It also says how many dumps there are, and when the oldest was finished. Where dumps of a namespace
-/// name several validators, each is apart. For the repository it says packs, manifests by state, dumps that are missing, and when this
+/// name several validators, each is apart. It says when they were last verified and boot-proven, as that is attested. For the repository it says packs, manifests by state, dumps that are missing, and when this
 /// was written. Manifests are read and packs are listed, no more. --measure reads what `stats` reads.
 ///
 /// What is damaged is a number here and no failure: the exit code is 0. Only what keeps the metrics from being written makes it another one.
@@ -48,6 +48,18 @@ pub(crate) struct MetricsArgs {
 
 const WRITTEN: Metric =
     Metric { name: "kvbackup_metrics_written_timestamp_seconds", help: "When these metrics were written." };
+const PROVEN: Metric = Metric {
+    name: "kvbackup_last_proven_timestamp_seconds",
+    help: "When the newest attestation of any dump of the namespace was made, by what was proven: structure, content, restored or boot.",
+};
+const NEWEST_PROVEN: Metric = Metric {
+    name: "kvbackup_newest_dump_proven_timestamp_seconds",
+    help: "The same of the newest dump alone.",
+};
+const IGNORED: Metric = Metric {
+    name: "kvbackup_attestations_ignored",
+    help: "Attestations that do not count: unreadable, of another repository, or signed by no trusted key where keys are trusted.",
+};
 const BUILD: Metric = Metric {
     name: "kvbackup_build_info",
     help: "The version of the program that wrote the metrics of the repository; always 1.",
@@ -116,9 +128,13 @@ pub(crate) async fn run(args: MetricsArgs, session: &Session) -> Result<Report> 
     let labels = vec![("repository", repository_label(&args.repository))];
     let measured = if args.measure { Some(measure(&repository, session).await?) } else { None };
     let stats = measured.as_ref().and_then(|measured| measured.as_ref().ok());
+    let attestations = repository.attestations(&dumps.good).await?;
     for (namespace, dumps) in namespaces(&dumps) {
-        add_namespace(&mut metrics, &[labels.clone(), namespace].concat(), &dumps, stats);
+        let labels = [labels.clone(), namespace].concat();
+        add_namespace(&mut metrics, &labels, &dumps, stats);
+        add_proven(&mut metrics, &labels, &dumps, &attestations);
     }
+    metrics.add(IGNORED, &labels, attestations.ignored());
     add_repository(&mut metrics, &labels, &repository, &dumps).await?;
     if args.measure {
         metrics.add(MEASURED, &labels, u64::from(stats.is_some()));
@@ -209,6 +225,26 @@ fn add_namespace(metrics: &mut Exposition, labels: &Labels, dumps: &[&Dump], sta
     let oldest = dumps.iter().filter_map(|dump| parse_time_text(&dump.manifest.finished)).min();
     if let Some(oldest) = oldest {
         metrics.add(OLDEST, labels, unix_seconds(oldest));
+    }
+}
+
+/// Adds when what was proven of the dumps of a namespace, the newest of which stands at the end.
+fn add_proven(metrics: &mut Exposition, labels: &Labels, dumps: &[&Dump], attestations: &Attestations) {
+    let newest = |dumps: &[&Dump]| {
+        let mut newest: BTreeMap<Proven, SystemTime> = BTreeMap::new();
+        for attested in dumps.iter().flat_map(|dump| attestations.of(dump.id)) {
+            let Some(time) = parse_time_text(&attested.time) else { continue };
+            let known = newest.entry(attested.proven).or_insert(time);
+            *known = time.max(*known);
+        }
+        newest
+    };
+    let last = dumps.split_at(dumps.len().saturating_sub(1)).1;
+    for (metric, dumps) in [(PROVEN, dumps), (NEWEST_PROVEN, last)] {
+        for (proven, time) in newest(dumps) {
+            let labels = [labels.clone(), vec![("proven", proven.to_string())]].concat();
+            metrics.add(metric, &labels, unix_seconds(time));
+        }
     }
 }
 

@@ -25,6 +25,7 @@ pub(crate) mod repair;
 #[cfg(feature = "report")]
 pub(crate) mod report;
 pub(crate) mod restore;
+pub(crate) mod sign;
 pub(crate) mod stats;
 pub(crate) mod unforget;
 pub(crate) mod verify;
@@ -60,6 +61,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<Report> {
         Command::Ls(args) => ls::run(args, session).await,
         Command::Get(args) => get::run(args, session).await,
         Command::Key(args) => key::run(args, session).await,
+        Command::Sign(args) => sign::run(args, session).await,
         Command::Import(args) => import::run(args, session).await,
         Command::Copy(args) => copy::run(args, session).await,
         Command::Export(args) => export::run(args, session).await,

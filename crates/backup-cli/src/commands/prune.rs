@@ -98,6 +98,7 @@ pub(super) fn describe(report: &mut Report, pruned: &PruneReport, options: &Prun
         ("stages", pruned.stages),
         ("stages_removed", pruned.stages_removed),
         ("signatures_removed", pruned.signatures_removed),
+        ("attestations_removed", pruned.attestations_removed),
     ] {
         report.field(name, number);
     }

@@ -5,33 +5,33 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use anyhow::Result;
-use backup_console::{Problem, Report, RepositoryLocation, Session, bytes, count};
+use backup_console::{PageFile, Places, Problem, Report, RepositoryLocation, Session, bytes, count};
 use backup_format::{ErrorClass, ObjectId};
 use backup_report::{
-    Dump as Row, Fate, Fault, Kind, Measured, Namespace, Retention, Signature, Since, State, Stored, Subject,
-    Totals, Unusable,
+    Attested as AttestedRow, Dump as Row, Fate, Fault, Kind, Measured, Namespace, Retention, Signature,
+    Since, State, Stored, Subject, Totals, Unusable, frame,
 };
 use backup_repository::{
-    Dump, DumpStats, Dumps, KeepReason, Repository, RepositoryError, Signed, Stats, StatsOptions,
-    parse_time_text, time_text,
+    Attestations, Attested, Dump, DumpStats, Dumps, KeepReason, Repository, RepositoryError, Signed, Stats,
+    StatsOptions, parse_time_text, time_text,
 };
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::{list, metrics};
+use crate::attested;
 use crate::fresh::FreshArgs;
 use crate::keep_args::KeepArgs;
 use crate::list_filter::predecessor_of;
 use crate::outcome::repository_label;
-use crate::page_file::{GENERATOR, PageFile};
 use crate::report::{full_text, signed_by, to_the_second};
 
 /// Write a page that shows how the backups are
 ///
 /// The page is one HTML file. It needs no network and no script, and can be read on a phone, in the dark and on paper. Its first line says
 /// how old the last dump is, who signed it, and whether anything is damaged or missing. Below that are charts of the dumps of each namespace: their times,
-/// size, what each added, how long it took, and how the kinds of partitions grow. Then come all dumps in a table. What is not
-/// known is not shown as good: no file of a repository says when a dump was verified, so the page says "not recorded".
+/// size, what each added, how long it took, and how the kinds of partitions grow. Then come all dumps in a table. When a dump was verified and
+/// boot-proven is shown as that is attested. What is not known is not shown as good: the page says "not recorded".
 ///
 /// --keep-daily and the like are those of `forget`. The page says which dumps they would keep, and nothing is forgotten. --measure reads what `stats` reads,
 /// and adds what each dump takes in the packs. --max-age and --expect-sequence are those of `list`, and so are the exit codes. 3 means that something is
@@ -59,20 +59,27 @@ pub(crate) struct ReportArgs {
     keep: KeepArgs,
 }
 
+/// What pages are known by.
+const GENERATOR: &str = "kvbackup report";
+
 /// What is known of single dumps beside their manifests.
 #[derive(Default)]
 struct Known {
     stored: HashMap<ObjectId, Stored>,
     fates: HashMap<ObjectId, Fate>,
+    attestations: Attestations,
 }
 
 pub(crate) async fn run(args: ReportArgs, session: &Session) -> Result<Report> {
-    let file = PageFile::new(&args.out, &args.repository)?;
+    let is_page = |page: &str| frame::is_page_of(GENERATOR, page);
+    let places = Places::default().with_repository(&args.repository)?;
+    let file = PageFile::new(&args.out, is_page, places)?;
     let repository = session.repository(&args.repository).await?;
     // Both read all manifests. One after the other, they are in memory once.
     let mut known = Known::default();
     let (measured, unmeasured) = measure(&args, &repository, session, &mut known).await?;
     let dumps = repository.dumps().await?;
+    known.attestations = repository.attestations(&dumps.good).await?;
     let retention = retention(&args, &repository, &dumps, &mut known);
     let missing = repository.missing(&dumps).await?;
     let stale = args.fresh.stale(&dumps, None);
@@ -178,6 +185,8 @@ fn namespaces(dumps: &Dumps, known: &mut Known) -> Vec<Namespace> {
         let previous = dump.manifest.previous.iter().filter_map(|id| by_id.get(id).copied());
         let mut row = row(dump, predecessor_of(dump, previous));
         row.signature = signature(dumps.signed.get(&dump.id).copied());
+        row.verified = attested::verified(&known.attestations, dump.id).map(attested);
+        row.boot_proven = attested::boot_proven(&known.attestations, dump.id).map(attested);
         row.is_future = future.contains_key(&dump.id);
         row.stored = known.stored.remove(&dump.id);
         row.fate = known.fates.remove(&dump.id);
@@ -229,9 +238,20 @@ fn row(dump: &Dump, previous: Option<&Dump>) -> Row {
         }),
         stored: None,
         signature: Signature::None,
+        verified: None,
+        boot_proven: None,
         is_last: manifest.last,
         is_future: false,
         fate: None,
+    }
+}
+
+fn attested(attested: &Attested) -> AttestedRow {
+    AttestedRow {
+        proven: attested.proven.to_string(),
+        time: to_the_second(&attested.time),
+        network: attested.network.as_ref().map(|network| network.name.clone()).unwrap_or_default(),
+        signature: signature(Some(attested.signed)),
     }
 }
 
@@ -309,6 +329,8 @@ fn newest(subject: &Subject, namespace: &Namespace) -> Value {
         "dump": newest.map(|dump| &dump.id),
         "sequence": newest.map(|dump| dump.sequence),
         "finished": newest.map(|dump| &dump.finished),
+        "verified": newest.and_then(|dump| dump.verified.as_ref()).map(|attested| &attested.time),
+        "boot_proven": newest.and_then(|dump| dump.boot_proven.as_ref()).map(|attested| &attested.time),
         "age_seconds": newest.and_then(|dump| dump.age(subject.made)).map(|age| age.as_secs()),
     })
 }

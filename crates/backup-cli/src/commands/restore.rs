@@ -15,6 +15,7 @@ use crate::outcome::Run;
 use crate::owner::{Owner, Transfer};
 use crate::report;
 use crate::repository;
+use crate::require::RequireArgs;
 use crate::scenario::{CAUTION, ForKey, Scenario};
 use crate::state::State;
 use crate::textfile::RecordArgs;
@@ -30,6 +31,7 @@ Examples:
   kvbackup restore /backup/validator rocksdb:/var/lib/copy/validator_0
   kvbackup restore /backup/validator rocksdb:/var/lib/copy/validator_0 --dump 3f2a0c11 --dry-run
   kvbackup restore /backup/validator rocksdb:/var/lib/copy/validator_0 --for-key none
+  kvbackup restore /backup/validator rocksdb:/var/lib/copy/validator_0 --trust keys.pub --require verified,boot-proven
   kvbackup restore /backup/validator rocksdb:/new/validator_0 --for-key 02ab...     the dump of `backup --last`, once
   kvbackup restore /backup/validator scylla://backup@db1,db2/kv/validator_0 --password-file /run/secrets/cql
   kvbackup restore /backup/validator memory:          a rehearsal, which needs memory for all entries")]
@@ -53,6 +55,8 @@ pub(crate) struct RestoreArgs {
     /// Refuse (code 3) if the newest dump of the namespace has a smaller sequence than this: who remembers it notices when the end was taken away
     #[arg(long, value_name = "N")]
     expect_sequence: Option<u64>,
+    #[command(flatten)]
+    require: RequireArgs,
     /// Check that the dump is whole and the target free, and write nothing
     #[arg(long)]
     dry_run: bool,
@@ -80,10 +84,12 @@ impl RestoreArgs {
 pub(crate) async fn run(args: RestoreArgs, session: &Session) -> Result<Report> {
     let target = session.target(&args.target)?;
     Places::default().with_target(&target)?.with_repository(&args.repository)?.check()?;
+    args.require.check_trust(session)?;
     let repository = session.repository(&args.repository).await?;
     let dump = repository::find(&repository, &args.dump).await?;
     repository::check_sequence(&repository, &dump, args.expect_sequence).await?;
     State::of(session, &args.repository).check(&repository).await?;
+    args.require.check(&repository, &dump, &args.repository).await?;
     let scenario = args
         .for_key
         .as_ref()
@@ -114,6 +120,7 @@ pub(crate) async fn run(args: RestoreArgs, session: &Session) -> Result<Report> 
     report.field("target", target.to_string());
     report.field("target_layout", layout.name());
     report.field("dry_run", args.dry_run);
+    args.require.describe(&mut report);
     describe(&mut report, &restored, format_args!("{target}, layout {layout}"));
     for transfer in transfers {
         give(&mut report, &transfer, args.dry_run)?;

@@ -3,17 +3,20 @@
 use std::ffi::OsString;
 
 use anyhow::Result;
-use backup_console::{DumpArgs, Problem, ReadArgs, Report, RepositoryLocation, Session, SourceArgs, count};
-use backup_format::Digest;
+use backup_console::{
+    AttestArgs, DumpArgs, Problem, ReadArgs, Report, RepositoryLocation, Session, SourceArgs, count,
+};
+use backup_format::{Digest, Proven};
 use backup_repository::{
-    DigestOptions, Dump, Progress, Repository, RestoreOptions, Signed, Subset, VerifyLevel, VerifyOptions,
-    VerifyReport,
+    DigestOptions, Dump, Progress, Proof, Repository, RestoreOptions, Signed, Subset, VerifyLevel,
+    VerifyOptions, VerifyReport,
 };
 use backup_sources::{Opening, Source};
 use clap::{Args, ValueEnum};
 
 use super::verify_all;
 use crate::against;
+use crate::attested;
 use crate::difference::{Difference, Side};
 use crate::outcome::Run;
 use crate::report;
@@ -27,12 +30,16 @@ use crate::textfile::RecordArgs;
 /// everything and computes the digest anew. Level 4 also restores into memory and reads that back: it needs memory for
 /// all entries. --against is level 3: the digest of a namespace, read in the layout of the dump unless another one is named,
 /// is compared with that of the dump. --all verifies all dumps, reads what they share once, and does not stop at damage.
+///
+/// With a key to sign, or --attest, what was proven is attested in the repository: `list`, `report` and `metrics` show it, and
+/// `restore --require verified` asks for it. A part (--subset), and content that is sealed, is attested as level 1.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   kvbackup verify /backup/validator
   kvbackup verify /backup/validator --subset 3/7        a seventh of it, for example each Wednesday
   kvbackup verify /backup/validator --all --subset 1/30 all dumps in a month
+  kvbackup verify /backup/validator --sign-key operator.key --trust node.key.pub --trust operator.key.pub
   kvbackup verify /backup/validator --against rocksdb:/var/lib/copy/validator_0")]
 pub(crate) struct VerifyArgs {
     /// The repository: a directory or a URL
@@ -59,6 +66,8 @@ pub(crate) struct VerifyArgs {
     open: SourceArgs,
     #[command(flatten)]
     read: ReadArgs,
+    #[command(flatten)]
+    attest: AttestArgs,
     #[command(flatten)]
     record: RecordArgs,
 }
@@ -105,7 +114,8 @@ pub(crate) async fn run(args: VerifyArgs, session: &Session) -> Result<Report> {
     let opening = args.open.opening(&session.opening, &args.read);
     let named = (args.against.as_deref(), &args.open);
     let source = against::find(named, &opening, &args.repository, session)?;
-    let repository = session.repository(&args.repository).await?;
+    let attester = args.attest.attester(session)?;
+    let repository = attester.of(session.repository(&args.repository).await?)?;
     let options = VerifyOptions {
         level: if level == Level::Structure { VerifyLevel::Structure } else { VerifyLevel::Content },
         subset: args.subset,
@@ -115,7 +125,7 @@ pub(crate) async fn run(args: VerifyArgs, session: &Session) -> Result<Report> {
     };
     State::of(session, &args.repository).check(&repository).await?;
     if args.all {
-        return verify_all::run(&repository, &options, args.subset, args.expect_sequence).await;
+        return verify_all::run(&repository, &options, &attester, args.expect_sequence).await;
     }
     let dump = repository::find(&repository, &args.dump).await?;
     repository::check_sequence(&repository, &dump, args.expect_sequence).await?;
@@ -138,7 +148,19 @@ pub(crate) async fn run(args: VerifyArgs, session: &Session) -> Result<Report> {
         report.field("against", source.to_string());
         report.line("against", format_args!("{source} holds the same"));
     }
+    attester.attest(&mut report, &repository, &[proof(level, &dump, &verified)]).await;
     Ok(report.timed())
+}
+
+/// Returns what was proven of a dump.
+fn proof(level: Level, dump: &Dump, verified: &VerifyReport) -> Proof {
+    let digest = verified.digest.as_ref().map(|state| state.digest());
+    let proven = match (level, digest) {
+        (Level::Rehearsal, Some(_)) => Proven::Restored,
+        (_, Some(_)) => Proven::Content,
+        (_, None) => Proven::Structure,
+    };
+    attested::proof(proven, [(dump.id, digest)])
 }
 
 fn choose_level(args: &VerifyArgs) -> Result<Level> {

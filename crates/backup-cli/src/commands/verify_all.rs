@@ -1,13 +1,14 @@
 //! `verify --all`: whether all dumps are what they were.
 
 use anyhow::Result;
-use backup_console::{Problem, Report, count};
-use backup_format::ErrorClass;
+use backup_console::{Attester, Problem, Report, count};
+use backup_format::{ErrorClass, Proven};
 use backup_repository::{
-    DumpVerdict, Repository, RepositoryError, Subset, VerifyAllReport, VerifyLevel, VerifyOptions,
+    DumpVerdict, Proof, Repository, RepositoryError, VerifyAllReport, VerifyLevel, VerifyOptions,
 };
 use serde_json::{Value, json};
 
+use crate::attested;
 use crate::report::{self, full_text, to_the_second};
 use crate::table;
 
@@ -17,7 +18,7 @@ const ID_DIGITS: usize = 12;
 pub(super) async fn run(
     repository: &Repository,
     options: &VerifyOptions,
-    subset: Option<Subset>,
+    attester: &Attester,
     expected: Option<u64>,
 ) -> Result<Report> {
     if let Some(least) = expected {
@@ -27,7 +28,7 @@ pub(super) async fn run(
     let mut report = Report::default();
     let bad = found.dumps.iter().filter(|dump| dump.found.is_err()).count();
     report.field("level", if options.level == VerifyLevel::Structure { 1 } else { 2 });
-    report.field("subset", subset.map(|subset| subset.to_string()));
+    report.field("subset", options.subset.map(|subset| subset.to_string()));
     report.field("dumps", found.dumps.iter().map(as_json).collect::<Vec<_>>());
     report.field("dumps_bad", bad);
     report.field("packs_read", found.packs_read);
@@ -36,7 +37,20 @@ pub(super) async fn run(
     report.field("segments_read", found.segments_read);
     describe(&mut report, &found, options.level);
     report.failure = failure(&found);
+    attester.attest(&mut report, repository, &proofs(&found)).await;
     Ok(report.timed())
+}
+
+/// Returns what was proven of the dumps that are good.
+fn proofs(found: &VerifyAllReport) -> [Proof; 2] {
+    let good = |is_read: bool| {
+        let digests = found.dumps.iter().filter_map(|dump| {
+            let digest = dump.found.as_ref().ok()?.digest.as_ref();
+            Some((dump.id, digest.map(|state| state.digest())))
+        });
+        digests.filter(move |(_, digest)| digest.is_some() == is_read)
+    };
+    [attested::proof(Proven::Content, good(true)), attested::proof(Proven::Structure, good(false))]
 }
 
 fn as_json(dump: &DumpVerdict) -> Value {

@@ -205,6 +205,8 @@ fn dump(number: u64, all: u64) -> Dump {
         since: (number > 0).then_some(Since { entries: Some(8_123), plain_bytes: 28 << 20 }),
         stored: None,
         signature: Signature::None,
+        verified: None,
+        boot_proven: None,
         is_last: false,
         is_future: false,
         fate: None,

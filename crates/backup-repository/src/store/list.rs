@@ -7,7 +7,9 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::path::Path;
 
-use super::{CONFIGS, FORGOTTEN, KEYS, MANIFESTS, PACKS, PENDING, SIGNATURE, SKIPPED, STAGED, Store};
+use super::{
+    CONFIGS, FORGOTTEN, KEYS, MANIFESTS, PACKS, PENDING, REPORTS, SIGNATURE, SKIPPED, STAGED, Store,
+};
 use crate::error::RepositoryError;
 #[cfg(feature = "fs")]
 use crate::local;
@@ -22,6 +24,16 @@ pub(crate) struct Listed {
     pub bytes: u64,
     /// When it was written, by the store's clock: milliseconds since 1970.
     pub written: i64,
+}
+
+/// An attestation, as it is listed.
+#[derive(Clone, Debug)]
+pub(crate) struct ReportFile {
+    pub id: ObjectId,
+    /// When it was written, by the store's clock: milliseconds since 1970.
+    pub written: i64,
+    /// Whether a signature of it is there.
+    pub is_signed: bool,
 }
 
 impl Store {
@@ -69,10 +81,26 @@ impl Store {
         self.list(FORGOTTEN, SKIPPED).await
     }
 
+    /// Lists the attestations.
+    pub(crate) async fn reports(&self) -> Result<Vec<ReportFile>, RepositoryError> {
+        let (mut reports, mut signed) = (Vec::new(), BTreeSet::new());
+        for file in self.list_files(REPORTS).await? {
+            let name = file.name.strip_suffix(SIGNATURE);
+            let Some(id) = name.unwrap_or(&file.name).strip_suffix(".json") else { continue };
+            match (id.parse::<ObjectId>(), name) {
+                (Ok(id), None) => reports.push((id, file.written)),
+                (Ok(id), Some(_)) => drop(signed.insert(id)),
+                (Err(_), _) => {}
+            }
+        }
+        let report = |(id, written)| ReportFile { id, written, is_signed: signed.contains(&id) };
+        Ok(reports.into_iter().map(report).collect())
+    }
+
     /// Lists the signatures: what they are of, and when they were written.
     pub(crate) async fn signature_files(&self) -> Result<Vec<(String, i64)>, RepositoryError> {
         let mut signatures = Vec::new();
-        for folder in [MANIFESTS, FORGOTTEN] {
+        for folder in [MANIFESTS, FORGOTTEN, REPORTS] {
             for file in self.list_files(folder).await? {
                 let Some(signed) = file.name.strip_suffix(SIGNATURE) else { continue };
                 let id = signed.strip_suffix(".json").or_else(|| signed.strip_suffix(SKIPPED));

@@ -10,6 +10,7 @@ mod rounds;
 mod sealed_pack;
 mod shared_keys;
 mod sketch;
+mod stored_key;
 mod without_keys;
 
 use std::sync::Arc;

@@ -1,5 +1,6 @@
 //! Tests of the repository and its pumps, with namespaces in memory and stores in memory or directories.
 
+mod attestations;
 mod backup;
 mod chains;
 mod changed;
@@ -27,6 +28,7 @@ mod repair;
 mod rules;
 mod schedule;
 mod security;
+mod sign_dump;
 mod signed;
 mod sketches;
 mod stats;

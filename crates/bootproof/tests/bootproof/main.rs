@@ -8,6 +8,7 @@ mod damage;
 mod damages;
 mod entries;
 mod fixture;
+mod genesis;
 mod histories;
 mod keys;
 mod namespaces;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         ("certificates", certificates::TESTS),
         #[cfg(feature = "scylla")]
         ("cql", cql::TESTS),
+        ("genesis", genesis::TESTS),
         ("namespaces", namespaces::TESTS),
         ("program", program::TESTS),
     ] {

@@ -1,9 +1,13 @@
 //! The program as it is built: exit codes, and what it prints.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use backup_format::{Attestation, Proven};
+use backup_sign::{KeyId, SecretKey};
 use rocksdb::backup::{BackupEngine, BackupEngineOptions};
 use rocksdb::{DB, Env, Options};
 use serde_json::Value;
@@ -28,6 +32,8 @@ pub const TESTS: Tests = &[
     ("a native backup is a namespace too", a_native_backup_is_a_namespace_too),
     ("a certificate that runs an application is 1", a_certificate_that_runs_an_application_is_1),
     ("one that is interrupted cleans up", one_that_is_interrupted_cleans_up),
+    ("a proof is attested and a page is written", a_proof_is_attested_and_a_page_is_written),
+    ("what was found is on the page and not attested", what_was_found_is_on_the_page_and_not_attested),
     ("help teaches", help_teaches),
 ];
 
@@ -44,6 +50,7 @@ fn a_good_dump_is_0_and_json() {
     assert_eq!(report["digest"].as_str().unwrap().len(), 64);
     assert_eq!(report["counts"]["blocks"], 24);
     assert_eq!(report["linera"], "0.15.23");
+    assert_eq!((&report["fence"]["chains"], &report["fence"]["bare"]), (&2.into(), &2.into()));
     assert!(report["seconds"].as_f64().unwrap() > 0.0);
     let keys: Vec<_> = report["scenarios"].as_array().unwrap().iter().map(|boot| &boot["key"]).collect();
     assert_eq!(keys, ["none", "random", "own"]);
@@ -118,6 +125,9 @@ fn command_lines_end_with_the_code_that_tells_why() {
         // Failed.
         (&[missing], 1, missing),
         (&[repository, "--dump", "00000000"], 1, "there is no dump 00000000"),
+        (&[namespace, "--genesis", &no_certificate], 2, "is no genesis of linera"),
+        (&[namespace, "--genesis", "nowhere.json"], 1, "nowhere.json"),
+        (&[namespace, "--network-description", "xy"], 2, "64 hex digits"),
         (&[namespace, "--cert", &no_certificate], 1, "info.json"),
         (&[namespace, "--own-key", &no_certificate], 1, "no secret key"),
         (&[namespace, "--against-dump", missing], 1, missing),
@@ -141,6 +151,86 @@ fn command_lines_end_with_the_code_that_tells_why() {
         assert_eq!(error(&json)["exit_code"], *expected, "{arguments:?}: {json:?}");
         assert!(json.stdout.is_empty(), "{json:?}");
     }
+}
+
+/// Writes a key to sign with, and its public half beside it; returns both names.
+fn signing_key(directory: &Path) -> (String, String) {
+    let key = SecretKey::from_seed(KeyId([1; 8]), [2; 32].into()).unwrap();
+    let (secret, public) = (directory.join("operator.key"), directory.join("operator.key.pub"));
+    std::fs::write(&secret, key.encode().as_bytes()).unwrap();
+    std::fs::set_permissions(&secret, Permissions::from_mode(0o600)).unwrap();
+    std::fs::write(&public, key.public().encode()).unwrap();
+    (secret.display().to_string(), public.display().to_string())
+}
+
+fn a_proof_is_attested_and_a_page_is_written() {
+    let (repository, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    dump(&History::Fixture.past().entries, repository.path());
+    let subject = repository.path().to_str().unwrap();
+    let (secret, public) = signing_key(files.path());
+    let page = files.path().join("proof.html").display().to_string();
+    let (cert, own_key) = (file("cert1.bcs"), file("own.key"));
+    let arguments =
+        ["--sign-key", &secret, "--html", &page, "--cert", &cert, "--own-key", &own_key, "--json"];
+    let output = run(&[&[subject][..], &arguments].concat());
+    assert_eq!(code(&output), 0, "{output:?}");
+    no_secret(&output);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let [id] = report["attestations"].as_array().unwrap().as_slice() else { panic!("{report}") };
+    let name = repository.path().join(format!("reports/{}.json", id.as_str().unwrap()));
+    let attestation = Attestation::decode(&std::fs::read(&name).unwrap()).unwrap();
+    assert_eq!(attestation.proven, Proven::Boot);
+    let [(dump, Some(digest))] = attestation.dumps.iter().collect::<Vec<_>>()[..] else {
+        panic!("{attestation:?}")
+    };
+    assert_eq!((dump.to_string(), digest.to_string()), (text(&report["dump"]), text(&report["digest"])));
+    let network = serde_json::to_value(&attestation.network).unwrap();
+    assert!(network["genesis_config"].is_string() && network == report["network"], "{network}");
+    assert!(attestation.tool.starts_with("bootproof ") && attestation.tool.ends_with("linera 0.15.23"));
+    assert!(name.with_extension("json.minisig").exists());
+
+    let written = std::fs::read_to_string(&page).unwrap();
+    for part in [
+        "Nothing was found.",
+        "What is proven",
+        "not fenced: 2 of 2 chains",
+        "linera&#39;s worker boots",
+        "Next height",
+        &text(&report["network"]["name"]),
+    ] {
+        let part = part.replace("&#39;", "'");
+        assert!(written.contains(&part), "{part} is not in {written}");
+    }
+    assert!(!written.contains("<script") && !written.contains(&std::fs::read_to_string(&own_key).unwrap()));
+    // The page is replaced, and nothing else is. Where keys are trusted, only who has one attests.
+    assert_eq!(code(&run(&[subject, "--html", &page, "--trust", &public])), 4, "the dump is not signed");
+    std::fs::write(&page, "mine").unwrap();
+    let output = run(&[subject, "--html", &page]);
+    assert_eq!(code(&output), 1, "{output:?}");
+    assert_eq!(std::fs::read_to_string(&page).unwrap(), "mine");
+    let inside = repository.path().join("proof.html").display().to_string();
+    assert_eq!(code(&run(&[subject, "--html", &inside])), 4);
+    assert_eq!(code(&run(&[subject, "--attest", "--trust", &public])), 4);
+}
+
+fn what_was_found_is_on_the_page_and_not_attested() {
+    let past = History::Fixture.past();
+    let mut entries = past.entries.clone();
+    entries.delete(&past.block_key(past.sender, 5), BLOCK);
+    let (repository, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    dump(&entries, repository.path());
+    let page = files.path().join("proof.html");
+    let output = run(&[repository.path().to_str().unwrap(), "--attest", "--html", page.to_str().unwrap()]);
+    assert_eq!(code(&output), 3, "{output:?}");
+    assert!(!repository.path().join("reports").exists());
+    let written = std::fs::read_to_string(&page).unwrap();
+    for part in ["1 finding.", "block_missing", "at height 5", "cannot be served", "What would be proven"] {
+        assert!(written.contains(part), "{part} is not in {written}");
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
 }
 
 /// Returns the JSON object in the last line of stderr.

@@ -2,8 +2,7 @@
 
 use linera_base::crypto::{InMemorySigner, ValidatorSecretKey};
 use linera_base::data_types::{
-    Amount, Blob, ChainDescription, ChainOrigin, Epoch, InitialChainConfig, NetworkDescription, Round,
-    Timestamp,
+    Amount, Blob, ChainDescription, ChainOrigin, Epoch, InitialChainConfig, Round, Timestamp,
 };
 use linera_base::identifiers::{Account, AccountOwner, ChainId};
 use linera_base::ownership::ChainOwnership;
@@ -12,8 +11,8 @@ use linera_chain::data_types::{
     Vote,
 };
 use linera_chain::types::{Block, ConfirmedBlock, ConfirmedBlockCertificate};
-use linera_core::ProcessConfirmedBlockMode;
 use linera_core::data_types::{ChainInfo, ChainInfoQuery};
+use linera_core::{GenesisConfig, ProcessConfirmedBlockMode};
 use linera_execution::committee::{Committee, ValidatorState};
 use linera_execution::{ResourceControlPolicy, SystemOperation};
 use linera_storage::Storage as _;
@@ -52,36 +51,21 @@ pub struct Lone {
 impl Lone {
     /// Writes what a network begins with. `flags` go into the policy of its committee.
     pub async fn begin(flags: &[&str]) -> Self {
-        let key: ValidatorSecretKey = serde_json::from_str(&format!("\"{}\"", "21".repeat(32))).unwrap();
-        let account = InMemorySigner::new(Some(OWNER)).generate_new();
-        let flags: Vec<_> = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        let state = ValidatorState {
-            network_address: "Tcp:nowhere:1".to_owned(),
-            votes: 1,
-            account_public_key: account,
-        };
-        let mut policy = ResourceControlPolicy::default();
-        policy.http_request_allow_list.extend(flags.clone());
-        let committee = Committee::new([(key.public(), state)].into(), policy);
-        let committee = Blob::new_committee(bcs::to_bytes(&committee).unwrap());
-        let owner = AccountOwner::from(account);
-        let (admin, other) = (describe(0, owner, 1_000), describe(1, owner, 0));
-        let network = NetworkDescription {
-            name: "lone".to_owned(),
-            genesis_config_hash: committee.id().hash,
-            genesis_timestamp: Timestamp::from(0),
-            genesis_committee_blob_hash: committee.id().hash,
-            admin_chain_id: admin.id(),
-        };
+        let key = key();
+        let owner = AccountOwner::from(InMemorySigner::new(Some(OWNER)).generate_new());
+        let genesis = genesis(flags);
+        let [admin, other] = genesis.chains.as_slice() else { unreachable!("there are two") };
+        let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
         let directory = tempfile::tempdir().unwrap();
         let storage = open_storage(open(&directory).await).await.unwrap();
-        storage.write_network_description(&network).await.unwrap();
-        storage.write_blob(&committee).await.unwrap();
-        for chain in [&admin, &other] {
+        storage.write_network_description(&genesis.network_description()).await.unwrap();
+        storage.write_blob(&genesis.committee_blob()).await.unwrap();
+        for chain in [admin, other] {
             storage.create_chain(chain.clone()).await.unwrap();
         }
         let worker = boot(storage, Some(key.copy()));
-        Self { worker, key, owner, flags, directory, admin: admin.id(), other: other.id() }
+        let (admin, other) = (admin.id(), other.id());
+        Self { worker, key, owner, flags, directory, admin, other }
     }
 
     /// Executes a block and certifies it, but does not apply it.
@@ -201,6 +185,26 @@ impl Lone {
 
     async fn info(&self, query: ChainInfoQuery) -> ChainInfo {
         *self.worker.handle_chain_info_query(query).await.unwrap().0.info
+    }
+}
+
+fn key() -> ValidatorSecretKey {
+    serde_json::from_str(&format!("\"{}\"", "21".repeat(32))).unwrap()
+}
+
+/// What a network begins with whose policy has these flags.
+pub fn genesis(flags: &[&str]) -> GenesisConfig {
+    let account = InMemorySigner::new(Some(OWNER)).generate_new();
+    let state =
+        ValidatorState { network_address: "Tcp:nowhere:1".to_owned(), votes: 1, account_public_key: account };
+    let mut policy = ResourceControlPolicy::default();
+    policy.http_request_allow_list.extend(flags.iter().map(|flag| (*flag).to_owned()));
+    let owner = AccountOwner::from(account);
+    GenesisConfig {
+        committee: Committee::new([(key().public(), state)].into(), policy),
+        timestamp: Timestamp::from(0),
+        chains: vec![describe(0, owner, 1_000), describe(1, owner, 0)],
+        network_name: "lone".to_owned(),
     }
 }
 

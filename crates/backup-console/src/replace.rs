@@ -9,11 +9,10 @@ use tempfile::Builder;
 
 /// Who can read a file.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Readers {
+pub enum Readers {
     /// Everybody.
     All,
     /// Those that the umask of the process lets read.
-    #[cfg_attr(not(feature = "report"), allow(dead_code))]
     Umask,
     /// The owner alone.
     Owner,
@@ -22,7 +21,11 @@ pub(crate) enum Readers {
 /// Replaces a file as a whole, or makes it. After an error what was there is unchanged.
 ///
 /// Whether the new name is durable is left to the file system: after a power cut the older file is as good as the next run.
-pub(crate) fn replace(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> {
+///
+/// # Errors
+///
+/// Those of the file system.
+pub fn replace(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> {
     let mode = if let Readers::Owner = readers { 0o600 } else { 0o666 };
     // node_exporter would read what ends in .prom, also what a killed run leaves.
     let mut file = Builder::new()
@@ -39,13 +42,18 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], readers: Readers) -> io::Result
     Ok(())
 }
 
-/// Does the same, and makes the new name durable.
-pub(crate) fn replace_durably(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> {
+/// Does what [`replace`] does, and makes the new name durable.
+///
+/// # Errors
+///
+/// Those of the file system.
+pub fn replace_durably(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> {
     replace(path, bytes, readers)?;
     File::open(directory(path))?.sync_all()
 }
 
 /// Returns the directory that a file lies in.
-pub(crate) fn directory(path: &Path) -> &Path {
+#[must_use]
+pub fn directory(path: &Path) -> &Path {
     path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."))
 }

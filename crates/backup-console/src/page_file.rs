@@ -5,46 +5,56 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use backup_console::{Places, Problem, RepositoryLocation};
-use backup_report::frame;
 
+use crate::places::Places;
+use crate::problem::Problem;
 use crate::replace::{Readers, replace};
 
-/// What pages are known by.
-pub(crate) const GENERATOR: &str = "kvbackup report";
 /// So many bytes of a file say whether it is a page.
 const BEGINNING: u64 = 4 << 10;
 
 /// A file that holds a page, and is replaced as a whole.
-pub(crate) struct PageFile(PathBuf);
+#[derive(Clone, Debug)]
+pub struct PageFile {
+    path: PathBuf,
+    is_page: fn(&str) -> bool,
+}
 
 impl PageFile {
-    /// Takes a file that lies beside this repository, and not in it.
-    pub(crate) fn new(path: &Path, repository: &RepositoryLocation) -> Result<Self> {
-        Places::default().with("the page", path)?.with_repository(repository)?.check()?;
-        Ok(Self(path.to_owned()))
+    /// Takes a file that lies in none of these places. `is_page` says of the first 4 KiB of a file whether it is a page that may be replaced.
+    ///
+    /// # Errors
+    ///
+    /// [`Problem::Refused`] when it lies in one of the places.
+    pub fn new(path: &Path, is_page: fn(&str) -> bool, places: Places) -> Result<Self> {
+        places.with("the page", path)?.check()?;
+        Ok(Self { path: path.to_owned(), is_page })
     }
 
     /// Replaces the file, unless something else than a page is there.
-    pub(crate) fn write(&self, page: &str) -> Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// [`Problem::Failed`] when it is no page, or no file; those of the file system.
+    pub fn write(&self, page: &str) -> Result<()> {
         self.check()?;
-        let written = replace(&self.0, page.as_bytes(), Readers::Umask);
-        written.with_context(|| format!("writing {}", self.0.display()))
+        let written = replace(&self.path, page.as_bytes(), Readers::Umask);
+        written.with_context(|| format!("writing {}", self.path.display()))
     }
 
     fn check(&self) -> Result<()> {
-        let path = self.0.display();
+        let path = self.path.display();
         let doing = || format!("reading {path}");
         // A pipe would keep the run from its end.
-        match fs::metadata(&self.0) {
+        match fs::metadata(&self.path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             Ok(found) if !found.is_file() => return Err(Problem::Failed(format!("{path} is no file")).into()),
             found => found.with_context(doing)?,
         };
         let mut beginning = Vec::new();
-        let file = File::open(&self.0).with_context(doing)?;
+        let file = File::open(&self.path).with_context(doing)?;
         file.take(BEGINNING).read_to_end(&mut beginning).with_context(doing)?;
-        if beginning.is_empty() || frame::is_page_of(GENERATOR, &String::from_utf8_lossy(&beginning)) {
+        if beginning.is_empty() || (self.is_page)(&String::from_utf8_lossy(&beginning)) {
             return Ok(());
         }
         let problem = format!(
