@@ -8,7 +8,7 @@ use crate::codec::put_bytes;
 use crate::entry::Group;
 use crate::segment::Segment;
 
-/// The first 16 bytes of a keyed BLAKE3 of an entry with its root key. Whoever has no key learns nothing from it.
+/// The first 16 bytes of a keyed BLAKE3 of an entry with its root key. Without the key it says nothing.
 pub type Fingerprint = [u8; 16];
 
 /// What is hashed with the key of sketches. The number stands before all else.

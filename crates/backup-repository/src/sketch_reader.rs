@@ -222,8 +222,8 @@ impl SketchFinder {
         Self { sketches, last: None, since: 0 }
     }
 
-    /// Finds the numbers of those that may be bases of the segment that begins here: the one that began here too, or those that
-    /// follow the last one that is known.
+    /// Finds the numbers of those that may be bases of the segment that begins here. That is the one that began here too. Where none did,
+    /// it is those that follow the last one that is known.
     pub(crate) fn find(&mut self, part: PartId, (root_key, key): (&[u8], &[u8])) -> Range<u32> {
         let Some(sketch) = &self.sketches.read else { return 0..0 };
         if let Some(number) = sketch.find(sketch.key.place(root_key, key)) {

@@ -67,7 +67,7 @@ pub(crate) struct BackupArgs {
     /// Keep sketches in this directory, which is made if it is missing, and make patches of what they know [default: KVBACKUP_SKETCH]
     ///
     /// A sketch has a fingerprint of 16 bytes of each entry of the last dump of a namespace. With it a node that has only the repository key
-    /// of an encrypted repository stores what changed and not whole segments, and nothing is read back from a store that is far. A
+    /// of an encrypted repository stores what changed, and not whole segments. Nothing is read back from a store that is far. A
     /// sketch that is lost or damaged is a warning. In a repository of version 1 there are no patches, and none is kept
     #[arg(long, value_name = "DIR", conflicts_with = "share", hide_short_help = true)]
     sketch: Option<PathBuf>,
