@@ -80,6 +80,9 @@ fn every_command_prints_what_the_document_says() {
     let made = run(&[DUMP, BACKUP], &["backup", source, "repo"]);
     assert!(made["dump"].is_string() && made["stored_bytes"].as_u64() > Some(0), "{made}");
     run(&[DUMP, BACKUP], &["backup", source, "repo", "--annotate", "a=b"]);
+    run(&["`init`"], &["init", "second", "--version", "2"]);
+    let sketched = run(&[DUMP, BACKUP], &["backup", source, "second", "--sketch", "sketches"]);
+    assert!(sketched["sketch"]["bytes"].as_u64() > Some(0) && made["sketch"].is_null(), "{sketched}");
     run(&[DUMP, "`export`"], &["export", "repo", "out.bcs"]);
     run(&[DUMP, BACKUP], &["import", "out.bcs", "imported"]);
     run(&[DUMP, "`restore`"], &["restore", "repo", "rocksdb:copy/a", "--for-key", "none"]);

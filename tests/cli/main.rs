@@ -45,6 +45,7 @@ mod schema;
 mod scratch;
 mod server;
 mod signed;
+mod sketch;
 mod state;
 mod stats;
 mod stores;

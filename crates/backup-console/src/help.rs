@@ -20,6 +20,7 @@ Environment variables:
   KVBACKUP_IDENTITY               files of identities that open what is encrypted, with colons between them, unless --identity names some
   KVBACKUP_REPOSITORY_KEY         file of the key that writes to an encrypted repository, unless --repository-key names it
   KVBACKUP_STATE                  file that remembers which dumps were seen, unless --state names it
+  KVBACKUP_SKETCH                 directory of the sketches of dumps, unless backup --sketch names it
   TMPDIR                          where scratch files go
   AWS_*                           credentials and settings for s3://, like AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION,
                                   AWS_ENDPOINT_URL, AWS_CA_BUNDLE; AWS_PROFILE names a profile with keys in ~/.aws

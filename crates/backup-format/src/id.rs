@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use siphasher::sip128::SipHasher24;
 
 use crate::error::FormatError;
+use crate::fingerprint::SketchKey;
 
 /// What an object is. The number is the one that stands in pack tables and under the hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -110,31 +111,35 @@ impl<'de> Deserialize<'de> for ObjectId {
     }
 }
 
-/// The two keys that a repository derives from its salt, or from its secret if it is encrypted: one names objects, the other places cuts.
+/// The keys that a repository derives from its salt, or from its secret if it is encrypted: one names objects, one places cuts, and one
+/// is for sketches.
 #[derive(Clone)]
 pub struct Keys {
     id: [u8; 32],
     cut: [u8; 16],
+    sketch: [u8; 32],
 }
 
 impl Keys {
-    /// Derives both keys from the `cut_salt` of `config.json`.
+    /// Derives all keys from the `cut_salt` of `config.json`.
     #[must_use]
     pub fn derive(salt: &[u8; 16]) -> Self {
         let cut = blake3::derive_key("kvb1 cut", salt);
         Self {
             id: blake3::derive_key("kvb1 id", salt),
             cut: *cut.first_chunk().expect("a derived key has 32 bytes"),
+            sketch: blake3::derive_key("kvb1 sketch", salt),
         }
     }
 
-    /// Derives both keys from the secret of the repository key, where the repository is encrypted.
+    /// Derives all keys from the secret of the repository key, where the repository is encrypted.
     #[must_use]
     pub fn derive_secret(secret: &[u8; 32]) -> Self {
         let cut = blake3::derive_key("kvb2 cut", secret);
         Self {
             id: blake3::derive_key("kvb2 id", secret),
             cut: *cut.first_chunk().expect("a derived key has 32 bytes"),
+            sketch: blake3::derive_key("kvb2 sketch", secret),
         }
     }
 
@@ -163,6 +168,12 @@ impl Keys {
     #[must_use]
     pub fn partition(&self, root_key: &[u8]) -> u128 {
         SipHasher24::new_with_key(&self.cut).hash(root_key).as_u128()
+    }
+
+    /// Returns the key of sketches.
+    #[must_use]
+    pub fn sketch(&self) -> SketchKey {
+        SketchKey::new(self.sketch)
     }
 
     /// Returns the SipHash key of the cut rule.

@@ -9,6 +9,7 @@ mod digest;
 mod engine;
 mod entry;
 mod error;
+mod fingerprint;
 mod id;
 mod inventory;
 pub mod limits;
@@ -36,6 +37,7 @@ pub use engine::{
 };
 pub use entry::{Entries, Entry, EntryBatch, Group, Run};
 pub use error::{FormatError, show};
+pub use fingerprint::{Fingerprint, SketchKey};
 pub use id::{Keys, Kind, ObjectId};
 pub use inventory::{Content, Inventory, SealedInventory};
 pub use limits::Limits;

@@ -14,6 +14,10 @@ use crate::limits;
 use crate::order::Order;
 use crate::segment::Segment;
 
+mod by_fingerprint;
+
+pub use by_fingerprint::{apply_by_fingerprint, make_by_fingerprint};
+
 const OBJECT: &str = "patch";
 
 /// Bytes that a step takes at least: entries kept, entries dropped, number of groups.
@@ -171,24 +175,10 @@ impl<'a> Patched<'a> {
     ///
     /// [`FormatError::Malformed`] or [`FormatError::TooLong`] when the bytes are no patch, or one for a longer base.
     pub fn apply(&mut self, patch: &'a [u8]) -> Result<(), FormatError> {
-        let (what, found, limit) = ("body", patch.len() as u64, limits::PATCH_BYTES_MAX);
-        if found > limit {
-            return Err(FormatError::TooLong { object: OBJECT, offset: 0, what, found, limit });
-        }
-        let mut reader = Reader::new(OBJECT, patch);
-        let steps = count(&mut reader, STEP_BYTES_MIN, "steps")?;
-        if steps == 0 {
-            return Err(reader.malformed("expected at least one step, found none".to_owned()));
-        }
+        let (mut reader, steps) = begin(patch)?;
         let mut base = Base { pieces: std::mem::take(&mut self.pieces).into_iter(), open: None };
-        for step in 0..steps {
-            let at = reader.clone();
-            let (keep, drop) = (u32::from_le_bytes(reader.array()?), u32::from_le_bytes(reader.array()?));
-            let groups = count(&mut reader, GROUP_BYTES_MIN, "groups")?;
-            if (step > 0 && keep == 0) || (drop == 0 && groups == 0) {
-                let problem = format!("step {step} keeps {keep}, drops {drop} and adds {groups} groups");
-                return Err(at.malformed(format!("{problem}; it should be part of the one before it")));
-            }
+        for number in 0..steps {
+            let Step { keep, drop, groups, at } = step(&mut reader, number)?;
             base.take(keep, &at, |piece| self.pieces.push(piece))?;
             base.take(drop, &at, |_| {})?;
             add(&mut reader, groups, &mut self.pieces)?;
@@ -234,6 +224,41 @@ impl<'a> Patched<'a> {
     fn groups(&self) -> impl Iterator<Item = &[Piece<'a>]> + Clone {
         self.pieces.chunk_by(|one, next| one.root_key == next.root_key)
     }
+}
+
+/// The head of a step.
+struct Step<'a> {
+    keep: u32,
+    drop: u32,
+    /// Groups that it adds.
+    groups: usize,
+    /// Where it begins, for errors.
+    at: Reader<'a>,
+}
+
+/// Takes the number of steps.
+fn begin(patch: &[u8]) -> Result<(Reader<'_>, usize), FormatError> {
+    let (what, found, limit) = ("body", patch.len() as u64, limits::PATCH_BYTES_MAX);
+    if found > limit {
+        return Err(FormatError::TooLong { object: OBJECT, offset: 0, what, found, limit });
+    }
+    let mut reader = Reader::new(OBJECT, patch);
+    match count(&mut reader, STEP_BYTES_MIN, "steps")? {
+        0 => Err(reader.malformed("expected at least one step, found none".to_owned())),
+        steps => Ok((reader, steps)),
+    }
+}
+
+/// Takes the head of the step of this number, counted from 0.
+fn step<'a>(reader: &mut Reader<'a>, number: usize) -> Result<Step<'a>, FormatError> {
+    let at = reader.clone();
+    let (keep, drop) = (u32::from_le_bytes(reader.array()?), u32::from_le_bytes(reader.array()?));
+    let groups = count(reader, GROUP_BYTES_MIN, "groups")?;
+    if (number > 0 && keep == 0) || (drop == 0 && groups == 0) {
+        let problem = format!("step {number} keeps {keep}, drops {drop} and adds {groups} groups");
+        return Err(at.malformed(format!("{problem}; it should be part of the one before it")));
+    }
+    Ok(Step { keep, drop, groups, at })
 }
 
 /// Returns root key and number of entries of the pieces of a group.

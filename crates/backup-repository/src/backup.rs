@@ -2,18 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use backup_format::pack::PackVersion;
 use backup_format::{
-    Consistency, DatabaseBackup, DigestState, FormatError, Inventory, Keys, Kind, Level, Limits, Manifest,
-    ObjectId, Order, Page, ReadPlan, Reference, Snapshot, Source, SourceInfo, clear_ids,
+    Consistency, DatabaseBackup, DigestState, FormatError, Inventory, Keys, Level, Limits, Manifest,
+    ObjectId, Order, Page, ReadPlan, Reference, Snapshot, Source, SourceInfo,
 };
 use time::OffsetDateTime;
 
 use crate::bases::Bases;
 use crate::clock;
-use crate::codec::{self, Compression};
+use crate::codec::Compression;
 use crate::difference::{Difference, Predecessor};
 use crate::error::RepositoryError;
 use crate::index::{Index, Known};
@@ -29,6 +30,8 @@ use crate::reader::DumpReader;
 use crate::repository::{Dumps, Repository};
 use crate::segmenter::Segmenter;
 use crate::signed::Statement;
+use crate::sketches::{Purpose, SketchReport, Sketches};
+use crate::store_page::store_page;
 use crate::warning::BackupWarning;
 use crate::work::{self, Stop, Worker};
 
@@ -60,6 +63,9 @@ pub struct BackupOptions {
     pub allow_clock_behind: bool,
     /// Stores no segment as a patch of one of the dump before; false by default. Repositories of version 1 have no patches.
     pub whole: bool,
+    /// Directory of the sketches of this node, which is made if it is missing: with the sketch of the dump before, patches are made
+    /// without reading it. `None` by default. A dump that several processes make has none.
+    pub sketch: Option<PathBuf>,
     /// Reads and encodes everything, and writes nothing; false by default.
     pub dry_run: bool,
     /// Receives events.
@@ -85,6 +91,7 @@ impl Default for BackupOptions {
             max_shrink_percent: Self::MAX_SHRINK_PERCENT,
             allow_clock_behind: false,
             whole: false,
+            sketch: None,
             dry_run: false,
             progress: Progress::default(),
         }
@@ -106,6 +113,8 @@ pub struct BackupReport {
     pub stored_bytes: u64,
     /// How it differs from the dump before it, of the same namespace and layout; `None` for the first.
     pub since: Option<Difference>,
+    /// The sketch that was written for the next one; `None` where none is kept.
+    pub sketch: Option<SketchReport>,
     /// What was odd, and is no reason to stop.
     pub warnings: Vec<BackupWarning>,
 }
@@ -151,6 +160,7 @@ pub(crate) struct Context {
     pub predecessor: Option<Predecessor>,
     /// Segments that new ones may be patches of.
     pub bases: Option<Arc<Bases>>,
+    pub sketches: Arc<Sketches>,
     pub warnings: Vec<BackupWarning>,
     /// Ranges that are read at a time.
     pub readers: usize,
@@ -185,6 +195,7 @@ impl Context {
             options,
             predecessor: None,
             bases: None,
+            sketches: Arc::default(),
             warnings: Vec::new(),
             retiring: None,
         })
@@ -193,12 +204,18 @@ impl Context {
     /// Opens the dump that the new one is compared with.
     async fn follow(&mut self, lineage: Lineage) {
         self.warnings = lineage.warnings;
+        if let Some(directory) = &self.options.sketch {
+            let purpose =
+                Purpose { directory, namespace: &self.namespace, order: self.order, options: &self.options };
+            let before = (lineage.predecessor.as_ref(), self.known.index());
+            self.sketches = Arc::new(Sketches::begin(&self.repository, &purpose, before));
+        }
         if let Some(dump) = lineage.predecessor {
             let index = self.known.index().clone();
             let reader = DumpReader::with_index(&self.repository, index, &dump, self.options.limits);
             let has_patches = self.repository.config.pack_version() == PackVersion::V2;
             // A dump of another order has no neighbours in common with this one.
-            let may_read = has_patches && !self.repository.is_locked();
+            let may_read = has_patches && !self.repository.is_locked() && self.sketches.read.is_none();
             if may_read && !self.options.whole && dump.manifest.order == self.order {
                 self.bases = Some(Arc::new(Bases::open(reader.clone(), &dump).await));
             }
@@ -237,34 +254,6 @@ impl Context {
     pub(crate) fn bad_entry(&self, source: FormatError) -> RepositoryError {
         RepositoryError::Entry { namespace: self.namespace.clone(), source }
     }
-}
-
-/// Encodes a page and stores it, unless it is there already; returns the reference to it, or why it cannot be encoded.
-pub(crate) async fn store_page(
-    (repository, known, compression): (&Repository, &Known, Compression),
-    writer: &mut PackWriter,
-    page: &Page,
-) -> Result<Result<Reference, FormatError>, RepositoryError> {
-    let plaintext = match page.encode() {
-        Ok(plaintext) => plaintext,
-        Err(source) => return Ok(Err(source)),
-    };
-    let id = repository.keys()?.id(Kind::Page, &plaintext);
-    let plain_len = plaintext.len() as u64;
-    if known.claim(id) {
-        let stored = codec::encode(compression, Kind::Page, id, &plaintext)?;
-        let stored = repository.seal((Kind::Page, id, plain_len), &clear_ids(&page.references), stored)?;
-        writer.push(Kind::Page, id, plain_len, stored).await?;
-    }
-    // Only the root page of an empty dump has no references, and nothing refers to that page by its first entry.
-    let first = page.references.first();
-    Ok(Ok(Reference {
-        id,
-        first_root: first.map_or_else(Vec::new, |first| first.first_root.clone()),
-        first_key: first.map_or_else(Vec::new, |first| first.first_key.clone()),
-        plain_len,
-        entries: page.entries(),
-    }))
 }
 
 /// Makes an error of a broken contract.
@@ -482,6 +471,7 @@ async fn publish(
         context.repository.publish_after(files, &packs, context.retiring.as_ref()).await?;
         context.options.progress.stored(bytes);
     }
+    let (sketch, sketch_warnings) = context.sketches.finish((!context.options.dry_run).then_some(dump));
     let no_base = context.bases.as_ref().and_then(|bases| bases.warning());
     Ok(BackupReport {
         dump,
@@ -490,6 +480,7 @@ async fn publish(
         new_packs: written.packs.len() as u64,
         stored_bytes: written.bytes() + bytes,
         since: None,
-        warnings: context.warnings.iter().cloned().chain(no_base).collect(),
+        sketch,
+        warnings: context.warnings.iter().cloned().chain(no_base).chain(sketch_warnings).collect(),
     })
 }

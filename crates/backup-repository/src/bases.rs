@@ -7,7 +7,10 @@
 use std::cmp::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use backup_format::{Level, ObjectId, Order, Page, Reference, Segment, limits, patch};
+use backup_format::patch::Patched;
+use backup_format::{
+    Fingerprint, Level, ObjectId, Order, Page, Reference, Segment, SketchKey, limits, patch,
+};
 
 use crate::codec::{self, Compression, Stored};
 use crate::error::RepositoryError;
@@ -36,13 +39,29 @@ struct Unreadable {
     first: Option<String>,
 }
 
-/// A segment of the dump before, as it was read back from the store.
+/// A segment of the dump before.
 pub(crate) struct Base {
     id: ObjectId,
-    segment: Segment,
+    content: Content,
     chain: Vec<Location>,
     /// Bytes of the patches that it was made of, before they were compressed.
     patch_bytes: u64,
+}
+
+/// What is known of the entries of a base.
+enum Content {
+    /// All, as it was read back from the store.
+    Segment(Segment),
+    /// What a sketch has.
+    Sketched(SketchKey, Vec<Fingerprint>),
+}
+
+/// A new segment.
+pub(crate) struct New<'a> {
+    pub id: ObjectId,
+    pub segment: &'a Segment,
+    /// Those of its entries, if anything is sketched.
+    pub fingerprints: Option<&'a [Fingerprint]>,
 }
 
 impl Bases {
@@ -93,7 +112,8 @@ impl Bases {
         }
         let read = self.reader.read_chain(reference, chain.clone()).await?;
         let ReadSegment { segment, patch_bytes, .. } = read;
-        Ok(Some(Base { id: reference.id, segment, chain, patch_bytes: patch_bytes.0 }))
+        let content = Content::Segment(segment);
+        Ok(Some(Base { id: reference.id, content, chain, patch_bytes: patch_bytes.0 }))
     }
 }
 
@@ -135,26 +155,59 @@ impl BaseFinder {
 }
 
 impl Base {
+    /// Takes what a sketch has of a segment, where its chain lies, and how long the patches of that are at most.
+    pub(crate) fn sketched(
+        id: ObjectId,
+        (key, fingerprints): (SketchKey, Vec<Fingerprint>),
+        (chain, patch_bytes): (Vec<Location>, u64),
+    ) -> Self {
+        Self { id, content: Content::Sketched(key, fingerprints), chain, patch_bytes }
+    }
+
     /// Stores a segment as a patch of this one, unless it is better stored whole: where the patches of the chain together would
-    /// take more than the segment would. How much that is follows from the segment that the chain ends with.
+    /// take more than the segment would. How much that is follows from the segment that the chain ends with. Returns with it how long
+    /// all patches of the chain are before they are compressed.
     pub(crate) fn encode(
         &self,
-        (id, segment): (ObjectId, &Segment),
+        new: &New<'_>,
         (order, compression): (Order, Compression),
-    ) -> Result<Option<Stored>, RepositoryError> {
-        let Some(body) = patch::make(&self.segment, segment, order) else { return Ok(None) };
-        let plain_len = segment.plaintext().len() as u64;
+    ) -> Result<Option<(Stored, u64)>, RepositoryError> {
+        let Some(body) = self.patch(new, order) else { return Ok(None) };
+        let plain_len = new.segment.plaintext().len() as u64;
         let patch_bytes = self.patch_bytes.saturating_add(body.len() as u64);
         if body.len() as u64 >= plain_len || patch_bytes > limits::PATCH_BYTES_MAX {
             return Ok(None);
         }
-        let stored = codec::encode_patch(compression, (id, segment), (self.id, &self.segment), &body)?;
+        let object = (new.id, plain_len);
+        let stored =
+            codec::encode_patch(compression, object, self.id, &body, |patch| self.becomes(new, patch))?;
         let Some((whole, patches)) = self.chain.split_last() else { return Ok(None) };
         let stored_lens = patches.iter().map(|place| place.stored_len);
         let sum = stored_lens.fold(stored.bytes.len() as u64, u64::saturating_add);
         let estimate = u128::from(whole.stored_len).saturating_mul(u128::from(plain_len));
         let estimate = estimate.checked_div(u128::from(whole.plain_len)).unwrap_or(estimate);
-        Ok((u128::from(sum) <= estimate).then_some(stored))
+        Ok((u128::from(sum) <= estimate).then_some((stored, patch_bytes)))
+    }
+
+    fn patch(&self, new: &New<'_>, order: Order) -> Option<Vec<u8>> {
+        match &self.content {
+            Content::Segment(base) => patch::make(base, new.segment, order),
+            Content::Sketched(_, base) => patch::make_by_fingerprint(base, new.segment, new.fingerprints?),
+        }
+    }
+
+    /// Returns true if the patch makes the new segment of this one, as far as that is known.
+    fn becomes(&self, new: &New<'_>, patch: &[u8]) -> bool {
+        match &self.content {
+            Content::Segment(base) => {
+                let mut patched = Patched::new(base);
+                patched.apply(patch).is_ok() && patched.plaintext() == new.segment.plaintext()
+            }
+            Content::Sketched(key, base) => {
+                let found = patch::apply_by_fingerprint(key, base, patch);
+                found.is_ok_and(|found| Some(found.as_slice()) == new.fingerprints)
+            }
+        }
     }
 
     /// Returns the places that the base is read from.

@@ -19,6 +19,7 @@ use crate::record::{New, Record, RecordHash};
 use crate::repository::{Dump, Repository};
 use crate::share::barrier_of;
 use crate::signed::Statement;
+use crate::store_page::store_page;
 use crate::verify;
 use crate::work;
 
@@ -125,8 +126,16 @@ impl Repository {
         }
         let New { objects: new_objects, packs: new_packs, bytes: stored_bytes } = new;
         let warnings = lineage::unreadable(&dumps).into_iter().collect();
-        let report =
-            BackupReport { dump, manifest, new_objects, new_packs, stored_bytes, since: None, warnings };
+        let report = BackupReport {
+            dump,
+            manifest,
+            new_objects,
+            new_packs,
+            stored_bytes,
+            since: None,
+            sketch: None,
+            warnings,
+        };
         let Some(before) = before else { return Ok(report) };
         let reader = DumpReader::with_index(self, known.index().clone(), &before, options.limits);
         let mut predecessor = Predecessor::open(reader, before).await;
@@ -210,7 +219,7 @@ async fn manifest(
     let broken = |problem| RepositoryError::Bug { doing: "reading", engine, namespace, problem };
     let (root, manifest) = part::assemble(draft, parts, true).map_err(broken)?;
     let place = (&files.repository, known, options.compression);
-    let stored = backup::store_page(place, writer, &root).await?;
+    let stored = store_page(place, writer, &root).await?;
     let reference = stored.map_err(|source| entry(files, source))?;
     let manifest = Manifest { root: reference.id, ..manifest };
     if !options.allow_implausible {

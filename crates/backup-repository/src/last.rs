@@ -88,6 +88,7 @@ impl BackupReport {
             new_packs: 0,
             stored_bytes: 0,
             since: None,
+            sketch: None,
             warnings: vec![BackupWarning::Retired { dump: dump.id }],
         }
     }

@@ -6,24 +6,21 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use backup_format::{
-    Cut, Cutter, DigestState, EntryBatch, EntryStream, Group, Kind, Level, Page, Range, Reference, Segment,
-    limits, show,
-};
+use backup_format::{Cut, Cutter, EntryBatch, EntryStream, Group, Kind, Level, Page, Range, Reference, show};
 use futures::StreamExt;
-use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::backup::Context;
-use crate::bases::{Base, BaseFinder};
 use crate::clock;
-use crate::codec::{self, Stored};
 use crate::error::RepositoryError;
+use crate::finder::{Finder, Found};
 use crate::pack_writer::{PackWriter, Written};
 use crate::part::{Part, PartId, Place};
 use crate::plan::Run;
 use crate::range::RangeBuilder;
-use crate::segmenter::{Piece, Reached, Segmenter};
+use crate::segment_task::{Encoded, Task};
+use crate::segmenter::{Reached, Segmenter};
 use crate::share::Recorder;
+use crate::sketch::Line;
 use crate::tally::Tally;
 use crate::work::Stopped;
 
@@ -157,11 +154,13 @@ struct PartWriter {
     phases: Phases,
     id: PartId,
     segmenter: Segmenter,
-    bases: Option<BaseFinder>,
+    bases: Finder,
     pending: VecDeque<Task>,
     writer: PackWriter,
     page: Page,
     pages: Vec<Reference>,
+    /// What the sketch has of each segment, if one is written.
+    sketched: Vec<Line>,
     range: RangeBuilder,
     tally: Tally,
     segments: u64,
@@ -172,28 +171,18 @@ struct PartWriter {
     page_complete: bool,
 }
 
-/// A segment after all that can be done apart from its neighbours.
-struct Encoded {
-    segment: Segment,
-    reference: Reference,
-    starts_page: bool,
-    /// The stored bytes, unless the repository has the segment already.
-    stored: Option<Stored>,
-    /// The digest of its inner groups: all but the first and the last.
-    inner: DigestState,
-}
-
 impl PartWriter {
     fn new(context: Arc<Context>, phases: Phases) -> Self {
         Self {
             phases,
             id: PartId { phase: 0, index: 0 },
             segmenter: context.segmenter(),
-            bases: context.bases.clone().map(BaseFinder::new),
+            bases: Finder::of(&context),
             pending: VecDeque::new(),
             writer: context.pack_writer(),
             page: Page { level: Level::Segments, references: Vec::new() },
             pages: Vec::new(),
+            sketched: Vec::new(),
             range: RangeBuilder::default(),
             tally: Tally::default(),
             segments: 0,
@@ -241,11 +230,9 @@ impl PartWriter {
     async fn dispatch(&mut self) -> Result<(), RepositoryError> {
         for piece in self.segmenter.drain() {
             self.take_encoded(self.context.in_flight).await?;
-            let base = match (&mut self.bases, piece.batch.groups().next()) {
-                (Some(bases), Some(group)) => {
-                    bases.find(self.id.phase, (group.root_key, group.first_key())).await
-                }
-                _ => None,
+            let base = match piece.batch.groups().next() {
+                Some(group) => self.bases.find(self.id, (group.root_key, group.first_key())).await,
+                None => Found::Nothing,
             };
             self.pending.push_back(Task::of(self.context.clone(), piece, base));
         }
@@ -273,6 +260,7 @@ impl PartWriter {
             let Reference { id, plain_len, .. } = encoded.reference;
             self.writer.push(Kind::Segment, id, plain_len, stored).await?;
         }
+        self.sketched.extend(encoded.sketched);
         self.page.references.push(encoded.reference);
         Ok(())
     }
@@ -332,6 +320,7 @@ impl PartWriter {
         self.dispatch().await?;
         self.take_encoded(0).await?;
         self.close_page().await?;
+        self.context.sketches.add_part(self.id, std::mem::take(&mut self.sketched));
         Ok(Part {
             id: self.id,
             pages: std::mem::take(&mut self.pages),
@@ -344,94 +333,5 @@ impl PartWriter {
             consistency: self.context.snapshot.consistency(),
             finished: clock::text(self.context.repository.clock.now()),
         })
-    }
-}
-
-/// Encodes a segment apart from what else is done. It stops when it is dropped.
-struct Task(JoinSet<Result<Encoded, RepositoryError>>);
-
-impl Task {
-    /// Encodes a segment. `base` is the one that it may be a patch of.
-    fn of(context: Arc<Context>, piece: Piece, base: Option<Reference>) -> Self {
-        let mut task = JoinSet::new();
-        match base {
-            None => drop(task.spawn_blocking(move || {
-                let (encoded, is_new) = name(&context, piece);
-                if is_new { encoded.whole(&context) } else { Ok(encoded) }
-            })),
-            Some(base) => drop(task.spawn(encode(context, piece, base))),
-        }
-        Self(task)
-    }
-
-    async fn finish(mut self) -> Result<Encoded, RepositoryError> {
-        self.0.join_next().await.ok_or(RepositoryError::Stopped)??
-    }
-}
-
-/// Encodes a segment, as a patch of another one if that is shorter.
-async fn encode(context: Arc<Context>, piece: Piece, base: Reference) -> Result<Encoded, RepositoryError> {
-    let shared = context.clone();
-    let (encoded, is_new) = spawn_blocking(move || name(&shared, piece)).await?;
-    if !is_new {
-        return Ok(encoded);
-    }
-    let base = match &context.bases {
-        Some(bases) => bases.read(&base, encoded.reference.plain_len).await,
-        None => None,
-    };
-    spawn_blocking(move || match base {
-        Some(base) => encoded.patch(&context, &base),
-        None => encoded.whole(&context),
-    })
-    .await?
-}
-
-/// Encodes a segment and names it; returns true with it if it must be stored.
-fn name(context: &Context, piece: Piece) -> (Encoded, bool) {
-    let segment = Segment::from_batch(&piece.batch);
-    drop(piece.batch);
-    let plaintext = segment.plaintext();
-    let id = context.keys.id(Kind::Segment, plaintext);
-    let mut inner = DigestState::default();
-    let groups = segment.groups();
-    let count = groups.len();
-    groups.take(count.saturating_sub(1)).skip(1).for_each(|group| inner.add_group(&group));
-    let (first_root, first_key) = segment.first();
-    let reference = Reference {
-        id,
-        first_root: first_root.to_vec(),
-        first_key: Reference::first_key_of(first_key).to_vec(),
-        plain_len: plaintext.len() as u64,
-        entries: segment.entries(),
-    };
-    let is_new = context.known.claim(id);
-    (Encoded { segment, reference, starts_page: piece.starts_page, stored: None, inner }, is_new)
-}
-
-impl Encoded {
-    /// Makes the stored bytes of the whole segment.
-    fn whole(self, context: &Context) -> Result<Self, RepositoryError> {
-        let (id, plaintext) = (self.reference.id, self.segment.plaintext());
-        let stored = codec::encode(context.options.compression, Kind::Segment, id, plaintext)?;
-        let object = (Kind::Segment, id, self.reference.plain_len);
-        let stored = context.repository.seal(object, &[], stored)?;
-        Ok(Self { stored: Some(stored), ..self })
-    }
-
-    /// Makes the stored bytes of a patch, or of the whole segment if that is better.
-    fn patch(self, context: &Context, base: &Base) -> Result<Self, RepositoryError> {
-        let object = (self.reference.id, &self.segment);
-        let Some(stored) = base.encode(object, (context.order, context.options.compression))? else {
-            return self.whole(context);
-        };
-        let object = (Kind::Segment, self.reference.id, self.reference.plain_len);
-        let stored = context.repository.seal(object, &[], stored)?;
-        if stored.bytes.len() as u64 > limits::PATCH_BYTES_MAX {
-            return self.whole(context);
-        }
-        context.known.rely_on(base.chain());
-        context.known.patched();
-        Ok(Self { stored: Some(stored), ..self })
     }
 }

@@ -1,6 +1,7 @@
 //! What a backup found odd, and did not stop for.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use backup_format::ObjectId;
 
@@ -59,6 +60,38 @@ pub enum BackupWarning {
         /// How many could not be read.
         count: u64,
         /// What was wrong with the first.
+        problem: String,
+    },
+    /// The sketch of the dump before cannot be used.
+    #[error("the sketch {} cannot be used: {problem}; {instead} instead. A new one is written", file.display())]
+    UnusableSketch {
+        /// Its file.
+        file: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+        /// What was done in its place.
+        instead: &'static str,
+    },
+    /// Parts of the sketch of the dump before cannot be used, so segments are stored whole that could be patches.
+    #[error(
+        "{count} segments of the sketch {} could not be used as bases of patches, and segments were stored whole instead. A new one \
+         is written. The first: {problem}",
+        file.display()
+    )]
+    DamagedSketch {
+        /// Its file.
+        file: PathBuf,
+        /// How many segments.
+        count: u64,
+        /// What was wrong with the first.
+        problem: String,
+    },
+    /// The sketch of the new dump was not written.
+    #[error("the sketch {} was not written: {problem}; the next backup cannot use it", file.display())]
+    UnwrittenSketch {
+        /// Its file.
+        file: PathBuf,
+        /// What went wrong.
         problem: String,
     },
 }

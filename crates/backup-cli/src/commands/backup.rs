@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use backup_format::Manifest;
 use backup_layout::Layout;
 use backup_repository::{
     BackupOptions, BackupReport, BackupWarning, Difference, Dump, JobName, JobShare, SegmentCount,
-    ShareReport, Subset,
+    ShareReport, SketchReport, Subset,
 };
 use backup_sources::parse_time;
 use clap::Args;
@@ -41,7 +42,8 @@ Examples:
   kvbackup backup scylla://backup@db1,db2/kv/validator_0 /backup/validator --password-file /run/secrets/cql
   kvbackup backup scylla://db1/kv/validator_0 /backup/validator --share 3/8 --job 2026-01-31
   kvbackup backup rocksdb:/var/lib/linera/validator_0 /backup/validator --origin 02ab... --last
-  kvbackup backup rocksdb-backup:/var/lib/engine-backups#7 /backup/validator --annotate ticket=42")]
+  kvbackup backup rocksdb-backup:/var/lib/engine-backups#7 /backup/validator --annotate ticket=42
+  kvbackup backup rocksdb:/var/lib/linera/validator_0 /backup/secret --repository-key node.key --sketch /var/lib/kvbackup/sketches")]
 pub(crate) struct BackupArgs {
     /// The namespace, like rocksdb:DIR/NAMESPACE or scylla://HOST/KEYSPACE/TABLE
     source: OsString,
@@ -62,6 +64,13 @@ pub(crate) struct BackupArgs {
     /// requests at a time for each range, so there it is one for every four cores. Each takes some 30 MB of memory.
     #[arg(long, value_name = "N", hide_short_help = true)]
     ranges: Option<NonZeroUsize>,
+    /// Keep sketches in this directory, which is made if it is missing, and make patches of what they know [default: KVBACKUP_SKETCH]
+    ///
+    /// A sketch has a fingerprint of 16 bytes of each entry of the last dump of a namespace. With it a node that has only the repository key
+    /// of an encrypted repository stores what changed, and not whole segments. Nothing is read back from a store that is far. A
+    /// sketch that is lost or damaged is a warning. In a repository of version 1 there are no patches, and none is kept
+    #[arg(long, value_name = "DIR", conflicts_with = "share", hide_short_help = true)]
+    sketch: Option<PathBuf>,
     /// Make the last dump before the validator moves: nothing can open the database after it
     ///
     /// The database must not be open. It is locked, dumped, and retired: RocksDB refuses to open it from then on, and its content stays. So
@@ -153,7 +162,8 @@ pub(crate) async fn run(args: BackupArgs, session: &Session) -> Result<Report> {
         return Err(error);
     }
     let progress = session.progress.clone();
-    let options = BackupOptions { ranges: args.ranges, ..args.write.options(&args.read, progress) };
+    let sketch = args.sketch.or_else(sketches);
+    let options = BackupOptions { ranges: args.ranges, sketch, ..args.write.options(&args.read, progress) };
     if let Some(share) = share {
         let done = place.repository.backup_share(&opened, &share, options).await;
         let done = place.keep_or_remove(done).await?;
@@ -170,6 +180,11 @@ pub(crate) async fn run(args: BackupArgs, session: &Session) -> Result<Report> {
         state.made(&repository, &Dump { id: made.dump, manifest: made.manifest.clone() })?;
     }
     Ok(describe(&made, &args.repository, dry_run, &signer))
+}
+
+/// Returns the directory of sketches that the environment names, if it does.
+fn sketches() -> Option<PathBuf> {
+    std::env::var_os("KVBACKUP_SKETCH").filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
 /// Reports a share that is done.
@@ -222,6 +237,9 @@ pub(super) fn describe(
     report.field("new_packs", made.new_packs);
     report.field("stored_bytes", made.stored_bytes);
     report.field("dry_run", dry_run);
+    let sketch =
+        |sketch: &SketchReport| json!({ "file": sketch.file.display().to_string(), "bytes": sketch.bytes });
+    report.field("sketch", made.sketch.as_ref().map(sketch));
     report.field("since", made.since.as_ref().map(|since| since_json(since, &made.manifest)));
     if let Some(since) = &made.since {
         report.line("since", since_text(since, &made.manifest));
@@ -232,6 +250,9 @@ pub(super) fn describe(
         report.line("dry run", "nothing was written");
     } else {
         report.line("stored", stored);
+    }
+    if let Some(sketch) = &made.sketch {
+        report.line("sketch", format_args!("{} in {}", bytes(sketch.bytes), sketch.file.display()));
     }
     warn(&mut report, &made.warnings);
     if !dry_run {

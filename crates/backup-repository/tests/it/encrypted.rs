@@ -9,6 +9,7 @@ mod plaintext;
 mod rounds;
 mod sealed_pack;
 mod shared_keys;
+mod sketch;
 mod stored_key;
 mod without_keys;
 
@@ -59,13 +60,21 @@ impl Vault {
     }
 
     /// Makes one that these two can read.
-    async fn of(repository: [u8; 16], (operations, offline): (Person, Person)) -> Self {
+    async fn of(repository: [u8; 16], persons: (Person, Person)) -> Self {
+        Self::with_targets(repository, persons, [SEGMENT, 8 << 10, 4 << 10]).await
+    }
+
+    async fn with_targets(
+        repository: [u8; 16],
+        (operations, offline): (Person, Person),
+        [segment, page, pack]: [u64; 3],
+    ) -> Self {
         let given = vec![operations.recipient.clone(), offline.recipient.clone()];
         let recipients: Arc<dyn Recipients> = Arc::new(AgeRecipients::parse(&given).unwrap());
         let key = RepositoryKey::generate(repository, given).unwrap();
         let vault = Self { store: Arc::default(), key, recipients, operations, offline };
         let config = Config::encrypted(vault.key.repository(), vault.key.check());
-        let config = config.with_targets(SEGMENT, 8 << 10, 4 << 10);
+        let config = config.with_targets(segment, page, pack);
         let created = Repository::create(place(&vault.store), config).await.unwrap();
         created.store_key(&vault.key, &*vault.recipients).await.unwrap();
         vault

@@ -30,6 +30,7 @@ mod schedule;
 mod security;
 mod sign_dump;
 mod signed;
+mod sketches;
 mod stats;
 #[cfg(feature = "aws")]
 mod stores;
