@@ -106,6 +106,13 @@ pub struct Network {
     pub admin_chain: String,
 }
 
+/// What a node remembers of the last dump.
+#[derive(JsonSchema)]
+pub struct Sketch {
+    pub file: String,
+    pub bytes: u64,
+}
+
 #[derive(JsonSchema)]
 pub struct Backup {
     /// objects that the repository did not have
@@ -114,6 +121,8 @@ pub struct Backup {
     pub new_packs: u64,
     /// bytes of these packs and of the manifest
     pub stored_bytes: u64,
+    /// the sketch that was written for the next backup: `file`, `bytes`; `null` if none was
+    pub sketch: Nullable<Sketch>,
     /// whether nothing was written
     pub dry_run: bool,
     /// the difference to the dump before: `dump`, `entries`, `partitions`, `plain_bytes` (perhaps negative), and `new` and `gone` with `segments`, `entries`, `plain_bytes`, or `null`
@@ -199,6 +208,14 @@ pub struct Export {
     pub file: String,
     /// its length
     pub file_bytes: u64,
+}
+
+#[derive(JsonSchema)]
+pub struct ManPages {
+    /// where the pages are
+    pub directory: String,
+    /// how many were written
+    pub pages: u64,
 }
 
 #[derive(JsonSchema)]

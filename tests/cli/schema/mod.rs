@@ -27,7 +27,7 @@ const BACKUP: &str = "`backup`, `import`";
 const KEYS: &str = "`key list`, `key add`, `key remove`, `key rotate`, `key recover`";
 
 /// The files of schemas, and the headings of the document whose fields they have.
-const FILES: [(&str, &[&str]); 37] = [
+const FILES: [(&str, &[&str]); 38] = [
     ("backup", &[DUMP, BACKUP]),
     ("backup-share", &["`backup --share`"]),
     ("copy", &["`copy`"]),
@@ -53,6 +53,7 @@ const FILES: [(&str, &[&str]); 37] = [
     ("list", &["`list`"]),
     ("ls", &["`ls`"]),
     ("ls-partition", &["`ls`: a partition"]),
+    ("man-pages", &["`man-pages`"]),
     ("metrics", &["`metrics`"]),
     ("native", &["`native-backup`, `native-restore`"]),
     ("probe", &["`probe`"]),
@@ -85,6 +86,7 @@ fn part(heading: &str, generator: &mut SchemaGenerator) -> Value {
         "`finish`" => of::<dumps::Finish>,
         "`restore`" => of::<dumps::Restore>,
         "`export`" => of::<dumps::Export>,
+        "`man-pages`" => of::<dumps::ManPages>,
         "`native-backup`, `native-restore`" => of::<dumps::Native>,
         "`verify`" => of::<checks::Verify>,
         "`verify --all`" => of::<checks::VerifyAll>,

@@ -90,12 +90,14 @@ async fn what_is_attested_is_found_with_what_it_says() {
         ..proof(Proven::Boot, &[second])
     };
     at(&repository, 3).attest(&boot).await.unwrap();
+    // The time of who attests counts, and not that of the file.
+    at(&repository, 0).attest(&proof(Proven::Content, &[second])).await.unwrap();
 
     let found = repository.attestations(&dumps).await.unwrap();
     assert_eq!(found.ignored(), 0);
     let proven = |dump: &Dump| found.of(dump.id).iter().map(|one| one.proven).collect::<Vec<_>>();
     assert_eq!(proven(first), [Proven::Structure, Proven::Content]);
-    assert_eq!(proven(second), [Proven::Boot, Proven::Content]);
+    assert_eq!(proven(second), [Proven::Boot, Proven::Content, Proven::Content]);
     let newest = |dump: &Dump, at_least| found.newest(dump.id, at_least).map(|one| one.time.clone());
     assert_eq!(newest(first, Proven::Content).unwrap(), "2023-11-14T22:13:21.000Z");
     assert_eq!(newest(first, Proven::Boot), None);
