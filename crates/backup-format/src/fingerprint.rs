@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use zeroize::Zeroizing;
+
 use crate::codec::put_bytes;
 use crate::entry::Group;
 use crate::segment::Segment;
@@ -21,12 +23,12 @@ enum Hashed {
     Directory = 3,
 }
 
-/// The key of the sketches of a repository.
+/// The key of the sketches of a repository. It is overwritten in memory when it is dropped.
 #[derive(Clone)]
-pub struct SketchKey([u8; 32]);
+pub struct SketchKey(Zeroizing<[u8; 32]>);
 
 impl SketchKey {
-    pub(crate) fn new(key: [u8; 32]) -> Self {
+    pub(crate) fn new(key: Zeroizing<[u8; 32]>) -> Self {
         Self(key)
     }
 

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use siphasher::sip128::SipHasher24;
+use zeroize::Zeroizing;
 
 use crate::error::FormatError;
 use crate::fingerprint::SketchKey;
@@ -112,35 +113,31 @@ impl<'de> Deserialize<'de> for ObjectId {
 }
 
 /// The keys that a repository derives from its salt, or from its secret if it is encrypted: one names objects, one places cuts, and one
-/// is for sketches.
+/// is for sketches. They are overwritten in memory when they are dropped.
 #[derive(Clone)]
 pub struct Keys {
-    id: [u8; 32],
-    cut: [u8; 16],
-    sketch: [u8; 32],
+    id: Zeroizing<[u8; 32]>,
+    cut: Zeroizing<[u8; 16]>,
+    sketch: SketchKey,
 }
 
 impl Keys {
     /// Derives all keys from the `cut_salt` of `config.json`.
     #[must_use]
     pub fn derive(salt: &[u8; 16]) -> Self {
-        let cut = blake3::derive_key("kvb1 cut", salt);
-        Self {
-            id: blake3::derive_key("kvb1 id", salt),
-            cut: *cut.first_chunk().expect("a derived key has 32 bytes"),
-            sketch: blake3::derive_key("kvb1 sketch", salt),
-        }
+        Self::of(["kvb1 id", "kvb1 cut", "kvb1 sketch"], salt)
     }
 
     /// Derives all keys from the secret of the repository key, where the repository is encrypted.
     #[must_use]
     pub fn derive_secret(secret: &[u8; 32]) -> Self {
-        let cut = blake3::derive_key("kvb2 cut", secret);
-        Self {
-            id: blake3::derive_key("kvb2 id", secret),
-            cut: *cut.first_chunk().expect("a derived key has 32 bytes"),
-            sketch: blake3::derive_key("kvb2 sketch", secret),
-        }
+        Self::of(["kvb2 id", "kvb2 cut", "kvb2 sketch"], secret)
+    }
+
+    fn of(contexts: [&str; 3], material: &[u8]) -> Self {
+        let [id, cut, sketch] = contexts.map(|context| Zeroizing::new(blake3::derive_key(context, material)));
+        let half = Zeroizing::new(*cut.first_chunk().expect("a derived key has 32 bytes"));
+        Self { id, cut: half, sketch: SketchKey::new(sketch) }
     }
 
     /// Names an object: BLAKE3 keyed with the id key over its kind and plaintext.
@@ -173,7 +170,7 @@ impl Keys {
     /// Returns the key of sketches.
     #[must_use]
     pub fn sketch(&self) -> SketchKey {
-        SketchKey::new(self.sketch)
+        self.sketch.clone()
     }
 
     /// Returns the SipHash key of the cut rule.
