@@ -66,8 +66,9 @@ fn identity_files_are_refused_for_a_reason_and_not_quoted() {
         ("-----BEGIN OPENSSH PRIVATE KEY-----".to_owned(), "such as SSH"),
         (
             "AGE-SECRET-KEY-PQ-1QQQSYQCYQ5RQWZQFPG9SCRGWPUGPZYSNZS23V9CCRYDPK8QARC0S5DYVQQ".to_owned(),
-            "not known here",
+            "`age-plugin-pq -identity`",
         ),
+        ("AGE-SECRET-KEY-NEW-1QQQSYQ".to_owned(), "not known here"),
         ("password".to_owned(), "line 1 is no identity"),
         (format!("{secret}\n").repeat(65), "more than 64"),
         ("\n".repeat(65_537), "at most 65536 bytes"),
