@@ -32,6 +32,17 @@ impl<D: WorkerDatabase> Node<D> {
         Ok(Self { worker: worker::boot(storage, secret), key })
     }
 
+    /// Boots a worker that asks for messages again that a chain misses.
+    ///
+    /// # Errors
+    ///
+    /// When linera cannot read the database.
+    pub async fn boot_recovering(database: D, secret: Option<ValidatorSecretKey>) -> Result<Self> {
+        let key = secret.as_ref().map(ValidatorSecretKey::public);
+        let storage = worker::open_storage(database).await?;
+        Ok(Self { worker: worker::boot_recovering(storage, secret), key })
+    }
+
     /// Writes what a network begins with into the empty database below.
     ///
     /// # Errors

@@ -77,6 +77,23 @@ pub async fn list_chains<D: WorkerDatabase>(database: D) -> Result<Vec<ChainId>>
 
 /// Boots a worker, with or without a key.
 pub fn boot<D: WorkerDatabase>(storage: Storage<D>, key: Option<ValidatorSecretKey>) -> Worker<D> {
-    let config = ChainWorkerConfig { allow_inactive_chains: true, ..ChainWorkerConfig::default() };
+    start(storage, key, false)
+}
+
+/// Boots a worker that asks for messages again that a chain misses, as linera's validators do with `allow_revert_confirm`.
+pub fn boot_recovering<D: WorkerDatabase>(storage: Storage<D>, key: Option<ValidatorSecretKey>) -> Worker<D> {
+    start(storage, key, true)
+}
+
+fn start<D: WorkerDatabase>(
+    storage: Storage<D>,
+    key: Option<ValidatorSecretKey>,
+    allow_revert_confirm: bool,
+) -> Worker<D> {
+    let config = ChainWorkerConfig {
+        allow_inactive_chains: true,
+        allow_revert_confirm,
+        ..ChainWorkerConfig::default()
+    };
     WorkerState::new(storage, config.with_key_pair(key), None)
 }

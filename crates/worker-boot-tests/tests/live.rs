@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use backup_format::Consistency;
+use backup_memory::MemoryNamespace;
 use libtest_mimic::{Arguments, Failed, Trial};
 use linera_chain::types::ConfirmedBlockCertificate;
 use linera_storage::Storage as _;
-use validator_network::places::Place;
+use validator_network::places::{Memory, Place};
 use validator_network::worker::{WorkerDatabase, open_storage};
 use validator_network::{Genesis, Network, Node, Tips, VALIDATORS, runtime};
 use worker_boot_tests::backup::Backup;
-use worker_boot_tests::engines::{Engine, Restorable};
+use worker_boot_tests::content::Content;
+use worker_boot_tests::engines::{Engine, LAYOUT, Restorable};
 use worker_boot_tests::history;
 use worker_boot_tests::on_engine;
 
@@ -34,7 +36,45 @@ fn main() {
         let name = format!("a_dump_of_a_validator_at_work_boots_and_catches_up/{engine}");
         Trial::test(name, move || run(engine).map_err(|error| Failed::from(format!("{error:?}"))))
     };
-    libtest_mimic::run(&arguments, Engine::ALL.iter().map(trial).collect()).exit();
+    let lost = || lost_message().map_err(|error| Failed::from(format!("{error:?}")));
+    let lost = Trial::test("a_message_that_was_on_its_way_comes_again_if_linera_may_ask_for_it", lost);
+    libtest_mimic::run(&arguments, Engine::ALL.iter().map(trial).chain([lost]).collect()).exit();
+}
+
+/// A receiver as it was before a message came, and a sender that knows that it came: so a table may be read while the validator works.
+fn lost_message() -> Result<()> {
+    let places = (0..VALIDATORS).map(|_| Memory::new()).collect::<Result<Vec<_>>>()?;
+    let genesis = Genesis::new(0, 0)?;
+    runtime::block_on(|| async {
+        let mut network = history::start(&genesis, &places).await?;
+        let source = places.first().context("there are no validators")?.namespace().await?.source;
+        let before = Content::read(&*source).await?.entries;
+        network.commit(&genesis, network.transfer(&genesis, 1)).await?;
+        let after = Content::read(&*source).await?.entries;
+        let next = network.commit(&genesis, network.transfer(&genesis, 2)).await?;
+
+        let receiver = [&[0][..], genesis.empty().0.as_bytes().0.as_slice()].concat();
+        let is_receiver = |(root_key, _): &(Vec<u8>, Vec<u8>)| *root_key == receiver;
+        let kind = |root_key: &[u8]| LAYOUT.kind(root_key);
+        let mixed = MemoryNamespace::new("validator").with_layout(LAYOUT.name(), kind);
+        let own = before.iter().filter(|(key, _)| is_receiver(key));
+        for ((root_key, key), value) in after.iter().filter(|(key, _)| !is_receiver(key)).chain(own) {
+            mixed.put(root_key, key, value)?;
+        }
+        let backup = Backup::take(&mixed).await?;
+        let (plain, recovering) = (Memory::new()?, Memory::new()?);
+        for place in [&plain, &recovering] {
+            backup.restore(&*place.namespace().await?.target).await?;
+        }
+        let node = Node::boot(plain.open().await?, None).await?;
+        let refused = node.apply(next.clone()).await.err().context("the message was not missed")?;
+        ensure!(format!("{refused:?}").contains("Inbox gap"), "{refused:?}");
+        let node = Node::boot_recovering(recovering.open().await?, None).await?;
+        node.apply(next).await?;
+        let waiting = node.incoming(genesis.empty()).await?;
+        ensure!(waiting.len() == 2, "both messages should wait, and these do: {waiting:?}");
+        Ok(())
+    })
 }
 
 fn dump_while_it_works<P: Restorable>(engine: Engine) -> Result<()> {
@@ -106,7 +146,8 @@ async fn catch_up<P: Restorable>(
     backup.restore(&*place.namespace().await?.target).await?;
     let database = place.open().await?;
     let storage = open_storage(database.clone()).await?;
-    let node = Node::boot(database, None).await?;
+    // The chains of a dump may be of different moments.
+    let node = Node::boot_recovering(database, None).await?;
     for (chain, tip) in node.tips(genesis).await? {
         let block = tip.block.with_context(|| format!("chain {chain} has no block"))?;
         ensure!(
