@@ -57,18 +57,10 @@ impl Store {
     pub(crate) async fn manifests_and_signatures(
         &self,
     ) -> Result<(Vec<ObjectId>, BTreeSet<ObjectId>), RepositoryError> {
-        let (mut manifests, mut signatures) = (Vec::new(), BTreeSet::new());
-        for file in self.list_files(MANIFESTS).await? {
-            let signed = file.name.strip_suffix(SIGNATURE);
-            let Some(id) = signed.unwrap_or(&file.name).strip_suffix(".json") else { continue };
-            match (id.parse(), signed) {
-                (Ok(id), None) => manifests.push(id),
-                (Ok(id), Some(_)) => drop(signatures.insert(id)),
-                (Err(_), _) => {}
-            }
-        }
-        manifests.sort_unstable();
-        Ok((manifests, signatures))
+        let (manifests, signatures) = self.list_signed(MANIFESTS).await?;
+        let mut ids: Vec<_> = manifests.into_iter().map(|(id, _)| id).collect();
+        ids.sort_unstable();
+        Ok((ids, signatures))
     }
 
     /// Lists the manifests of forgotten dumps, as [`Store::manifests`] does.
@@ -83,16 +75,7 @@ impl Store {
 
     /// Lists the attestations.
     pub(crate) async fn reports(&self) -> Result<Vec<ReportFile>, RepositoryError> {
-        let (mut reports, mut signed) = (Vec::new(), BTreeSet::new());
-        for file in self.list_files(REPORTS).await? {
-            let name = file.name.strip_suffix(SIGNATURE);
-            let Some(id) = name.unwrap_or(&file.name).strip_suffix(".json") else { continue };
-            match (id.parse::<ObjectId>(), name) {
-                (Ok(id), None) => reports.push((id, file.written)),
-                (Ok(id), Some(_)) => drop(signed.insert(id)),
-                (Err(_), _) => {}
-            }
-        }
+        let (reports, signed) = self.list_signed(REPORTS).await?;
         let report = |(id, written)| ReportFile { id, written, is_signed: signed.contains(&id) };
         Ok(reports.into_iter().map(report).collect())
     }
@@ -154,6 +137,24 @@ impl Store {
                 Err(RepositoryError::Changed { problem })
             }
         }
+    }
+
+    /// Lists JSON files that are named by an id, with the times when they were written, and the ids of which there are signatures.
+    async fn list_signed(
+        &self,
+        directory: &str,
+    ) -> Result<(Vec<(ObjectId, i64)>, BTreeSet<ObjectId>), RepositoryError> {
+        let (mut files, mut signatures) = (Vec::new(), BTreeSet::new());
+        for file in self.list_files(directory).await? {
+            let signed = file.name.strip_suffix(SIGNATURE);
+            let Some(id) = signed.unwrap_or(&file.name).strip_suffix(".json") else { continue };
+            match (id.parse(), signed) {
+                (Ok(id), None) => files.push((id, file.written)),
+                (Ok(id), Some(_)) => drop(signatures.insert(id)),
+                (Err(_), _) => {}
+            }
+        }
+        Ok((files, signatures))
     }
 
     async fn list(&self, directory: &str, suffix: &str) -> Result<Vec<(ObjectId, u64)>, RepositoryError> {
